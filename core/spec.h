@@ -1,0 +1,81 @@
+/*
+ * The description of virtual machines in its flattened form: a device tree blob that type 1 and type 0 read
+ * at boot and type 2 makes from YAML. Same fields in both.
+ *
+ *     / { compatible = "trivisor,fleet"; version = <1>;
+ *         vm@0 { name = "web"; cpus = <2>; memory = /bits/ 64 <...>; kernel = "..."; ... disk@0 { path = ...; }; }; };
+ *
+ * Strings point into the blob (or the YAML reader's memory) and live as long as it.
+ */
+#ifndef CORE_SPEC_H
+#define CORE_SPEC_H
+
+#include "core/fdt.h"
+
+#define SPEC_VMS_MAX 32
+#define SPEC_DISKS_MAX 6
+#define SPEC_NETS_MAX 4
+#define SPEC_FORWARDS_MAX 16
+#define SPEC_CPUS_MAX 64
+#define SPEC_MEMORY_MIN (8ULL << 20)
+#define SPEC_MEMORY_MAX (1ULL << 40)
+
+struct spec_disk {
+    const char *path;
+    const char *serial; /* at most 20 characters; NULL: none */
+    bool readonly;
+};
+
+enum spec_net_kind { SPEC_NET_USER, SPEC_NET_TAP };
+
+struct spec_forward {
+    bool udp;
+    uint32_t host_address; /* IPv4, host byte order */
+    uint16_t host_port;
+    uint16_t guest_port;
+};
+
+struct spec_net {
+    enum spec_net_kind kind;
+    const char *ifname; /* TAP */
+    uint8_t mac[6];     /* all zero: chosen from the VM's name */
+    struct spec_forward forwards[SPEC_FORWARDS_MAX];
+    unsigned forward_count;
+};
+
+struct spec_vm {
+    const char *name;     /* 1 to 31 of [A-Za-z0-9_.-], unique in the fleet */
+    unsigned cpus;        /* 1 to 64 */
+    uint64_t memory;      /* bytes, a multiple of 1 MiB */
+    const char *kernel;   /* NULL if firmware alone */
+    const char *initrd;   /* or NULL */
+    const char *firmware; /* or NULL: our own SBI */
+    const char *cmdline;  /* or NULL */
+    const char *engine;   /* "interp", "jit", "kvm"; NULL: the default */
+    bool no_reboot;       /* a reboot request ends the VM */
+    bool no_balloon;      /* leave the balloon device out */
+    bool virtio_console;  /* add a virtio console (hvc0) beside the UART */
+    struct spec_disk disks[SPEC_DISKS_MAX];
+    unsigned disk_count;
+    struct spec_net nets[SPEC_NETS_MAX];
+    unsigned net_count;
+};
+
+struct spec_fleet {
+    struct spec_vm vms[SPEC_VMS_MAX];
+    unsigned vm_count;
+};
+
+/* The first thing wrong with a description, in plain words: "vms[1] (db): cpus: 65 is more than 64". */
+struct spec_problem {
+    char text[200];
+};
+
+/* Checks values, ranges and names across the fleet. 0, or -E_INVAL with `problem` filled. */
+int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem);
+/* Writes the flattened form. Its size, or a negative error. */
+long spec_flatten(const struct spec_fleet *fleet, void *buf, size_t capacity);
+/* Reads it back (and checks it). */
+int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem);
+
+#endif

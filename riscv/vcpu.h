@@ -1,0 +1,128 @@
+/*
+ * The state of one RISC-V hart as its guest believes it to be (Privileged and Unprivileged ISA).
+ *
+ * The common part is first. Everything here is plain state; riscv/csr.c, mmu.c and trap.c give it its
+ * meaning, engines advance it. Room is left for V (v0..v31) and H (vs* and h* CSRs).
+ */
+#ifndef RISCV_VCPU_H
+#define RISCV_VCPU_H
+
+#include "core/clock.h"
+#include "core/state.h"
+#include "core/vcpu.h"
+#include "core/vm.h"
+
+enum riscv_priv { PRIV_U = 0, PRIV_S = 1, PRIV_M = 3 };
+
+/* Interrupt numbers: bits of mip, mie and mideleg (Privileged ISA, 3.1.9). */
+enum riscv_irq {
+    IRQ_SSI = 1,
+    IRQ_MSI = 3,
+    IRQ_STI = 5,
+    IRQ_MTI = 7,
+    IRQ_SEI = 9,
+    IRQ_MEI = 11,
+};
+
+/* Exception causes (Privileged ISA, table "Supervisor cause register values"). */
+enum riscv_cause {
+    CAUSE_FETCH_MISALIGNED = 0,
+    CAUSE_FETCH_ACCESS = 1,
+    CAUSE_ILLEGAL = 2,
+    CAUSE_BREAKPOINT = 3,
+    CAUSE_LOAD_MISALIGNED = 4,
+    CAUSE_LOAD_ACCESS = 5,
+    CAUSE_STORE_MISALIGNED = 6,
+    CAUSE_STORE_ACCESS = 7,
+    CAUSE_ECALL_U = 8,
+    CAUSE_ECALL_S = 9,
+    CAUSE_ECALL_M = 11,
+    CAUSE_FETCH_PAGE_FAULT = 12,
+    CAUSE_LOAD_PAGE_FAULT = 13,
+    CAUSE_STORE_PAGE_FAULT = 15,
+};
+
+#define PMP_ENTRIES 16
+#define HPM_COUNTERS 32 /* index = CSR - mcycle: 0 cycle, 2 instret, 3..31 */
+
+struct riscv_vcpu {
+    struct vcpu vcpu;
+
+    uint64_t x[33]; /* x[0] reads 0; x[32] takes the writes to x0 */
+    uint64_t pc;
+    uint64_t f[32]; /* NaN-boxed */
+    uint32_t frm;
+    uint32_t fflags;
+    uint8_t priv;   /* enum riscv_priv */
+    bool sbi;       /* no M-mode software: ECALL from S exits to the hypervisor, which plays M-mode's part */
+
+    uint64_t mstatus;
+    uint64_t mideleg, medeleg;
+    uint64_t mie;
+    _Atomic uint64_t mip;    /* wires and software bits; SEIP of software is in mip_seip */
+    bool mip_seip;           /* mip.SEIP as M-mode software wrote it; reads OR it with the wire */
+    uint64_t mtvec, mscratch, mepc, mcause, mtval;
+    uint64_t stvec, sscratch, sepc, scause, stval;
+    uint64_t satp;
+    uint64_t menvcfg, senvcfg;
+    uint64_t mstateen[4], sstateen[4];
+    uint32_t mcounteren, scounteren, mcountinhibit;
+    uint64_t stimecmp;
+    uint8_t pmpcfg[PMP_ENTRIES];
+    uint64_t pmpaddr[PMP_ENTRIES];
+    uint64_t mhpmevent[HPM_COUNTERS];
+    uint64_t counter[HPM_COUNTERS]; /* offsets against the instructions retired (cycle, instret), values else */
+
+    uint64_t instret; /* instructions retired since reset */
+
+    /* LR/SC: reservation by value compare (documented in docs/architecture.md). */
+    bool reserved;
+    uint64_t reserved_address; /* guest-physical */
+    uint64_t reserved_value;
+    uint8_t reserved_width;
+
+    struct host_lock timer_lock; /* stimecmp and mip.STIP against the timer's callback */
+    struct clock_timer stimer;
+
+    /* Statistics, by this VCPU's thread only. */
+    uint64_t traps;
+    uint64_t interrupts;
+};
+
+static inline struct riscv_vcpu *riscv_of(struct vcpu *vcpu)
+{
+    return (struct riscv_vcpu *)vcpu;
+}
+
+/* Builds the hart in its reset state: M-mode, pc 0x1000, everything else as the ISA says. */
+void riscv_vcpu_init(struct riscv_vcpu *hart, struct vm *vm, unsigned id);
+void riscv_vcpu_fini(struct riscv_vcpu *hart);
+/* Back to the reset state. The VCPU is outside the guest. */
+void riscv_vcpu_reset(struct riscv_vcpu *hart, uint64_t pc);
+/*
+ * The state in which SBI starts a hart (SBI 2.0, 9.1 and "Supervisor execution environment"): S-mode, satp 0,
+ * SIE 0, a0 = hart id, a1 = opaque; traps delegated, counters and Sstc allowed, PMP open, `sbi` set.
+ */
+void riscv_vcpu_start_supervisor(struct riscv_vcpu *hart, uint64_t pc, uint64_t opaque);
+
+/* Drives a wire of mip (an enum riscv_irq). Any thread. */
+void riscv_vcpu_irq(struct riscv_vcpu *hart, unsigned irq, bool level);
+/* A struct irq sink: `sink` is the hart, `line` the enum riscv_irq. */
+void riscv_vcpu_irq_sink(void *sink, uint32_t line, bool level);
+/* An enabled interrupt is pending, whatever xIE says: WFI completes (Privileged ISA, 3.3.3). */
+bool riscv_vcpu_wfi_done(const struct riscv_vcpu *hart);
+/* Sets stimecmp and what follows from it (SBI set_timer uses it too). */
+void riscv_vcpu_set_stimecmp(struct riscv_vcpu *hart, uint64_t ticks);
+
+/* Saved fields, both directions. */
+void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *state);
+
+/* "rv64imafdc_zicsr_..." for the device tree; returns the length written (without NUL), or -E_NOSPC. */
+int riscv_isa_string(char *buf, size_t capacity);
+/* The extensions one by one ("i", "m", ..., "zba", ...), NULL past the last; for riscv,isa-extensions. */
+const char *riscv_isa_extension(unsigned index);
+
+/* One line a register, for reports and the monitor. Calls `line` for each. */
+void riscv_vcpu_describe(const struct riscv_vcpu *hart, void (*line)(void *arg, const char *text), void *arg);
+
+#endif

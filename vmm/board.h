@@ -1,0 +1,102 @@
+/*
+ * The virtual board: memory-map compatible with QEMU's `virt`, so that kernels, firmware and disk images made
+ * for that board boot unchanged. This is the one place where devices are placed, wired and described.
+ */
+#ifndef VMM_BOARD_H
+#define VMM_BOARD_H
+
+#include "core/image.h"
+#include "core/spec.h"
+#include "devices/aclint.h"
+#include "devices/backend.h"
+#include "devices/finisher.h"
+#include "devices/ns16550a.h"
+#include "devices/plic.h"
+#include "devices/rtc.h"
+#include "devices/virtio/balloon.h"
+#include "devices/virtio/blk.h"
+#include "devices/virtio/console.h"
+#include "devices/virtio/mmio.h"
+#include "devices/virtio/net.h"
+#include "devices/virtio/rng.h"
+#include "riscv/vcpu.h"
+
+#define BOARD_ROM_BASE 0x1000ULL /* reset vector, 60 KiB of ROM: reset code, then the device tree */
+#define BOARD_ROM_SIZE 0xf000ULL
+#define BOARD_FINISHER 0x100000ULL
+#define BOARD_RTC 0x101000ULL
+#define BOARD_CLINT 0x2000000ULL    /* MSWI, then MTIMER, as SiFive's CLINT */
+#define BOARD_SSWI 0x2f00000ULL     /* ACLINT supervisor software interrupts */
+#define BOARD_PLIC 0xc000000ULL
+#define BOARD_UART 0x10000000ULL
+#define BOARD_VIRTIO 0x10001000ULL
+#define BOARD_VIRTIO_STRIDE 0x1000ULL
+#define BOARD_VIRTIO_SLOTS 8
+#define BOARD_RAM 0x80000000ULL
+#define BOARD_FDT_MAX 0xd000
+
+enum board_line { BOARD_IRQ_VIRTIO = 1, BOARD_IRQ_UART = 10, BOARD_IRQ_RTC = 11 };
+
+/* What the hypervisor puts behind the board's devices. NULL: the device is left out (uart: goes nowhere). */
+struct board_backends {
+    struct stream_backend *uart;
+    struct stream_backend *console; /* virtio console */
+    struct block_backend *disks[SPEC_DISKS_MAX];
+    unsigned disk_count;
+    struct net_backend *nets[SPEC_NETS_MAX];
+    unsigned net_count;
+    struct entropy_backend *entropy;
+    struct reclaim_backend *reclaim; /* balloon */
+};
+
+/* Plain blobs, already unpacked. bytes == NULL: none. */
+struct board_blob {
+    const void *bytes;
+    size_t size;
+};
+struct board_payload {
+    struct board_blob kernel, initrd, firmware;
+    const char *cmdline;
+    uint8_t rng_seed[32]; /* /chosen rng-seed */
+};
+
+struct board {
+    struct vm *vm;
+    struct riscv_vcpu *harts; /* vm->vcpu_count of them */
+    struct plic plic;
+    struct aclint aclint;
+    struct ns16550a uart;
+    struct rtc rtc;
+    struct finisher finisher;
+    struct virtio_mmio slots[BOARD_VIRTIO_SLOTS];
+    unsigned slot_count;
+    struct virtio_blk blks[SPEC_DISKS_MAX];
+    struct virtio_net nets[SPEC_NETS_MAX];
+    struct virtio_console console;
+    struct virtio_rng rng;
+    struct virtio_balloon balloon;
+    struct board_backends backends;
+    uint8_t rom[BOARD_ROM_SIZE];
+    uint8_t fdt[BOARD_FDT_MAX];
+    uint32_t fdt_size;
+};
+
+/*
+ * Builds the machine in `vm` (vm_init done, RAM slot at BOARD_RAM added): VCPUs from `harts`, devices, wiring.
+ * 0 or a negative error.
+ */
+int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, unsigned hart_count,
+               const struct board_backends *backends);
+/*
+ * Puts the payload into RAM, makes the device tree and resets every hart and device, ready to run: with
+ * firmware from the reset vector (a1 = device tree; a2 = fw_dynamic information when a kernel is given too),
+ * else straight into the kernel in S-mode under our own SBI. -E_NOSPC: `*problem` says what does not fit.
+ */
+int board_boot(struct board *board, const struct board_payload *payload, const char **problem);
+/* Waits until no block request is in flight (VCPUs are parked). */
+void board_drain(struct board *board);
+/* VCPUs, controllers and devices; not RAM. The VM is paused and drained. */
+void board_state(struct board *board, struct state *state);
+void board_fini(struct board *board);
+
+#endif
