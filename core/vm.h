@@ -39,11 +39,16 @@ struct vm {
 };
 
 void vm_init(struct vm *vm, const char *name);
-/* First caller wins; kicks every VCPU and sets power_event. Any thread. */
+/*
+ * First caller wins; kicks every VCPU and sets power_event. Any thread. `message` must outlive the VM.
+ */
 void vm_power_request(struct vm *vm, enum vm_power power, uint32_t code, const char *message);
+/* vm->power while the first caller of vm_power_request fills code and message: the VM still counts as on. */
+#define VM_POWER_CLAIMED 0x80000000u
 static inline enum vm_power vm_power_state(const struct vm *vm)
 {
-    return (enum vm_power)atomic_load_explicit(&vm->power, memory_order_acquire);
+    uint32_t power = atomic_load_explicit(&vm->power, memory_order_acquire);
+    return power == VM_POWER_CLAIMED ? VM_POWER_ON : (enum vm_power)power;
 }
 void vm_kick_all(struct vm *vm);
 
