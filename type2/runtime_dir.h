@@ -6,6 +6,7 @@
 #ifndef TYPE2_RUNTIME_DIR_H
 #define TYPE2_RUNTIME_DIR_H
 
+#include "core/error.h"
 #include "type2/problem.h"
 
 #include <stdbool.h>
