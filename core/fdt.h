@@ -19,12 +19,18 @@ struct fdt {
     uint32_t struct_off, struct_size, strings_off, strings_size, rsvmap_off;
 };
 
-/* 0, or -E_INVAL for a blob that is malformed anywhere (the whole structure is walked once). */
+/*
+ * 0, or -E_INVAL for a blob that is malformed anywhere (the whole structure is walked once), of another
+ * version than 17 or nested deeper than FDT_DEPTH_MAX. `size` may exceed the blob's own size.
+ */
 int fdt_open(struct fdt *fdt, const void *blob, size_t size);
 /* Total size that a header claims, or 0 if there is no header; for blobs of unknown length. */
 uint32_t fdt_total_size(const void *header);
 
-/* Node offsets; negative: -E_NOENT. fdt_root is 0 and always exists. */
+/*
+ * Node offsets; negative: -E_NOENT. fdt_root is 0 and always exists. A negative `node` is a node without
+ * children and properties, so look-ups can be chained.
+ */
 int fdt_root(const struct fdt *fdt);
 int fdt_first_child(const struct fdt *fdt, int node);
 int fdt_next_sibling(const struct fdt *fdt, int node);
@@ -56,9 +62,11 @@ bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char
 struct fdt_writer {
     uint8_t *buf;
     size_t capacity;
-    size_t struct_end;  /* the structure block grows up from behind the header */
+    size_t struct_at;   /* where the structure block begins; 0 before the first node */
+    size_t struct_end;  /* header, memory reservations and the structure block grow up to here */
     size_t strings_at;  /* strings grow down from the buffer's end */
     unsigned depth;
+    bool node_ended;    /* the current node has children: no more properties */
     int error;
 };
 
