@@ -1,0 +1,66 @@
+/*
+ * Virtio block device (Virtual I/O Device 1.2, section 5.2): one queue in front of a block backend.
+ *
+ * Read, write, flush, serial number, discard, write-zeroes. Requests lie in a fixed pool, so that
+ * their number is bounded and nothing is allocated; when the pool is empty (requests of before a
+ * reset may hold part of it) chains wait in the ring until one comes back.
+ */
+#ifndef DEVICES_VIRTIO_BLK_H
+#define DEVICES_VIRTIO_BLK_H
+
+#include "devices/backend.h"
+#include "devices/virtio/virtio.h"
+
+#define VIRTIO_BLK_REQUESTS VIRTQ_SIZE_MAX
+#define VIRTIO_BLK_SECTOR   512ULL
+
+/* Configuration space, 5.2.4. */
+struct virtio_blk_config {
+    uint64_t capacity; /* sectors of 512 bytes */
+    uint32_t size_max;
+    uint32_t seg_max;
+    uint16_t cylinders;
+    uint8_t heads;
+    uint8_t sectors;
+    uint32_t blk_size;
+    uint8_t physical_block_exp;
+    uint8_t alignment_offset;
+    uint16_t min_io_size;
+    uint32_t opt_io_size;
+    uint8_t writeback;
+    uint8_t unused0;
+    uint16_t num_queues;
+    uint32_t max_discard_sectors;
+    uint32_t max_discard_seg;
+    uint32_t discard_sector_alignment;
+    uint32_t max_write_zeroes_sectors;
+    uint32_t max_write_zeroes_seg;
+    uint8_t write_zeroes_may_unmap;
+    uint8_t unused1[3];
+};
+
+struct virtio_blk_request {
+    struct block_request block; /* first: the backend hands it back; owner is the device */
+    struct virtio_blk_request *next;
+    uint8_t *status; /* the guest's status byte */
+    uint64_t status_gpa;
+    uint32_t written; /* bytes to report if it succeeds */
+    bool submit;      /* the backend is needed; otherwise `code` is the answer */
+    uint8_t code;     /* VIRTIO_BLK_S_* */
+    struct virtq_chain chain;
+};
+
+struct virtio_blk {
+    struct virtio_device virtio;
+    struct block_backend *backend;
+    struct virtio_blk_config config;
+    struct virtio_blk_request *free; /* given back before; the rest of the pool was never touched */
+    unsigned touched;                /* requests[touched ..) are untouched */
+    unsigned inflight;
+    bool starved; /* the pool was empty: look at the queue when a request comes back */
+    struct virtio_blk_request requests[VIRTIO_BLK_REQUESTS];
+};
+
+void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_backend *backend);
+
+#endif
