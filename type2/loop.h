@@ -60,7 +60,8 @@ struct loop {
     int wake_fd;
     struct loop_fd wake;
     pthread_t thread;
-    bool started; /* a thread exists */
+    _Atomic bool started; /* a thread runs the loop */
+    bool joinable;        /* it is ours */
     _Atomic bool stopping;
     pthread_mutex_t lock; /* the queue of work */
     struct loop_work *first, *last;
