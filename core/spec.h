@@ -3,8 +3,9 @@
  * at boot and type 2 makes from YAML. Same fields in both.
  *
  *     / { compatible = "trivisor,fleet"; version = <1>;
- *         vm@0 { name = "web"; cpus = <2>; memory = /bits/ 64 <...>; kernel = "..."; ... disk@0 { path = ...; }; }; };
+ *         vm@0 { label = "web"; cpus = <2>; memory = /bits/ 64 <...>; kernel = "..."; ... disk@0 { path = ...; }; }; };
  *
+ * (A device tree reserves the property "name".)
  * Strings point into the blob (or the YAML reader's memory) and live as long as it.
  */
 #ifndef CORE_SPEC_H
@@ -19,6 +20,8 @@
 #define SPEC_CPUS_MAX 64
 #define SPEC_MEMORY_MIN (8ULL << 20)
 #define SPEC_MEMORY_MAX (1ULL << 40)
+#define SPEC_CMDLINE_MAX 2047
+#define SPEC_VIRTIO_SLOTS 8 /* disks, nets, entropy, balloon and console share the board's slots */
 
 struct spec_disk {
     const char *path;
@@ -37,14 +40,14 @@ struct spec_forward {
 
 struct spec_net {
     enum spec_net_kind kind;
-    const char *ifname; /* TAP */
+    const char *ifname; /* TAP: 1 to 15 characters; USER: NULL */
     uint8_t mac[6];     /* all zero: chosen from the VM's name */
     struct spec_forward forwards[SPEC_FORWARDS_MAX];
     unsigned forward_count;
 };
 
 struct spec_vm {
-    const char *name;     /* 1 to 31 of [A-Za-z0-9_.-], unique in the fleet */
+    const char *name;     /* 1 to 31 of [A-Za-z0-9_.-], the first not of [.-]; unique in the fleet */
     unsigned cpus;        /* 1 to 64 */
     uint64_t memory;      /* bytes, a multiple of 1 MiB */
     const char *kernel;   /* NULL if firmware alone */
@@ -73,7 +76,7 @@ struct spec_problem {
 
 /* Checks values, ranges and names across the fleet. 0, or -E_INVAL with `problem` filled. */
 int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem);
-/* Writes the flattened form. Its size, or a negative error. */
+/* Writes the flattened form of a description that spec_check accepts. Its size, or a negative error. */
 long spec_flatten(const struct spec_fleet *fleet, void *buf, size_t capacity);
 /* Reads it back (and checks it). */
 int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem);

@@ -1,0 +1,528 @@
+#include "core/spec.h"
+
+#include "core/error.h"
+#include "core/host.h"
+
+#define COMPATIBLE   "trivisor,fleet"
+#define VERSION      1
+#define NAME_MAX_LEN 31
+#define IFNAME_MAX   15
+#define SERIAL_MAX   20
+#define MEMORY_STEP  (1ULL << 20)
+
+/* ---- Problems in words ---- */
+
+static void append_char(struct spec_problem *problem, size_t *at, char c)
+{
+    if (*at + 1 >= sizeof(problem->text))
+        return;
+    problem->text[(*at)++] = c >= ' ' && c <= '~' ? c : '?';
+    problem->text[*at] = 0;
+}
+
+static void append_number(struct spec_problem *problem, size_t *at, uint64_t value)
+{
+    char digits[20];
+    unsigned count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value != 0);
+    while (count > 0)
+        append_char(problem, at, digits[--count]);
+}
+
+/* %s is a string, %u an unsigned, %l a uint64_t. */
+static void append(struct spec_problem *problem, size_t *at, const char *format, va_list args)
+{
+    for (; *format != 0; format++) {
+        if (*format != '%') {
+            append_char(problem, at, *format);
+            continue;
+        }
+        format++;
+        if (*format == 's') {
+            for (const char *s = va_arg(args, const char *); *s != 0; s++)
+                append_char(problem, at, *s);
+        } else if (*format == 'u') {
+            append_number(problem, at, va_arg(args, unsigned));
+        } else {
+            append_number(problem, at, va_arg(args, uint64_t));
+        }
+    }
+}
+
+static int fail(struct spec_problem *problem, const char *format, ...)
+{
+    size_t at = 0;
+    va_list args;
+    va_start(args, format);
+    append(problem, &at, format, args);
+    va_end(args);
+    return -E_INVAL;
+}
+
+/* The VM under inspection: what a problem's line begins with. */
+struct place {
+    struct spec_problem *problem;
+    unsigned index;
+    const char *name; /* NULL: none to show */
+};
+
+static int fail_at(const struct place *place, const char *format, ...)
+{
+    size_t at = 0;
+    struct spec_problem *problem = place->problem;
+    fail(problem, place->name != NULL ? "vms[%u] (%s): " : "vms[%u]: ", place->index, place->name);
+    at = strlen(problem->text);
+    va_list args;
+    va_start(args, format);
+    append(problem, &at, format, args);
+    va_end(args);
+    return -E_INVAL;
+}
+
+/* ---- Checks ---- */
+
+static bool name_valid(const char *name)
+{
+    size_t len = strlen(name);
+    if (len == 0 || len > NAME_MAX_LEN || name[0] == '.' || name[0] == '-')
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        char c = name[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_' || c == '.' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+static bool printable(const char *s)
+{
+    for (; *s != 0; s++) {
+        if (*s < ' ' || *s > '~')
+            return false;
+    }
+    return true;
+}
+
+static int check_name(const struct place *place, const struct spec_fleet *fleet)
+{
+    const char *name = fleet->vms[place->index].name;
+    if (name == NULL)
+        return fail_at(place, "name: is missing");
+    if (!name_valid(name))
+        return fail_at(place,
+                       "name: '%s' is not a name; write 1 to %u letters, digits, '_', '.' or '-', "
+                       "beginning with a letter or digit",
+                       name, NAME_MAX_LEN);
+    for (unsigned i = 0; i < place->index; i++) {
+        if (strcmp(fleet->vms[i].name, name) == 0)
+            return fail_at(place, "name: vms[%u] has the same name", i);
+    }
+    return 0;
+}
+
+static int check_size(const struct place *place, const struct spec_vm *vm)
+{
+    if (vm->cpus < 1)
+        return fail_at(place, "cpus: must be 1 to %u", SPEC_CPUS_MAX);
+    if (vm->cpus > SPEC_CPUS_MAX)
+        return fail_at(place, "cpus: %u is more than %u", vm->cpus, SPEC_CPUS_MAX);
+    if (vm->memory == 0)
+        return fail_at(place, "memory: is missing or 0; write 512M or 2G");
+    if (vm->memory < SPEC_MEMORY_MIN)
+        return fail_at(place, "memory: %l bytes is less than %lM", vm->memory,
+                       SPEC_MEMORY_MIN / MEMORY_STEP);
+    if (vm->memory > SPEC_MEMORY_MAX)
+        return fail_at(place, "memory: %l bytes is more than %lG", vm->memory,
+                       SPEC_MEMORY_MAX >> 30);
+    if (vm->memory % MEMORY_STEP != 0)
+        return fail_at(place, "memory: %l bytes is not a multiple of 1M", vm->memory);
+    return 0;
+}
+
+static int check_payload(const struct place *place, const struct spec_vm *vm)
+{
+    const struct {
+        const char *key, *value;
+    } paths[] = {{"kernel", vm->kernel}, {"initrd", vm->initrd}, {"firmware", vm->firmware}};
+    for (unsigned i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        if (paths[i].value != NULL && paths[i].value[0] == 0)
+            return fail_at(place, "%s: is empty; name a file or leave it out", paths[i].key);
+    }
+    if (vm->kernel == NULL && vm->firmware == NULL)
+        return fail_at(place, "kernel: is missing; name a kernel or a firmware");
+    if (vm->initrd != NULL && vm->kernel == NULL)
+        return fail_at(place, "initrd: needs a kernel");
+    if (vm->cmdline != NULL && strlen(vm->cmdline) > SPEC_CMDLINE_MAX)
+        return fail_at(place, "cmdline: is longer than %u characters", SPEC_CMDLINE_MAX);
+    if (vm->engine != NULL && strcmp(vm->engine, "interp") != 0 && strcmp(vm->engine, "jit") != 0 &&
+        strcmp(vm->engine, "kvm") != 0)
+        return fail_at(place, "engine: '%s' is not an engine; write interp, jit or kvm",
+                       vm->engine);
+    return 0;
+}
+
+/* A disk that one VM writes belongs to that VM alone. */
+static int check_disk_alone(const struct place *place, const struct spec_fleet *fleet, unsigned d)
+{
+    const struct spec_disk *disk = &fleet->vms[place->index].disks[d];
+    for (unsigned v = 0; v <= place->index; v++) {
+        const struct spec_vm *vm = &fleet->vms[v];
+        unsigned count = v == place->index ? d : vm->disk_count;
+        for (unsigned i = 0; i < count; i++) {
+            const struct spec_disk *other = &vm->disks[i];
+            if ((!disk->readonly || !other->readonly) && strcmp(disk->path, other->path) == 0)
+                return fail_at(place,
+                               "disks[%u].path: vms[%u] has the same disk; give each its own file, "
+                               "or make all readonly",
+                               d, v);
+        }
+    }
+    return 0;
+}
+
+static int check_disks(const struct place *place, const struct spec_fleet *fleet)
+{
+    const struct spec_vm *vm = &fleet->vms[place->index];
+    if (vm->disk_count > SPEC_DISKS_MAX)
+        return fail_at(place, "disks: %u are more than %u", vm->disk_count, SPEC_DISKS_MAX);
+    for (unsigned i = 0; i < vm->disk_count; i++) {
+        const struct spec_disk *disk = &vm->disks[i];
+        if (disk->path == NULL || disk->path[0] == 0)
+            return fail_at(place, "disks[%u].path: is missing", i);
+        if (disk->serial != NULL && (strlen(disk->serial) > SERIAL_MAX || !printable(disk->serial)))
+            return fail_at(place, "disks[%u].serial: must be at most %u printable characters", i,
+                           SERIAL_MAX);
+        int error = check_disk_alone(place, fleet, i);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+static bool forwards_clash(const struct spec_forward *a, const struct spec_forward *b)
+{
+    return a->udp == b->udp && a->host_port == b->host_port &&
+           (a->host_address == b->host_address || a->host_address == 0 || b->host_address == 0);
+}
+
+static int check_forward_free(const struct place *place, const struct spec_fleet *fleet,
+                              unsigned net, unsigned index)
+{
+    const struct spec_forward *forward = &fleet->vms[place->index].nets[net].forwards[index];
+    for (unsigned v = 0; v <= place->index; v++) {
+        const struct spec_vm *vm = &fleet->vms[v];
+        for (unsigned n = 0; n < vm->net_count; n++) {
+            for (unsigned f = 0; f < vm->nets[n].forward_count; f++) {
+                if (v == place->index && (n > net || (n == net && f >= index)))
+                    return 0;
+                if (forwards_clash(forward, &vm->nets[n].forwards[f]))
+                    return fail_at(place, "net[%u].forward[%u]: host port %u is taken by vms[%u]",
+                                   net, index, (unsigned)forward->host_port, v);
+            }
+        }
+    }
+    return 0;
+}
+
+static int check_nets(const struct place *place, const struct spec_fleet *fleet)
+{
+    const struct spec_vm *vm = &fleet->vms[place->index];
+    if (vm->net_count > SPEC_NETS_MAX)
+        return fail_at(place, "net: %u are more than %u", vm->net_count, SPEC_NETS_MAX);
+    for (unsigned i = 0; i < vm->net_count; i++) {
+        const struct spec_net *net = &vm->nets[i];
+        if (net->kind != SPEC_NET_USER && net->kind != SPEC_NET_TAP)
+            return fail_at(place, "net[%u].kind: write user or tap", i);
+        if (net->kind == SPEC_NET_TAP) {
+            if (net->ifname == NULL)
+                return fail_at(place, "net[%u].ifname: is missing; name the tap device", i);
+            size_t len = strlen(net->ifname);
+            if (len == 0 || len > IFNAME_MAX || !printable(net->ifname))
+                return fail_at(place, "net[%u].ifname: must be 1 to %u characters", i, IFNAME_MAX);
+            if (net->forward_count > 0)
+                return fail_at(place, "net[%u].forward: is for kind user only", i);
+        } else if (net->ifname != NULL) {
+            return fail_at(place, "net[%u].ifname: is for kind tap only", i);
+        }
+        if (net->mac[0] & 1)
+            return fail_at(place, "net[%u].mac: is a multicast address", i);
+        if (net->forward_count > SPEC_FORWARDS_MAX)
+            return fail_at(place, "net[%u].forward: %u are more than %u", i, net->forward_count,
+                           SPEC_FORWARDS_MAX);
+        for (unsigned f = 0; f < net->forward_count; f++) {
+            if (net->forwards[f].host_port == 0 || net->forwards[f].guest_port == 0)
+                return fail_at(place, "net[%u].forward[%u]: a port must be 1 to 65535", i, f);
+            int error = check_forward_free(place, fleet, i, f);
+            if (error != 0)
+                return error;
+        }
+    }
+    return 0;
+}
+
+static int check_slots(const struct place *place, const struct spec_vm *vm)
+{
+    unsigned used = vm->disk_count + vm->net_count + 1 /* entropy */ + (vm->no_balloon ? 0u : 1u) +
+                    (vm->virtio_console ? 1u : 0u);
+    if (used > SPEC_VIRTIO_SLOTS)
+        return fail_at(place,
+                       "disks and net: %u virtio devices with entropy, balloon and console are "
+                       "more than the board's %u",
+                       used, SPEC_VIRTIO_SLOTS);
+    return 0;
+}
+
+int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem)
+{
+    problem->text[0] = 0;
+    if (fleet->vm_count == 0)
+        return fail(problem, "vms: there is none; describe at least one virtual machine");
+    if (fleet->vm_count > SPEC_VMS_MAX)
+        return fail(problem, "vms: %u are more than %u", fleet->vm_count, SPEC_VMS_MAX);
+
+    for (unsigned i = 0; i < fleet->vm_count; i++) {
+        const struct spec_vm *vm = &fleet->vms[i];
+        struct place place = {.problem = problem, .index = i};
+        int error = check_name(&place, fleet);
+        place.name = vm->name;
+        if (error == 0)
+            error = check_size(&place, vm);
+        if (error == 0)
+            error = check_payload(&place, vm);
+        if (error == 0)
+            error = check_disks(&place, fleet);
+        if (error == 0)
+            error = check_nets(&place, fleet);
+        if (error == 0)
+            error = check_slots(&place, vm);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
+/* ---- The flattened form ---- */
+
+static void put_optional(struct fdt_writer *w, const char *name, const char *value)
+{
+    if (value != NULL)
+        fdt_put_str(w, name, value);
+}
+
+static void put_flag(struct fdt_writer *w, const char *name, bool value)
+{
+    if (value)
+        fdt_put_empty(w, name);
+}
+
+static void flatten_net(struct fdt_writer *w, const struct spec_net *net)
+{
+    fdt_put_str(w, "kind", net->kind == SPEC_NET_TAP ? "tap" : "user");
+    put_optional(w, "ifname", net->ifname);
+    fdt_put(w, "mac", net->mac, sizeof(net->mac));
+    for (unsigned i = 0; i < net->forward_count; i++) {
+        const struct spec_forward *forward = &net->forwards[i];
+        fdt_node_at(w, "forward", i);
+        put_flag(w, "udp", forward->udp);
+        fdt_put_u32(w, "host-address", forward->host_address);
+        fdt_put_u32(w, "host-port", forward->host_port);
+        fdt_put_u32(w, "guest-port", forward->guest_port);
+        fdt_end(w);
+    }
+}
+
+static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
+{
+    fdt_put_str(w, "label", vm->name);
+    fdt_put_u32(w, "cpus", vm->cpus);
+    fdt_put_u64(w, "memory", vm->memory);
+    put_optional(w, "kernel", vm->kernel);
+    put_optional(w, "initrd", vm->initrd);
+    put_optional(w, "firmware", vm->firmware);
+    put_optional(w, "cmdline", vm->cmdline);
+    put_optional(w, "engine", vm->engine);
+    put_flag(w, "no-reboot", vm->no_reboot);
+    put_flag(w, "no-balloon", vm->no_balloon);
+    put_flag(w, "virtio-console", vm->virtio_console);
+    for (unsigned i = 0; i < vm->disk_count; i++) {
+        fdt_node_at(w, "disk", i);
+        fdt_put_str(w, "path", vm->disks[i].path);
+        put_optional(w, "serial", vm->disks[i].serial);
+        put_flag(w, "readonly", vm->disks[i].readonly);
+        fdt_end(w);
+    }
+    for (unsigned i = 0; i < vm->net_count; i++) {
+        fdt_node_at(w, "net", i);
+        flatten_net(w, &vm->nets[i]);
+        fdt_end(w);
+    }
+}
+
+long spec_flatten(const struct spec_fleet *fleet, void *buf, size_t capacity)
+{
+    struct spec_problem problem;
+    int error = spec_check(fleet, &problem);
+    if (error != 0)
+        return error;
+
+    struct fdt_writer w;
+    fdt_begin(&w, buf, capacity);
+    fdt_node(&w, "");
+    fdt_put_str(&w, "compatible", COMPATIBLE);
+    fdt_put_u32(&w, "version", VERSION);
+    for (unsigned i = 0; i < fleet->vm_count; i++) {
+        fdt_node_at(&w, "vm", i);
+        flatten_vm(&w, &fleet->vms[i]);
+        fdt_end(&w);
+    }
+    fdt_end(&w);
+    return fdt_finish(&w);
+}
+
+struct reader {
+    const struct fdt *fdt;
+    struct place place;
+    int error; /* the first */
+};
+
+/* `node` is called `kind`, or `kind`@something. */
+static bool node_is(const struct fdt *fdt, int node, const char *kind)
+{
+    const char *name = fdt_name(fdt, node);
+    size_t len = strlen(kind);
+    return strlen(name) >= len && memcmp(name, kind, len) == 0 &&
+           (name[len] == 0 || name[len] == '@');
+}
+
+static const char *read_str(struct reader *r, int node, const char *name)
+{
+    uint32_t len;
+    const char *value = fdt_prop(r->fdt, node, name, &len);
+    if (value == NULL || r->error != 0)
+        return NULL;
+    if (fdt_str(r->fdt, node, name) == NULL || strlen(value) + 1 != len) {
+        r->error = fail_at(&r->place, "%s: is not a string", name);
+        return NULL;
+    }
+    return value;
+}
+
+static uint16_t read_port(struct reader *r, int node, const char *name)
+{
+    uint32_t port = fdt_u32(r->fdt, node, name, 0);
+    if (port > UINT16_MAX && r->error == 0)
+        r->error = fail_at(&r->place, "%s: %u is not a port", name, port);
+    return (uint16_t)port;
+}
+
+static bool read_flag(struct reader *r, int node, const char *name)
+{
+    return fdt_prop(r->fdt, node, name, NULL) != NULL;
+}
+
+static void read_disk(struct reader *r, int node, struct spec_vm *vm)
+{
+    if (vm->disk_count == SPEC_DISKS_MAX) {
+        r->error = fail_at(&r->place, "disks: more than %u", SPEC_DISKS_MAX);
+        return;
+    }
+    struct spec_disk *disk = &vm->disks[vm->disk_count++];
+    disk->path = read_str(r, node, "path");
+    disk->serial = read_str(r, node, "serial");
+    disk->readonly = read_flag(r, node, "readonly");
+}
+
+static void read_net(struct reader *r, int node, struct spec_vm *vm)
+{
+    if (vm->net_count == SPEC_NETS_MAX) {
+        r->error = fail_at(&r->place, "net: more than %u", SPEC_NETS_MAX);
+        return;
+    }
+    struct spec_net *net = &vm->nets[vm->net_count++];
+    const char *kind = read_str(r, node, "kind");
+    if (r->error != 0)
+        return;
+    if (kind == NULL || (strcmp(kind, "user") != 0 && strcmp(kind, "tap") != 0)) {
+        r->error = fail_at(&r->place, "net[%u].kind: write user or tap", vm->net_count - 1);
+        return;
+    }
+    net->kind = strcmp(kind, "tap") == 0 ? SPEC_NET_TAP : SPEC_NET_USER;
+    net->ifname = read_str(r, node, "ifname");
+    uint32_t len;
+    const void *mac = fdt_prop(r->fdt, node, "mac", &len);
+    if (mac != NULL && len == sizeof(net->mac))
+        memcpy(net->mac, mac, sizeof(net->mac));
+
+    for (int child = fdt_first_child(r->fdt, node); child >= 0 && r->error == 0;
+         child = fdt_next_sibling(r->fdt, child)) {
+        if (!node_is(r->fdt, child, "forward"))
+            continue;
+        if (net->forward_count == SPEC_FORWARDS_MAX) {
+            r->error = fail_at(&r->place, "net[%u].forward: more than %u", vm->net_count - 1,
+                               SPEC_FORWARDS_MAX);
+            return;
+        }
+        struct spec_forward *forward = &net->forwards[net->forward_count++];
+        forward->udp = read_flag(r, child, "udp");
+        forward->host_address = fdt_u32(r->fdt, child, "host-address", 0);
+        forward->host_port = read_port(r, child, "host-port");
+        forward->guest_port = read_port(r, child, "guest-port");
+    }
+}
+
+static void read_vm(struct reader *r, int node, struct spec_vm *vm)
+{
+    vm->name = read_str(r, node, "label");
+    r->place.name = vm->name;
+    vm->cpus = fdt_u32(r->fdt, node, "cpus", 0);
+    vm->memory = fdt_u64(r->fdt, node, "memory", 0);
+    vm->kernel = read_str(r, node, "kernel");
+    vm->initrd = read_str(r, node, "initrd");
+    vm->firmware = read_str(r, node, "firmware");
+    vm->cmdline = read_str(r, node, "cmdline");
+    vm->engine = read_str(r, node, "engine");
+    vm->no_reboot = read_flag(r, node, "no-reboot");
+    vm->no_balloon = read_flag(r, node, "no-balloon");
+    vm->virtio_console = read_flag(r, node, "virtio-console");
+    for (int child = fdt_first_child(r->fdt, node); child >= 0 && r->error == 0;
+         child = fdt_next_sibling(r->fdt, child)) {
+        if (node_is(r->fdt, child, "disk"))
+            read_disk(r, child, vm);
+        else if (node_is(r->fdt, child, "net"))
+            read_net(r, child, vm);
+    }
+}
+
+int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem)
+{
+    struct fdt fdt;
+    memset(fleet, 0, sizeof(*fleet));
+    problem->text[0] = 0;
+    if (fdt_open(&fdt, blob, size) != 0)
+        return fail(problem, "the description is not a device tree, or a damaged one");
+    const char *compatible = fdt_str(&fdt, fdt_root(&fdt), "compatible");
+    if (compatible == NULL || strcmp(compatible, COMPATIBLE) != 0)
+        return fail(problem, "the device tree does not describe virtual machines");
+    uint32_t version = fdt_u32(&fdt, fdt_root(&fdt), "version", 0);
+    if (version != VERSION)
+        return fail(problem, "the description has version %u; this program reads version %u",
+                    version, VERSION);
+
+    for (int node = fdt_first_child(&fdt, fdt_root(&fdt)); node >= 0;
+         node = fdt_next_sibling(&fdt, node)) {
+        if (!node_is(&fdt, node, "vm"))
+            continue;
+        if (fleet->vm_count == SPEC_VMS_MAX)
+            return fail(problem, "vms: more than %u", SPEC_VMS_MAX);
+        struct reader reader = {.fdt = &fdt,
+                                .place = {.problem = problem, .index = fleet->vm_count}};
+        read_vm(&reader, node, &fleet->vms[fleet->vm_count++]);
+        if (reader.error != 0)
+            return reader.error;
+    }
+    return spec_check(fleet, problem);
+}
