@@ -28,6 +28,7 @@ struct mem_slot {
     uint64_t gpa;              /* page-aligned */
     uint64_t size;             /* bytes, page-aligned, not 0 */
     uint8_t *hva;              /* host-virtual address of the first byte */
+    bool readonly;             /* ROM: the guest's stores take an access fault */
     _Atomic uint8_t *flags;    /* one byte a page: enum mem_page_flag */
 };
 

@@ -16,7 +16,8 @@ enum riscv_op {
     OP_COUNT,
 };
 
-/* Operand layouts. Letters after F: which of rd, rs1, rs2 are floating-point registers is in the comment. */
+/* Operand layouts. Letters after F: which of rd, rs1, rs2 are floating-point registers is in the
+ * comment. */
 enum insn_format {
     FMT_NONE,
     FMT_R,        /* rd, rs1, rs2 */
@@ -53,19 +54,86 @@ enum insn_format {
 };
 
 enum insn_cformat {
-    CFMT_CNONE, CFMT_CIW, CFMT_CFLD, CFMT_CLW, CFMT_CLD, CFMT_CLB, CFMT_CLH, CFMT_CSB, CFMT_CSH, CFMT_CFSD, CFMT_CSW,
-    CFMT_CSD, CFMT_CI, CFMT_CIRD, CFMT_CLI, CFMT_CI16, CFMT_CLUI, CFMT_CSHB, CFMT_CANDI, CFMT_CA, CFMT_CU,
-    CFMT_CZEXTB, CFMT_CZEXTW, CFMT_CNOT, CFMT_CJ, CFMT_CB, CFMT_CSLLI, CFMT_CFLDSP, CFMT_CLWSP, CFMT_CLDSP, CFMT_CJR,
-    CFMT_CMV, CFMT_CJALR, CFMT_CADD, CFMT_CFSDSP, CFMT_CSWSP, CFMT_CSDSP,
+    CFMT_CNONE,
+    CFMT_CIW,
+    CFMT_CFLD,
+    CFMT_CLW,
+    CFMT_CLD,
+    CFMT_CLB,
+    CFMT_CLH,
+    CFMT_CSB,
+    CFMT_CSH,
+    CFMT_CFSD,
+    CFMT_CSW,
+    CFMT_CSD,
+    CFMT_CI,
+    CFMT_CIRD,
+    CFMT_CLI,
+    CFMT_CI16,
+    CFMT_CLUI,
+    CFMT_CSHB,
+    CFMT_CANDI,
+    CFMT_CA,
+    CFMT_CU,
+    CFMT_CZEXTB,
+    CFMT_CZEXTW,
+    CFMT_CNOT,
+    CFMT_CJ,
+    CFMT_CB,
+    CFMT_CSLLI,
+    CFMT_CFLDSP,
+    CFMT_CLWSP,
+    CFMT_CLDSP,
+    CFMT_CJR,
+    CFMT_CMV,
+    CFMT_CJALR,
+    CFMT_CADD,
+    CFMT_CFSDSP,
+    CFMT_CSWSP,
+    CFMT_CSDSP,
 };
 
-/* Extensions, in the canonical order of the ISA string (Unprivileged ISA, "ISA Extension Naming"). */
+/* Extensions, in the canonical order of the ISA string (Unprivileged ISA, "ISA Extension Naming").
+ */
 enum riscv_extension {
-    EXT_I, EXT_M, EXT_A, EXT_F, EXT_D, EXT_C,
-    EXT_ZICBOM, EXT_ZICBOP, EXT_ZICBOZ, EXT_ZICNTR, EXT_ZICOND, EXT_ZICSR, EXT_ZIFENCEI, EXT_ZIHINTNTL,
-    EXT_ZIHINTPAUSE, EXT_ZIHPM, EXT_ZIMOP, EXT_ZACAS, EXT_ZAWRS, EXT_ZFA, EXT_ZFH, EXT_ZFHMIN, EXT_ZCA, EXT_ZCB,
-    EXT_ZCD, EXT_ZCMOP, EXT_ZBA, EXT_ZBB, EXT_ZBC, EXT_ZBS, EXT_SMSTATEEN, EXT_SSSTATEEN, EXT_SSTC, EXT_SVADE,
-    EXT_SVADU, EXT_SVINVAL, EXT_SVNAPOT, EXT_SVPBMT,
+    EXT_I,
+    EXT_M,
+    EXT_A,
+    EXT_F,
+    EXT_D,
+    EXT_C,
+    EXT_ZICBOM,
+    EXT_ZICBOP,
+    EXT_ZICBOZ,
+    EXT_ZICNTR,
+    EXT_ZICOND,
+    EXT_ZICSR,
+    EXT_ZIFENCEI,
+    EXT_ZIHINTNTL,
+    EXT_ZIHINTPAUSE,
+    EXT_ZIHPM,
+    EXT_ZIMOP,
+    EXT_ZACAS,
+    EXT_ZAWRS,
+    EXT_ZFA,
+    EXT_ZFH,
+    EXT_ZFHMIN,
+    EXT_ZCA,
+    EXT_ZCB,
+    EXT_ZCD,
+    EXT_ZCMOP,
+    EXT_ZBA,
+    EXT_ZBB,
+    EXT_ZBC,
+    EXT_ZBS,
+    EXT_SMSTATEEN,
+    EXT_SSSTATEEN,
+    EXT_SSTC,
+    EXT_SVADE,
+    EXT_SVADU,
+    EXT_SVINVAL,
+    EXT_SVNAPOT,
+    EXT_SVPBMT,
     EXT_COUNT,
     EXT_S, /* supervisor instructions: part of every hart here, not named in the ISA string */
 };
@@ -87,9 +155,9 @@ struct insn_info {
 struct insn_cinfo {
     const char *mnemonic;
     uint16_t match, mask;
-    uint8_t format;    /* enum insn_cformat */
+    uint8_t format; /* enum insn_cformat */
     uint8_t extension;
-    uint16_t target;   /* enum riscv_op */
+    uint16_t target; /* enum riscv_op */
 };
 
 /* Indexed by enum riscv_op; row OP_ILLEGAL is empty. */
@@ -99,20 +167,22 @@ extern const struct insn_cinfo insn_ctable[];
 extern const unsigned insn_ctable_count;
 
 struct insn {
-    uint16_t op;     /* enum riscv_op; OP_ILLEGAL for anything reserved or not implemented */
-    uint8_t length;  /* 2 or 4 bytes */
+    uint16_t op;    /* enum riscv_op; OP_ILLEGAL for anything reserved or not implemented */
+    uint8_t length; /* 2 or 4 bytes */
     uint8_t rd, rs1, rs2, rs3;
-    uint8_t rm;      /* rounding mode field (7: dynamic); for AMO and LR: aq << 1 | rl */
-    int32_t imm;     /* sign-extended; CSR number for FMT_CSR and FMT_CSRI */
-    uint32_t raw;    /* 16 or 32 bits as fetched */
+    uint8_t rm;   /* rounding mode field (7: dynamic); for AMO and LR: aq << 1 | rl */
+    int32_t imm;  /* sign-extended; CSR number for FMT_CSR and FMT_CSRI */
+    uint32_t raw; /* 16 or 32 bits as fetched */
 };
 
-/* Length in bytes of an instruction by its first 16 bits (2 or 4; longer encodings are reserved: 4). */
+/* Length in bytes of an instruction by its first 16 bits (2 or 4; longer encodings are reserved:
+ * 4). */
 static inline unsigned insn_length(uint16_t first)
 {
     return (first & 3) == 3 ? 4 : 2;
 }
-/* Decodes `raw` (upper half ignored for 16-bit forms). False, and op OP_ILLEGAL, if it is not implemented. */
+/* Decodes `raw` (upper half ignored for 16-bit forms). False, and op OP_ILLEGAL, if it is not
+ * implemented. */
 bool insn_decode(uint32_t raw, struct insn *insn);
 /* The compressed row that `raw` matches, or -1. */
 int insn_crow(uint16_t raw);
@@ -120,7 +190,7 @@ int insn_crow(uint16_t raw);
 /* "addi a0, a0, 1"; `pc` makes branch targets absolute. Always NUL-terminates. */
 void insn_disassemble(uint32_t raw, uint64_t pc, char *text, size_t capacity);
 
-extern const char *const riscv_reg_names[32];  /* ABI names */
+extern const char *const riscv_reg_names[32]; /* ABI names */
 extern const char *const riscv_freg_names[32];
 /* Lower-case names, canonical order; NULL for EXT_S. */
 extern const char *const riscv_extension_names[EXT_COUNT];

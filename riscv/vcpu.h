@@ -1,8 +1,8 @@
 /*
  * The state of one RISC-V hart as its guest believes it to be (Privileged and Unprivileged ISA).
  *
- * The common part is first. Everything here is plain state; riscv/csr.c, mmu.c and trap.c give it its
- * meaning, engines advance it. Room is left for V (v0..v31) and H (vs* and h* CSRs).
+ * The common part is first. Everything here is plain state; riscv/csr.c, mmu.c and trap.c give it
+ * its meaning, engines advance it. Room is left for V (v0..v31) and H (vs* and h* CSRs).
  */
 #ifndef RISCV_VCPU_H
 #define RISCV_VCPU_H
@@ -42,8 +42,19 @@ enum riscv_cause {
     CAUSE_STORE_PAGE_FAULT = 15,
 };
 
+/* What a change of state means for an engine's caches; riscv_vcpu.effects. */
+enum riscv_effect {
+    EFFECT_TRANSLATION = 1, /* cached translations are void */
+    EFFECT_MODE = 2, /* privilege, MPRV, SUM or MXR changed: another set of translations applies */
+    EFFECT_INTERRUPTS = 4, /* an interrupt may have become takeable */
+};
+
 #define PMP_ENTRIES 16
-#define HPM_COUNTERS 32 /* index = CSR - mcycle: 0 cycle, 2 instret, 3..31 */
+/* A PMP entry as it decides: addresses low..last (inclusive), configuration. */
+struct riscv_pmp {
+    uint64_t low, last;
+    uint8_t cfg;
+};
 
 struct riscv_vcpu {
     struct vcpu vcpu;
@@ -53,14 +64,15 @@ struct riscv_vcpu {
     uint64_t f[32]; /* NaN-boxed */
     uint32_t frm;
     uint32_t fflags;
-    uint8_t priv;   /* enum riscv_priv */
-    bool sbi;       /* no M-mode software: ECALL from S exits to the hypervisor, which plays M-mode's part */
+    uint8_t priv; /* enum riscv_priv */
+    bool sbi; /* no M-mode software: ECALL from S exits to the hypervisor, which plays M-mode's part
+               */
 
     uint64_t mstatus;
     uint64_t mideleg, medeleg;
     uint64_t mie;
-    _Atomic uint64_t mip;    /* wires and software bits; SEIP of software is in mip_seip */
-    bool mip_seip;           /* mip.SEIP as M-mode software wrote it; reads OR it with the wire */
+    _Atomic uint64_t mip; /* wires and software bits; SEIP of software is in mip_seip */
+    bool mip_seip;        /* mip.SEIP as M-mode software wrote it; reads OR it with the wire */
     uint64_t mtvec, mscratch, mepc, mcause, mtval;
     uint64_t stvec, sscratch, sepc, scause, stval;
     uint64_t satp;
@@ -70,8 +82,8 @@ struct riscv_vcpu {
     uint64_t stimecmp;
     uint8_t pmpcfg[PMP_ENTRIES];
     uint64_t pmpaddr[PMP_ENTRIES];
-    uint64_t mhpmevent[HPM_COUNTERS];
-    uint64_t counter[HPM_COUNTERS]; /* offsets against the instructions retired (cycle, instret), values else */
+    /* mcycle [0] and minstret [2]: offset against `instret`; the frozen value while inhibited. */
+    uint64_t counter[3];
 
     uint64_t instret; /* instructions retired since reset */
 
@@ -83,6 +95,12 @@ struct riscv_vcpu {
 
     struct host_lock timer_lock; /* stimecmp and mip.STIP against the timer's callback */
     struct clock_timer stimer;
+
+    /* Derived, not saved. */
+    uint32_t
+        effects; /* enum riscv_effect, ORed in by CSR writes and traps, consumed by the engine */
+    struct riscv_pmp pmp[PMP_ENTRIES]; /* the active ones, in order of priority */
+    unsigned pmp_count;
 
     /* Statistics, by this VCPU's thread only. */
     uint64_t traps;
@@ -100,8 +118,9 @@ void riscv_vcpu_fini(struct riscv_vcpu *hart);
 /* Back to the reset state. The VCPU is outside the guest. */
 void riscv_vcpu_reset(struct riscv_vcpu *hart, uint64_t pc);
 /*
- * The state in which SBI starts a hart (SBI 2.0, 9.1 and "Supervisor execution environment"): S-mode, satp 0,
- * SIE 0, a0 = hart id, a1 = opaque; traps delegated, counters and Sstc allowed, PMP open, `sbi` set.
+ * The state in which SBI starts a hart (SBI 2.0, 9.1 and "Supervisor execution environment"):
+ * S-mode, satp 0, SIE 0, a0 = hart id, a1 = opaque; traps delegated, counters and Sstc allowed, PMP
+ * open, `sbi` set.
  */
 void riscv_vcpu_start_supervisor(struct riscv_vcpu *hart, uint64_t pc, uint64_t opaque);
 
@@ -117,12 +136,15 @@ void riscv_vcpu_set_stimecmp(struct riscv_vcpu *hart, uint64_t ticks);
 /* Saved fields, both directions. */
 void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *state);
 
-/* "rv64imafdc_zicsr_..." for the device tree; returns the length written (without NUL), or -E_NOSPC. */
+/* "rv64imafdc_zicsr_..." for the device tree; returns the length written (without NUL), or
+ * -E_NOSPC. */
 int riscv_isa_string(char *buf, size_t capacity);
-/* The extensions one by one ("i", "m", ..., "zba", ...), NULL past the last; for riscv,isa-extensions. */
+/* The extensions one by one ("i", "m", ..., "zba", ...), NULL past the last; for
+ * riscv,isa-extensions. */
 const char *riscv_isa_extension(unsigned index);
 
 /* One line a register, for reports and the monitor. Calls `line` for each. */
-void riscv_vcpu_describe(const struct riscv_vcpu *hart, void (*line)(void *arg, const char *text), void *arg);
+void riscv_vcpu_describe(const struct riscv_vcpu *hart, void (*line)(void *arg, const char *text),
+                         void *arg);
 
 #endif
