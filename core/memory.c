@@ -48,9 +48,10 @@ struct mem_slot *mem_slot_find(struct memory *mem, uint64_t gpa, uint64_t len)
 
 void *mem_map(struct memory *mem, uint64_t gpa, uint64_t len, bool write)
 {
-    (void)write; /* all slots are RAM; copy-on-write clones will need to know */
     struct mem_slot *slot = mem_slot_find(mem, gpa, len);
-    return slot != NULL ? slot->hva + (gpa - slot->gpa) : NULL;
+    if (slot == NULL || (write && slot->readonly))
+        return NULL;
+    return slot->hva + (gpa - slot->gpa);
 }
 
 /* Tells engines about one run of pages that hold code: the part of [gpa, end) between two page
@@ -136,6 +137,6 @@ uint64_t mem_total(const struct memory *mem)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < mem->slot_count; i++)
-        total += mem->slots[i].size;
+        total += mem->slots[i].readonly ? 0 : mem->slots[i].size;
     return total;
 }

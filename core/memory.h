@@ -30,6 +30,7 @@ struct mem_slot {
     uint8_t *hva;              /* host-virtual address of the first byte */
     bool readonly;             /* ROM: the guest's stores take an access fault */
     _Atomic uint8_t *flags;    /* one byte a page: enum mem_page_flag */
+    bool readonly;             /* ROM: guests may not write; set by the owner after mem_slot_add */
 };
 
 struct memory {
@@ -46,7 +47,10 @@ void mem_init(struct memory *mem);
 int mem_slot_add(struct memory *mem, uint64_t gpa, uint64_t size, void *hva, _Atomic uint8_t *flags);
 /* The slot that holds all of [gpa, gpa + len), or NULL. len may be 0. Overflow-safe. */
 struct mem_slot *mem_slot_find(struct memory *mem, uint64_t gpa, uint64_t len);
-/* Host pointer to [gpa, gpa + len) or NULL if it is not all RAM of one slot. `write`: mem_done must follow. */
+/*
+ * Host pointer to [gpa, gpa + len) or NULL if it is not all memory of one slot, or is read-only and
+ * `write` is asked for. `write`: mem_done must follow.
+ */
 void *mem_map(struct memory *mem, uint64_t gpa, uint64_t len, bool write);
 /* [gpa, gpa + written) was written through a pointer of mem_map. */
 void mem_done(struct memory *mem, uint64_t gpa, uint64_t written);
@@ -55,7 +59,7 @@ int mem_read(struct memory *mem, uint64_t gpa, void *to, uint64_t len);
 int mem_write(struct memory *mem, uint64_t gpa, const void *from, uint64_t len);
 /* Dirty log: while on, writers set MEM_PAGE_DIRTY. */
 void mem_dirty_log(struct memory *mem, bool on);
-/* Total bytes of RAM. */
+/* Total bytes of RAM, ROM not counted. */
 uint64_t mem_total(const struct memory *mem);
 
 #endif
