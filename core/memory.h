@@ -30,7 +30,6 @@ struct mem_slot {
     uint8_t *hva;              /* host-virtual address of the first byte */
     bool readonly;             /* ROM: the guest's stores take an access fault */
     _Atomic uint8_t *flags;    /* one byte a page: enum mem_page_flag */
-    bool readonly;             /* ROM: guests may not write; set by the owner after mem_slot_add */
 };
 
 struct memory {
