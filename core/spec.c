@@ -59,6 +59,8 @@ static int fail(struct spec_problem *problem, const char *format, ...)
     va_start(args, format);
     append(problem, &at, format, args);
     va_end(args);
+    problem->vm = -1;
+    problem->words = 0;
     return -E_INVAL;
 }
 
@@ -71,10 +73,11 @@ struct place {
 
 static int fail_at(const struct place *place, const char *format, ...)
 {
-    size_t at = 0;
     struct spec_problem *problem = place->problem;
     fail(problem, place->name != NULL ? "vms[%u] (%s): " : "vms[%u]: ", place->index, place->name);
-    at = strlen(problem->text);
+    size_t at = strlen(problem->text);
+    problem->vm = (int)place->index;
+    problem->words = (unsigned)at;
     va_list args;
     va_start(args, format);
     append(problem, &at, format, args);

@@ -72,6 +72,8 @@ struct spec_fleet {
 /* The first thing wrong with a description, in plain words: "vms[1] (db): cpus: 65 is more than 64". */
 struct spec_problem {
     char text[200];
+    int vm;         /* which VM it is about, or -1 */
+    unsigned words; /* where in `text` the part "key: what is wrong" begins */
 };
 
 /* Checks values, ranges and names across the fleet. 0, or -E_INVAL with `problem` filled. */
