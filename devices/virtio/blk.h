@@ -44,9 +44,10 @@ struct virtio_blk_request {
     struct virtio_blk_request *next;
     uint8_t *status; /* the guest's status byte */
     uint64_t status_gpa;
-    uint32_t written; /* bytes to report if it succeeds */
-    bool submit;      /* the backend is needed; otherwise `code` is the answer */
-    uint8_t code;     /* VIRTIO_BLK_S_* */
+    uint32_t written;   /* bytes to report if it succeeds */
+    bool submit;        /* the backend is needed; otherwise `code` is the answer */
+    bool write_through; /* the driver does not know FLUSH: a write ends with one; 5.2.6.2 */
+    uint8_t code;       /* VIRTIO_BLK_S_* */
     struct virtq_chain chain;
 };
 
@@ -57,7 +58,8 @@ struct virtio_blk {
     struct virtio_blk_request *free; /* given back before; the rest of the pool was never touched */
     unsigned touched;                /* requests[touched ..) are untouched */
     unsigned inflight;
-    bool starved; /* the pool was empty: look at the queue when a request comes back */
+    bool starved;  /* the pool was empty: look at the queue when a request comes back */
+    bool resuming; /* a thread is doing so */
     struct virtio_blk_request requests[VIRTIO_BLK_REQUESTS];
 };
 

@@ -73,7 +73,8 @@ void virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device, st
 void virtio_mmio_reset(struct virtio_mmio *mmio);
 /*
  * While frozen the device takes nothing from its queues and its backend's input is refused. Freeze,
- * wait until virtio_mmio_inflight is 0, save, thaw. Thawing looks at every queue again.
+ * wait until virtio_mmio_inflight is 0, save, thaw. Thawing looks at every queue again; a VM that
+ * was loaded is thawed too, because its guest may have added buffers just before it was saved.
  */
 void virtio_mmio_freeze(struct virtio_mmio *mmio, bool frozen);
 /* Transport, queues and device, both directions; the VM is paused and nothing is in flight. */

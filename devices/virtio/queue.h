@@ -72,7 +72,7 @@ void virtqueue_fill(struct virtqueue *queue, struct memory *mem, uint16_t ahead,
                     uint32_t written);
 /* Publishes `count` filled entries. */
 void virtqueue_publish(struct virtqueue *queue, struct memory *mem, uint16_t count);
-/* Whether the driver wants an interrupt for what was published since the last true answer; 2.7.7.
+/* Whether the driver wants an interrupt for what was published since the last call; 2.7.7.
  */
 bool virtqueue_should_signal(struct virtqueue *queue, struct memory *mem);
 

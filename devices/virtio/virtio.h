@@ -117,6 +117,10 @@ int virtio_pop(struct virtio_device *device, unsigned queue, struct virtq_chain 
 void virtio_push(struct virtio_device *device, unsigned queue, const struct virtq_chain *chain,
                  uint32_t written);
 void virtio_signal(struct virtio_device *device, unsigned queue);
+/* The same as virtio_push for a chain known by its head, which the queue's resets have not passed.
+ */
+void virtio_push_head(struct virtio_device *device, unsigned queue, uint16_t head,
+                      uint32_t written);
 /* The device may take buffers: DRIVER_OK, not NEEDS_RESET, not frozen. */
 bool virtio_live(const struct virtio_device *device);
 /* 2.1.2: the driver has left the rules; nothing more is taken until it resets the device. */
