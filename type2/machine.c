@@ -1,0 +1,721 @@
+#define _GNU_SOURCE
+#include "type2/machine_impl.h"
+
+#include "engine/interp/interp.h"
+#include "type2/block_file.h"
+#include "type2/entropy.h"
+#include "type2/host.h"
+#include "type2/net_tap.h"
+#include "type2/net_user.h"
+#include "type2/payload.h"
+#include "type2/savefile.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A panic is believed when for this long nothing is printed and a hart spins without ever waiting.
+ */
+#define PANIC_SILENCE_NS 3000000000ULL
+#define PANIC_LOOK_NS    500000000ULL
+
+static const struct engine_ops *const engines[] = {&interp_engine};
+
+const char machine_ordered_stop[] = "stopped";
+const char machine_ordered_kill[] = "killed";
+const char machine_ordered_save[] = "saved";
+
+/* ---- console ---- */
+
+static struct stream_backend *machine_mux_backend(struct machine *machine)
+{
+    return stream_mux_backend(machine->mux);
+}
+
+static size_t port_write(struct stream_backend *backend, const void *bytes, size_t len)
+{
+    struct console_port *port = (struct console_port *)backend;
+    struct stream_backend *mux = machine_mux_backend(port->machine);
+
+    return mux->ops->write(mux, bytes, len);
+}
+
+static void port_resume(struct stream_backend *backend)
+{
+    struct console_port *port = (struct console_port *)backend;
+    struct stream_backend *mux = machine_mux_backend(port->machine);
+
+    if (mux->device == backend->device)
+        mux->ops->resume(mux);
+}
+
+static const struct stream_ops port_ops = {.write = port_write, .resume = port_resume};
+
+/* The last console= of the command line is the one behind /dev/console. */
+static bool input_goes_to_hvc(const struct spec_vm *spec)
+{
+    const char *last = NULL;
+
+    if (!spec->virtio_console)
+        return false;
+    for (const char *at = spec->cmdline; at != NULL && (at = strstr(at, "console=")) != NULL; at++)
+        if (at == spec->cmdline || at[-1] == ' ')
+            last = at;
+    return last != NULL && strncmp(last, "console=hvc", strlen("console=hvc")) == 0;
+}
+
+static void machine_tap(void *arg, const void *bytes, size_t len)
+{
+    struct machine *machine = arg;
+
+    pthread_mutex_lock(&machine->watch_lock);
+    bool before = machine->watch.panic_ended;
+    for (size_t i = 0; i < len; i++)
+        machine->history[(machine->watch.bytes + i) % MACHINE_HISTORY] = ((const char *)bytes)[i];
+    console_watch_feed(&machine->watch, bytes, len, host_time_ns());
+    if (machine->watch.init_at != 0 && machine->init_ns == 0)
+        machine->init_ns = machine->watch.init_at - machine->start_ns;
+    bool panicked = machine->watch.panic_ended && !before;
+    pthread_mutex_unlock(&machine->watch_lock);
+    if (panicked)
+        host_event_set(&machine->vm.power_event); /* machine_wait begins to look closely */
+}
+
+char *machine_history(struct machine *machine, size_t *length)
+{
+    char *copy = malloc(MACHINE_HISTORY);
+
+    *length = 0;
+    if (copy == NULL)
+        return NULL;
+    pthread_mutex_lock(&machine->watch_lock);
+    uint64_t end = machine->watch.bytes;
+    uint64_t start = end > MACHINE_HISTORY ? end - MACHINE_HISTORY : 0;
+    for (uint64_t at = start; at < end; at++)
+        copy[(*length)++] = machine->history[at % MACHINE_HISTORY];
+    pthread_mutex_unlock(&machine->watch_lock);
+    return copy;
+}
+
+/* ---- building ---- */
+
+static int machine_set_spec(struct machine *machine, const struct spec_vm *spec,
+                            struct problem *problem)
+{
+    struct spec_fleet *one = calloc(1, sizeof(*one));
+    struct spec_problem why = {.text = ""};
+
+    machine->spec_blob = malloc(SPEC_BLOB_MAX);
+    if (one == NULL || machine->spec_blob == NULL) {
+        free(one);
+        return problem_set(problem, -E_NOMEM, "out of memory");
+    }
+    one->vms[0] = *spec;
+    one->vm_count = 1;
+    long size =
+        spec_check(one, &why) < 0 ? -E_INVAL : spec_flatten(one, machine->spec_blob, SPEC_BLOB_MAX);
+    free(one);
+    if (size > 0 && spec_read(&machine->fleet, machine->spec_blob, (size_t)size, &why) == 0) {
+        machine->spec = &machine->fleet.vms[0];
+        return 0;
+    }
+    if (size == -E_NOSPC)
+        return problem_set(problem, -E_NOSPC, "%s: the description is longer than %d KiB",
+                           spec->name, SPEC_BLOB_MAX >> 10);
+    return problem_set(problem, -E_INVAL, "%s: %s", spec->name, why.text + why.words);
+}
+
+static int machine_find_engine(struct machine *machine, struct problem *problem)
+{
+    const char *name = machine->spec->engine;
+
+    for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
+        if (name != NULL && strcmp(engines[i]->name, name) != 0)
+            continue;
+        machine->vm.engine = engines[i];
+        return 0;
+    }
+    return problem_set(problem, -E_NOTSUP,
+                       "%s: engine '%s' is not in this build; use --engine interp",
+                       machine->spec->name, name);
+}
+
+/* A locally administered address that stays the same for the same VM (FNV-1a of name and index). */
+static void net_default_mac(uint8_t mac[6], const char *name, unsigned index)
+{
+    uint32_t hash = 2166136261u;
+
+    for (const char *c = name; *c != 0; c++)
+        hash = (hash ^ (uint8_t)*c) * 16777619u;
+    hash = (hash ^ index) * 16777619u;
+    mac[0] = 0x52;
+    mac[1] = 0x54;
+    mac[2] = (uint8_t)(hash >> 24);
+    mac[3] = (uint8_t)(hash >> 16);
+    mac[4] = (uint8_t)(hash >> 8);
+    mac[5] = (uint8_t)hash;
+}
+
+static int machine_open_net(struct machine *machine, unsigned index, struct problem *problem)
+{
+    const struct spec_net *net = &machine->spec->nets[index];
+    uint8_t mac[6];
+
+    memcpy(mac, net->mac, sizeof(mac));
+    if (memcmp(mac, "\0\0\0\0\0\0", sizeof(mac)) == 0)
+        net_default_mac(mac, machine->spec->name, index);
+    if (net->kind == SPEC_NET_TAP) {
+        struct net_tap_options options = {.ifname = net->ifname};
+        memcpy(options.mac, mac, sizeof(mac));
+        machine->nets[index] = net_tap_open(&options, &machine->loop, problem);
+    } else {
+        struct net_user_options options = {.hostname = machine->spec->name,
+                                           .forwards = net->forwards,
+                                           .forward_count = net->forward_count};
+        memcpy(options.mac, mac, sizeof(mac));
+        machine->nets[index] = net_user_open(&options, &machine->loop, problem);
+    }
+    return machine->nets[index] != NULL ? 0 : -E_IO;
+}
+
+static int machine_open_backends(struct machine *machine, struct problem *problem)
+{
+    const struct spec_vm *spec = machine->spec;
+
+    for (unsigned i = 0; i < spec->disk_count; i++) {
+        struct block_file_options options = {.path = spec->disks[i].path,
+                                             .serial = spec->disks[i].serial,
+                                             .readonly = spec->disks[i].readonly};
+        machine->disks[i] = block_file_open(&options, &machine->loop, problem);
+        if (machine->disks[i] == NULL)
+            return -E_IO;
+    }
+    for (unsigned i = 0; i < spec->net_count; i++) {
+        int error = machine_open_net(machine, i, problem);
+        if (error < 0)
+            return error;
+    }
+    machine->mux = stream_mux_new(spec->name, &machine->loop);
+    if (machine->mux == NULL || stream_mux_add_tap(machine->mux, machine_tap, machine) == NULL)
+        return problem_set(problem, -E_NOMEM, "out of memory");
+    return 0;
+}
+
+static int machine_build_board(struct machine *machine, struct problem *problem)
+{
+    const struct spec_vm *spec = machine->spec;
+    struct board_backends backends = {0};
+
+    machine->uart = machine->hvc =
+        (struct console_port){.backend = {.ops = &port_ops}, .machine = machine};
+    backends.uart = &machine->uart.backend;
+    if (spec->virtio_console)
+        backends.console = &machine->hvc.backend;
+    for (unsigned i = 0; i < spec->disk_count; i++)
+        backends.disks[i] = machine->disks[i];
+    backends.disk_count = spec->disk_count;
+    for (unsigned i = 0; i < spec->net_count; i++)
+        backends.nets[i] = machine->nets[i];
+    backends.net_count = spec->net_count;
+    backends.entropy = entropy_host();
+    if (!spec->no_balloon)
+        backends.reclaim = &machine->ram.reclaim;
+
+    int error = board_init(&machine->board, &machine->vm, machine->harts, spec->cpus, &backends);
+    if (error < 0)
+        return problem_set(
+            problem, error,
+            error == -E_NOSPC
+                ? "%s: more disks, networks and consoles than the board has slots for; "
+                  "leave one out, or the balloon"
+                : "%s: cannot build the board: %s",
+            spec->name, strerror(-error));
+    machine->built_board = true;
+    struct stream_backend *mux = machine_mux_backend(machine);
+    const struct stream_backend *chosen =
+        input_goes_to_hvc(spec) ? &machine->hvc.backend : &machine->uart.backend;
+    mux->device = chosen->device;
+    mux->receive = chosen->receive;
+    return 0;
+}
+
+static int machine_build_engine(struct machine *machine, struct problem *problem)
+{
+    const struct engine_ops *engine = machine->vm.engine;
+    int error = engine->vm_init(&machine->vm);
+
+    machine->built_engine = error == 0;
+    for (unsigned i = 0; error == 0 && i < machine->spec->cpus; i++) {
+        error = engine->vcpu_init(&machine->harts[i].vcpu);
+        machine->built_vcpus += error == 0;
+    }
+    if (error < 0)
+        return problem_set(problem, error, "%s: the engine '%s' cannot start: %s",
+                           machine->spec->name, engine->name, strerror(-error));
+    return 0;
+}
+
+/* Everything but what is in RAM and registers. */
+int machine_build(struct machine *machine, const struct spec_vm *spec, struct problem *problem)
+{
+    int error = machine_set_spec(machine, spec, problem);
+    if (error < 0)
+        return error;
+    spec = machine->spec;
+    vm_init(&machine->vm, spec->name);
+    error = machine_find_engine(machine, problem);
+    if (error < 0)
+        return error;
+
+    machine->harts = host_alloc(spec->cpus * sizeof(*machine->harts), 64);
+    machine->stats = calloc(spec->cpus, sizeof(*machine->stats));
+    machine->threads = calloc(spec->cpus, sizeof(*machine->threads));
+    if (machine->harts == NULL || machine->stats == NULL || machine->threads == NULL)
+        return problem_set(problem, -E_NOMEM, "out of memory");
+
+    error = loop_init(&machine->loop, problem);
+    if (error < 0)
+        return error;
+    machine->built_loop = true;
+    error = machine_open_backends(machine, problem);
+    if (error < 0)
+        return error;
+    error = ram_init(&machine->ram, spec->name, spec->memory, machine->options.huge, problem);
+    if (error < 0)
+        return error;
+    machine->built_ram = true;
+    error = mem_slot_add(&machine->vm.mem, BOARD_RAM, machine->ram.size, machine->ram.hva,
+                         machine->ram.flags);
+    if (error < 0)
+        return problem_set(problem, error, "%s: memory: %s", spec->name, strerror(-error));
+    error = machine_build_board(machine, problem);
+    if (error < 0)
+        return error;
+    return machine_build_engine(machine, problem);
+}
+
+/* Puts the payload into RAM and resets everything; also for a reboot. */
+static int machine_boot(struct machine *machine, struct problem *problem)
+{
+    const struct spec_vm *spec = machine->spec;
+    struct payload payload;
+    const char *why = NULL;
+
+    int error = payload_open(&payload, spec, problem);
+    if (error < 0)
+        return error;
+    struct board_payload board_payload = {
+        .kernel = {payload.kernel.bytes, payload.kernel.size},
+        .initrd = {payload.initrd.bytes, payload.initrd.size},
+        .firmware = {payload.firmware.bytes, payload.firmware.size},
+        .cmdline = spec->cmdline,
+    };
+    if (getrandom(board_payload.rng_seed, sizeof(board_payload.rng_seed), GRND_NONBLOCK) < 0)
+        memset(board_payload.rng_seed, 0, sizeof(board_payload.rng_seed));
+    error = board_boot(&machine->board, &board_payload, &why);
+    if (error < 0)
+        problem_set(problem, error, "%s: %s", spec->name, why != NULL ? why : strerror(-error));
+    payload_close(&payload);
+    return error;
+}
+
+struct machine *machine_new(const struct machine_options *options)
+{
+    struct machine *machine = calloc(1, sizeof(*machine));
+
+    if (machine == NULL)
+        return NULL;
+    machine->history = malloc(MACHINE_HISTORY);
+    if (machine->history == NULL) {
+        free(machine);
+        return NULL;
+    }
+    machine->options = *options;
+    machine->start_ns = host_time_ns();
+    pthread_mutex_init(&machine->lock, NULL);
+    pthread_mutex_init(&machine->watch_lock, NULL);
+    console_watch_init(&machine->watch);
+    return machine;
+}
+
+int machine_create(struct machine **out, const struct spec_vm *spec,
+                   const struct machine_options *options, struct problem *problem)
+{
+    struct machine *machine = machine_new(options);
+
+    if (machine == NULL)
+        return problem_set(problem, -E_NOMEM, "out of memory");
+    int error = machine_build(machine, spec, problem);
+    if (error == 0)
+        error = machine_boot(machine, problem);
+    if (error < 0) {
+        machine_destroy(machine);
+        return error;
+    }
+    *out = machine;
+    return 0;
+}
+
+void machine_destroy(struct machine *machine)
+{
+    if (machine == NULL)
+        return;
+    struct vm *vm = &machine->vm;
+
+    /* First what may call into devices, then the devices, then what they stand on. */
+    for (unsigned i = 0; i < SPEC_NETS_MAX; i++) {
+        if (machine->nets[i] == NULL)
+            continue;
+        if (machine->spec->nets[i].kind == SPEC_NET_TAP)
+            net_tap_close(machine->nets[i]);
+        else
+            net_user_close(machine->nets[i]);
+    }
+    for (unsigned i = 0; i < SPEC_DISKS_MAX; i++)
+        if (machine->disks[i] != NULL)
+            block_file_close(machine->disks[i]);
+    if (machine->mux != NULL)
+        stream_mux_free(machine->mux);
+    if (machine->built_loop) {
+        loop_stop(&machine->loop);
+        loop_fini(&machine->loop);
+    }
+    for (unsigned i = 0; i < machine->built_vcpus; i++)
+        if (vm->engine->vcpu_destroy != NULL)
+            vm->engine->vcpu_destroy(&machine->harts[i].vcpu);
+    if (machine->built_engine && vm->engine->vm_destroy != NULL)
+        vm->engine->vm_destroy(vm);
+    if (machine->built_board)
+        board_fini(&machine->board);
+    if (machine->built_ram)
+        ram_fini(&machine->ram);
+    if (machine->harts != NULL)
+        host_free(machine->harts, machine->spec->cpus * sizeof(*machine->harts));
+    free(machine->history);
+    free(machine->stats);
+    free(machine->threads);
+    free(machine->spec_blob);
+    pthread_mutex_destroy(&machine->lock);
+    pthread_mutex_destroy(&machine->watch_lock);
+    free(machine);
+}
+
+const struct spec_vm *machine_spec(const struct machine *machine)
+{
+    return machine->spec;
+}
+
+struct stream_mux *machine_console(struct machine *machine)
+{
+    return machine->mux;
+}
+
+struct loop *machine_loop(struct machine *machine)
+{
+    return &machine->loop;
+}
+
+/* ---- running ---- */
+
+struct vcpu_start {
+    struct machine *machine;
+    unsigned index;
+};
+
+static void *machine_vcpu_thread(void *arg)
+{
+    struct vcpu_start start = *(struct vcpu_start *)arg;
+    struct machine *machine = start.machine;
+
+    free(arg);
+    vmm_run_vcpu(&machine->vm, &machine->harts[start.index], &machine->stats[start.index]);
+    return NULL;
+}
+
+/* Signals are blocked in every thread but the process's main one. */
+static int machine_start_vcpus(struct machine *machine)
+{
+    sigset_t all, old;
+    int error = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    for (unsigned i = 0; error == 0 && i < machine->spec->cpus; i++) {
+        struct vcpu_start *start = malloc(sizeof(*start));
+        char name[16];
+        if (start == NULL) {
+            error = ENOMEM;
+            break;
+        }
+        *start = (struct vcpu_start){machine, i};
+        error = pthread_create(&machine->threads[i], NULL, machine_vcpu_thread, start);
+        if (error != 0) {
+            free(start);
+            break;
+        }
+        machine->threads_running++;
+        snprintf(name, sizeof(name), "vcpu%u", i);
+        pthread_setname_np(machine->threads[i], name);
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -error;
+}
+
+static void machine_join_vcpus(struct machine *machine)
+{
+    for (unsigned i = 0; i < machine->threads_running; i++)
+        pthread_join(machine->threads[i], NULL);
+    machine->threads_running = 0;
+}
+
+int machine_start(struct machine *machine, struct problem *problem)
+{
+    int error = loop_start(&machine->loop, "io", problem);
+
+    if (error < 0)
+        return error;
+    clock_start(&machine->vm.clock);
+    error = machine_start_vcpus(machine);
+    if (error < 0) {
+        vm_power_request(&machine->vm, VM_POWER_OFF, 0, machine_ordered_kill);
+        machine_join_vcpus(machine);
+        return problem_set(problem, error, "%s: cannot start a thread for each of %u VCPUs: %s",
+                           machine->spec->name, machine->spec->cpus, strerror(-error));
+    }
+    return 0;
+}
+
+/* The guest reboots by itself after a panic. */
+static bool machine_panic_reboots(const struct machine *machine)
+{
+    const char *panic =
+        machine->spec->cmdline != NULL ? strstr(machine->spec->cmdline, "panic=") : NULL;
+
+    return panic != NULL && panic[strlen("panic=")] != '0';
+}
+
+/*
+ * A Linux that panicked spins in its panic loop for good. The words on the console alone prove
+ * nothing (a guest may print an old log), so it is believed only if after them no more is printed
+ * and some hart spins without a pause: an idle guest waits in WFI.
+ */
+static void machine_watch_panic(struct machine *machine)
+{
+    struct vm *vm = &machine->vm;
+    uint64_t bytes = UINT64_MAX, since = 0;
+    uint64_t wfi[VM_VCPUS_MAX];
+    bool spins[VM_VCPUS_MAX];
+    char text[sizeof(machine->watch.panic)];
+
+    while (vm_power_state(vm) == VM_POWER_ON) {
+        uint64_t now = host_time_ns();
+        pthread_mutex_lock(&machine->watch_lock);
+        bool suspected = machine->watch.panic_ended;
+        uint64_t printed = machine->watch.bytes;
+        memcpy(text, machine->watch.panic, sizeof(text));
+        pthread_mutex_unlock(&machine->watch_lock);
+        if (!suspected)
+            return;
+        if (printed != bytes || atomic_load(&vm->paused)) {
+            bytes = printed;
+            since = now;
+            for (unsigned i = 0; i < vm->vcpu_count; i++) {
+                wfi[i] = machine->stats[i].exits[EXIT_WFI];
+                spins[i] = true;
+            }
+        }
+        bool any = false;
+        for (unsigned i = 0; i < vm->vcpu_count; i++) {
+            spins[i] = spins[i] && machine->stats[i].exits[EXIT_WFI] == wfi[i] &&
+                       atomic_load(&vm->vcpus[i]->run_state) == VCPU_RUNNING;
+            any |= spins[i];
+        }
+        if (!any) { /* it lives: the words were only words */
+            pthread_mutex_lock(&machine->watch_lock);
+            console_watch_reboot(&machine->watch);
+            pthread_mutex_unlock(&machine->watch_lock);
+            return;
+        }
+        if (now - since >= PANIC_SILENCE_NS)
+            vm_power_request(vm, VM_POWER_FAILED, 0, "kernel panic");
+        else
+            host_event_wait(&vm->power_event, PANIC_LOOK_NS);
+    }
+}
+
+/* Returns when power has left VM_POWER_ON for good. */
+static enum vm_power machine_wait_power(struct machine *machine)
+{
+    struct vm *vm = &machine->vm;
+
+    for (;;) {
+        enum vm_power power = vm_power_state(vm);
+        if (power == VM_POWER_OFF || power == VM_POWER_REBOOT || power == VM_POWER_FAILED)
+            return power;
+        pthread_mutex_lock(&machine->watch_lock);
+        bool suspected = machine->watch.panic_ended;
+        pthread_mutex_unlock(&machine->watch_lock);
+        if (suspected && !machine_panic_reboots(machine))
+            machine_watch_panic(machine);
+        else
+            host_event_wait(&vm->power_event, UINT64_MAX);
+    }
+}
+
+/* Everything is parked for good: VCPUs have ended. False: it cannot boot again. */
+static bool machine_reboot(struct machine *machine, struct problem *problem)
+{
+    struct vm *vm = &machine->vm;
+
+    stream_mux_flush(machine->mux, STREAM_WAIT_MS);
+    board_drain(&machine->board);
+    if (machine_boot(machine, problem) < 0)
+        return false;
+    pthread_mutex_lock(&machine->watch_lock);
+    console_watch_reboot(&machine->watch);
+    pthread_mutex_unlock(&machine->watch_lock);
+    machine->reboots++;
+    vm->power_code = 0;
+    vm->power_message = NULL;
+    atomic_store(&vm->power, VM_POWER_ON);
+    const char *order = atomic_load(&machine->order);
+    if (order != NULL)
+        vm_power_request(vm, VM_POWER_OFF, 0, order);
+    int error = machine_start_vcpus(machine);
+    if (error < 0) {
+        problem_set(problem, error, "%s: cannot start the VCPUs again: %s", vm->name,
+                    strerror(-error));
+        vm_power_request(vm, VM_POWER_FAILED, 0, NULL);
+        machine_join_vcpus(machine);
+        return false;
+    }
+    return true;
+}
+
+void machine_count(struct machine *machine, struct machine_result *result)
+{
+    for (unsigned i = 0; i < machine->vm.vcpu_count; i++) {
+        result->instructions += atomic_load(&machine->harts[i].vcpu.instructions);
+        for (unsigned reason = 0; reason < EXIT_REASONS; reason++)
+            result->exits[reason] += machine->stats[i].exits[reason];
+        result->sbi_calls += machine->stats[i].sbi_calls;
+    }
+    result->reboots = machine->reboots;
+    result->init_ns = machine->init_ns;
+    result->run_ns = host_time_ns() - machine->start_ns;
+}
+
+static void machine_judge(struct machine *machine, enum vm_power power,
+                          struct machine_result *result)
+{
+    const struct vm *vm = &machine->vm;
+
+    pthread_mutex_lock(&machine->watch_lock);
+    if (power == VM_POWER_FAILED) {
+        result->outcome = MACHINE_FAILED;
+        result->code = vm->power_code;
+        if (vm->power_message != NULL && machine->watch.panic[0] != 0)
+            snprintf(result->message, sizeof(result->message), "%s: %s", vm->power_message,
+                     machine->watch.panic);
+        else if (vm->power_message != NULL)
+            snprintf(result->message, sizeof(result->message), "%s", vm->power_message);
+        else
+            snprintf(result->message, sizeof(result->message),
+                     "the guest reported failure, code %u", vm->power_code);
+    } else if (power == VM_POWER_REBOOT && machine->watch.panic[0] != 0) {
+        result->outcome = MACHINE_FAILED;
+        snprintf(result->message, sizeof(result->message), "kernel panic: %s",
+                 machine->watch.panic);
+    } else if (vm->power_message == machine_ordered_kill) {
+        result->outcome = MACHINE_KILLED;
+    } else if (vm->power_message == machine_ordered_save) {
+        result->outcome = MACHINE_SAVED;
+    } else if (vm->power_message == machine_ordered_stop ||
+               atomic_load(&machine->order) == machine_ordered_stop) {
+        result->outcome = MACHINE_STOPPED;
+    }
+    pthread_mutex_unlock(&machine->watch_lock);
+}
+
+void machine_wait(struct machine *machine, struct machine_result *result)
+{
+    struct problem problem = {.text = ""};
+    enum vm_power power;
+
+    memset(result, 0, sizeof(*result));
+    for (;;) {
+        power = machine_wait_power(machine);
+        machine_join_vcpus(machine);
+        pthread_mutex_lock(&machine->lock);
+        bool again = power == VM_POWER_REBOOT && !machine->spec->no_reboot &&
+                     machine_reboot(machine, &problem);
+        machine->ended = !again;
+        pthread_mutex_unlock(&machine->lock);
+        if (!again)
+            break;
+    }
+    clock_stop(&machine->vm.clock);
+    stream_mux_flush(machine->mux, STREAM_WAIT_MS);
+    machine_count(machine, result);
+    machine_judge(machine, power, result);
+    if (problem.text[0] != 0) {
+        result->outcome = MACHINE_FAILED;
+        snprintf(result->message, sizeof(result->message), "cannot reboot: %s", problem.text);
+    }
+}
+
+/* ---- orders ---- */
+
+void machine_order(struct machine *machine, const char *order)
+{
+    atomic_store(&machine->order, order);
+    vm_power_request(&machine->vm, VM_POWER_OFF, 0, order);
+}
+
+void machine_stop(struct machine *machine)
+{
+    machine_order(machine, machine_ordered_stop);
+}
+
+void machine_kill(struct machine *machine)
+{
+    machine_order(machine, machine_ordered_kill);
+}
+
+int machine_lock_live(struct machine *machine, struct problem *problem)
+{
+    pthread_mutex_lock(&machine->lock);
+    if (!machine->ended && vm_power_state(&machine->vm) == VM_POWER_ON)
+        return 0;
+    pthread_mutex_unlock(&machine->lock);
+    return problem_set(problem, -E_BUSY, "%s: it is about to end or to reboot", machine->vm.name);
+}
+
+int machine_pause(struct machine *machine, struct problem *problem)
+{
+    int error = machine_lock_live(machine, problem);
+
+    if (error < 0)
+        return error;
+    vmm_pause(&machine->vm);
+    pthread_mutex_unlock(&machine->lock);
+    return 0;
+}
+
+int machine_resume(struct machine *machine, struct problem *problem)
+{
+    int error = machine_lock_live(machine, problem);
+
+    if (error < 0)
+        return error;
+    vmm_resume(&machine->vm);
+    pthread_mutex_unlock(&machine->lock);
+    return 0;
+}
