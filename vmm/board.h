@@ -1,6 +1,7 @@
 /*
- * The virtual board: memory-map compatible with QEMU's `virt`, so that kernels, firmware and disk images made
- * for that board boot unchanged. This is the one place where devices are placed, wired and described.
+ * The virtual board: memory-map compatible with QEMU's `virt`, so that kernels, firmware and disk
+ * images made for that board boot unchanged. This is the one place where devices are placed, wired
+ * and described.
  */
 #ifndef VMM_BOARD_H
 #define VMM_BOARD_H
@@ -21,23 +22,24 @@
 #include "devices/virtio/rng.h"
 #include "riscv/vcpu.h"
 
-#define BOARD_ROM_BASE 0x1000ULL /* reset vector, 60 KiB of ROM: reset code, then the device tree */
-#define BOARD_ROM_SIZE 0xf000ULL
-#define BOARD_FINISHER 0x100000ULL
-#define BOARD_RTC 0x101000ULL
-#define BOARD_CLINT 0x2000000ULL    /* MSWI, then MTIMER, as SiFive's CLINT */
-#define BOARD_SSWI 0x2f00000ULL     /* ACLINT supervisor software interrupts */
-#define BOARD_PLIC 0xc000000ULL
-#define BOARD_UART 0x10000000ULL
-#define BOARD_VIRTIO 0x10001000ULL
+#define BOARD_ROM_BASE      0x1000ULL /* reset vector, 60 KiB of ROM */
+#define BOARD_ROM_SIZE      0xf000ULL
+#define BOARD_FINISHER      0x100000ULL
+#define BOARD_RTC           0x101000ULL
+#define BOARD_CLINT         0x2000000ULL /* MSWI, then MTIMER, as SiFive's CLINT */
+#define BOARD_SSWI          0x2f00000ULL /* ACLINT supervisor software interrupts */
+#define BOARD_PLIC          0xc000000ULL
+#define BOARD_UART          0x10000000ULL
+#define BOARD_VIRTIO        0x10001000ULL
 #define BOARD_VIRTIO_STRIDE 0x1000ULL
-#define BOARD_VIRTIO_SLOTS 8
-#define BOARD_RAM 0x80000000ULL
-#define BOARD_FDT_MAX 0xd000
+#define BOARD_VIRTIO_SLOTS  8
+#define BOARD_RAM           0x80000000ULL
+#define BOARD_FDT_MAX       0x20000 /* 64 harts need some 80 KiB */
 
 enum board_line { BOARD_IRQ_VIRTIO = 1, BOARD_IRQ_UART = 10, BOARD_IRQ_RTC = 11 };
 
-/* What the hypervisor puts behind the board's devices. NULL: the device is left out (uart: goes nowhere). */
+/* What the hypervisor puts behind the board's devices. NULL: the device is left out (uart: goes
+ * nowhere). */
 struct board_backends {
     struct stream_backend *uart;
     struct stream_backend *console; /* virtio console */
@@ -76,25 +78,43 @@ struct board {
     struct virtio_rng rng;
     struct virtio_balloon balloon;
     struct board_backends backends;
-    uint8_t rom[BOARD_ROM_SIZE];
+    uint8_t *rom; /* BOARD_ROM_SIZE bytes, a read-only slot of guest memory */
+    _Atomic uint8_t rom_flags[BOARD_ROM_SIZE / MEM_PAGE_SIZE];
     uint8_t fdt[BOARD_FDT_MAX];
     uint32_t fdt_size;
+    char problem[160]; /* of the last board_boot that failed */
 };
 
 /*
- * Builds the machine in `vm` (vm_init done, RAM slot at BOARD_RAM added): VCPUs from `harts`, devices, wiring.
- * 0 or a negative error.
+ * Builds the machine in `vm` (vm_init done, RAM slot at BOARD_RAM added): VCPUs from `harts`,
+ * devices, wiring. 0 or a negative error, and then nothing is left behind: -E_NOSPC more devices
+ * than slots, -E_INVAL 0 or more than 64 harts, -E_NOMEM.
  */
 int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, unsigned hart_count,
                const struct board_backends *backends);
 /*
- * Puts the payload into RAM, makes the device tree and resets every hart and device, ready to run: with
- * firmware from the reset vector (a1 = device tree; a2 = fw_dynamic information when a kernel is given too),
- * else straight into the kernel in S-mode under our own SBI. -E_NOSPC: `*problem` says what does not fit.
+ * Puts the payload into RAM, makes the device tree and resets every hart and device, ready to run:
+ * with firmware from the reset vector (a1 = device tree; a2 = fw_dynamic information when a kernel
+ * is given too), else straight into the kernel in S-mode under our own SBI. On an error `*problem`
+ * says in plain words what is wrong: -E_NOSPC it does not fit, -E_NOEXEC not an image that can be
+ * started, -E_INVAL there is none.
  */
 int board_boot(struct board *board, const struct board_payload *payload, const char **problem);
-/* Waits until no block request is in flight (VCPUs are parked). */
+/* What the device tree says besides the board itself. */
+struct board_chosen {
+    const char *cmdline; /* or NULL */
+    uint64_t initrd, initrd_size;
+    const uint8_t *rng_seed; /* 32 bytes */
+    bool sbi;                /* the kernel runs under our own SBI */
+};
+/* Writes the device tree into board->fdt. 0, or -E_NOSPC. board_boot does. */
+int board_describe(struct board *board, const struct board_chosen *chosen);
+/*
+ * Freezes the virtio devices and waits until no block request is in flight (VCPUs are parked).
+ * Nothing but VCPUs writes guest memory from then on, until board_thaw, vmm_resume or board_boot.
+ */
 void board_drain(struct board *board);
+void board_thaw(struct board *board);
 /* VCPUs, controllers and devices; not RAM. The VM is paused and drained. */
 void board_state(struct board *board, struct state *state);
 void board_fini(struct board *board);

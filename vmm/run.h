@@ -14,14 +14,16 @@ struct vmm_stats {
 };
 
 /*
- * Runs `hart` until the VM's power leaves VM_POWER_ON: run, answer the exit, again; sleeps while the VCPU is
- * stopped, suspended or in WFI; parks while the VM is paused.
+ * Runs `hart` until the VM's power leaves VM_POWER_ON: run, answer the exit, again; sleeps while
+ * the VCPU is stopped, suspended or in WFI; parks while the VM is paused.
  */
 void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stats);
 /* Answers one exit. */
-void vmm_handle_exit(struct vm *vm, struct riscv_vcpu *hart, enum exit_reason reason, struct exit *exit);
+void vmm_handle_exit(struct vm *vm, struct riscv_vcpu *hart, enum exit_reason reason,
+                     struct exit *exit);
 
-/* Stops all VCPUs at a loop edge and the clock with them; returns when all are parked. Idempotent. */
+/* Stops all VCPUs at a loop edge and the clock with them; returns when all are parked. Idempotent.
+ */
 void vmm_pause(struct vm *vm);
 void vmm_resume(struct vm *vm);
 

@@ -1,18 +1,19 @@
 /*
- * SBI 2.0 as the hypervisor answers it for a guest kernel that has no M-mode software of its own. One table of
- * extensions, each registered with its id; types 0 and 1 share it.
+ * SBI 2.0 as the hypervisor answers it for a guest kernel that has no M-mode software of its own.
+ * One table of extensions, each registered with its id; types 0 and 1 share it.
  */
 #ifndef VMM_SBI_H
 #define VMM_SBI_H
 
 #include "riscv/vcpu.h"
 
-/* The call is in a7 (extension), a6 (function), a0..a5; the answer goes into a0 (error) and a1 (value). */
+/* The call is in a7 (extension), a6 (function), a0..a5; the answer goes into a0 (error) and a1
+ * (value). */
 void sbi_call(struct vm *vm, struct riscv_vcpu *hart);
 
 /*
- * Posts `requests` (enum vcpu_request) to the harts of `targets` (bit n: hart n) and waits until none of them
- * can run with the old state, serving the caller's own requests meanwhile.
+ * Posts `requests` (enum vcpu_request) to the harts of `targets` (bit n: hart n) and waits until
+ * none of them can run with the old state, serving the caller's own requests meanwhile.
  */
 void sbi_remote(struct vm *vm, struct riscv_vcpu *self, uint64_t targets, uint32_t requests);
 

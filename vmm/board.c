@@ -1,0 +1,386 @@
+#include "vmm/board.h"
+
+#include "core/error.h"
+
+/* Phandles of the device tree. */
+enum { PHANDLE_PLIC = 1, PHANDLE_FINISHER = 2, PHANDLE_CPUS = 3 };
+
+static uint32_t cpu_phandle(unsigned hart)
+{
+    return PHANDLE_CPUS + 2 * hart;
+}
+
+static uint32_t intc_phandle(unsigned hart)
+{
+    return cpu_phandle(hart) + 1;
+}
+
+static uint64_t slot_base(unsigned slot)
+{
+    return BOARD_VIRTIO + slot * BOARD_VIRTIO_STRIDE;
+}
+
+/* ---- Wiring ---- */
+
+static void finish(void *arg, enum finisher_event event, uint32_t code)
+{
+    struct vm *vm = arg;
+    switch (event) {
+    case FINISHER_PASS: vm_power_request(vm, VM_POWER_OFF, 0, NULL); break;
+    case FINISHER_RESET: vm_power_request(vm, VM_POWER_REBOOT, 0, NULL); break;
+    case FINISHER_FAIL: vm_power_request(vm, VM_POWER_FAILED, code != 0 ? code : 1, NULL); break;
+    }
+}
+
+static void init_harts(struct board *board, unsigned hart_count)
+{
+    struct vm *vm = board->vm;
+    for (unsigned i = 0; i < hart_count; i++) {
+        riscv_vcpu_init(&board->harts[i], vm, i);
+        vm->vcpus[i] = &board->harts[i].vcpu;
+    }
+    vm->vcpu_count = hart_count;
+}
+
+static struct irq hart_wire(struct board *board, unsigned hart, enum riscv_irq irq)
+{
+    return (struct irq){.set = riscv_vcpu_irq_sink, .sink = &board->harts[hart], .line = irq};
+}
+
+static struct irq plic_wire(struct board *board, uint32_t line)
+{
+    return (struct irq){.set = plic_set, .sink = &board->plic, .line = line};
+}
+
+static void init_controllers(struct board *board)
+{
+    struct irq external[PLIC_CONTEXTS_MAX];
+    struct aclint_wires local[ACLINT_HARTS_MAX];
+
+    for (unsigned i = 0; i < board->vm->vcpu_count; i++) {
+        external[2 * i] = hart_wire(board, i, IRQ_MEI);
+        external[2 * i + 1] = hart_wire(board, i, IRQ_SEI);
+        local[i].msi = hart_wire(board, i, IRQ_MSI);
+        local[i].mti = hart_wire(board, i, IRQ_MTI);
+        local[i].ssi = hart_wire(board, i, IRQ_SSI);
+    }
+    plic_init(&board->plic, board->vm->vcpu_count, external);
+    aclint_init(&board->aclint, &board->vm->clock, board->vm->vcpu_count, local);
+}
+
+static void add_slot(struct board *board, struct virtio_device *device)
+{
+    unsigned slot = board->slot_count++;
+    virtio_mmio_init(&board->slots[slot], device, &board->vm->mem,
+                     plic_wire(board, BOARD_IRQ_VIRTIO + slot));
+}
+
+/* Guests name their disks and networks by the order of the slots. */
+static void init_virtio(struct board *board)
+{
+    const struct board_backends *backends = &board->backends;
+    struct memory *mem = &board->vm->mem;
+
+    board->slot_count = 0;
+    for (unsigned i = 0; i < backends->disk_count; i++) {
+        virtio_blk_init(&board->blks[i], mem, backends->disks[i]);
+        add_slot(board, &board->blks[i].virtio);
+    }
+    for (unsigned i = 0; i < backends->net_count; i++) {
+        virtio_net_init(&board->nets[i], mem, backends->nets[i]);
+        add_slot(board, &board->nets[i].virtio);
+    }
+    if (backends->console != NULL) {
+        virtio_console_init(&board->console, mem, backends->console);
+        add_slot(board, &board->console.virtio);
+    }
+    if (backends->entropy != NULL) {
+        virtio_rng_init(&board->rng, mem, backends->entropy);
+        add_slot(board, &board->rng.virtio);
+    }
+    if (backends->reclaim != NULL) {
+        virtio_balloon_init(&board->balloon, mem, backends->reclaim);
+        add_slot(board, &board->balloon.virtio);
+    }
+}
+
+static unsigned slots_needed(const struct board_backends *backends)
+{
+    return backends->disk_count + backends->net_count + (backends->console != NULL) +
+           (backends->entropy != NULL) + (backends->reclaim != NULL);
+}
+
+static int place_devices(struct board *board)
+{
+    struct bus *bus = &board->vm->bus;
+    const struct {
+        const char *name;
+        uint64_t base, size;
+        const struct bus_ops *ops;
+        void *device;
+    } places[] = {
+        {"finisher", BOARD_FINISHER, FINISHER_SIZE, &finisher_bus_ops, &board->finisher},
+        {"rtc", BOARD_RTC, RTC_SIZE, &rtc_bus_ops, &board->rtc},
+        {"clint", BOARD_CLINT, ACLINT_SIZE, &aclint_bus_ops, &board->aclint},
+        {"sswi", BOARD_SSWI, ACLINT_SSWI_SIZE, &aclint_sswi_bus_ops, &board->aclint},
+        {"plic", BOARD_PLIC, PLIC_SIZE, &plic_bus_ops, &board->plic},
+        {"uart", BOARD_UART, NS16550A_SIZE, &ns16550a_bus_ops, &board->uart},
+    };
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < sizeof places / sizeof places[0]; i++)
+        error = bus_add(bus, places[i].name, places[i].base, places[i].size, places[i].ops,
+                        places[i].device);
+    for (unsigned i = 0; error == 0 && i < board->slot_count; i++)
+        error = bus_add(bus, "virtio", slot_base(i), VIRTIO_MMIO_SIZE, &virtio_mmio_bus_ops,
+                        &board->slots[i]);
+    return error;
+}
+
+static int init_rom(struct board *board)
+{
+    struct memory *mem = &board->vm->mem;
+    board->rom = host_alloc(BOARD_ROM_SIZE, MEM_PAGE_SIZE);
+    if (board->rom == NULL)
+        return -E_NOMEM;
+    for (unsigned i = 0; i < BOARD_ROM_SIZE / MEM_PAGE_SIZE; i++)
+        atomic_init(&board->rom_flags[i], 0);
+    int error = mem_slot_add(mem, BOARD_ROM_BASE, BOARD_ROM_SIZE, board->rom, board->rom_flags);
+    if (error != 0) {
+        host_free(board->rom, BOARD_ROM_SIZE);
+        return error;
+    }
+    mem_slot_find(mem, BOARD_ROM_BASE, 1)->readonly = true;
+    return 0;
+}
+
+int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, unsigned hart_count,
+               const struct board_backends *backends)
+{
+    if (hart_count == 0 || hart_count > VM_VCPUS_MAX)
+        return -E_INVAL;
+    if (backends->disk_count > SPEC_DISKS_MAX || backends->net_count > SPEC_NETS_MAX ||
+        slots_needed(backends) > BOARD_VIRTIO_SLOTS)
+        return -E_NOSPC;
+    board->vm = vm;
+    board->harts = harts;
+    board->backends = *backends;
+    board->fdt_size = 0;
+    int error = init_rom(board);
+    if (error != 0)
+        return error;
+
+    init_harts(board, hart_count);
+    init_controllers(board);
+    ns16550a_init(&board->uart, backends->uart, plic_wire(board, BOARD_IRQ_UART));
+    rtc_init(&board->rtc, &vm->clock, plic_wire(board, BOARD_IRQ_RTC));
+    finisher_init(&board->finisher, finish, vm);
+    init_virtio(board);
+    error = place_devices(board);
+    if (error != 0) {
+        board_fini(board);
+        return error;
+    }
+    vm->board = board;
+    return 0;
+}
+
+void board_fini(struct board *board)
+{
+    board->vm->board = NULL;
+    rtc_fini(&board->rtc);
+    aclint_fini(&board->aclint);
+    for (unsigned i = 0; i < board->vm->vcpu_count; i++)
+        riscv_vcpu_fini(&board->harts[i]);
+    host_free(board->rom, BOARD_ROM_SIZE);
+}
+
+/* ---- Saving ---- */
+
+void board_drain(struct board *board)
+{
+    for (unsigned i = 0; i < board->slot_count; i++)
+        virtio_mmio_freeze(&board->slots[i], true);
+    for (unsigned i = 0; i < board->slot_count; i++) {
+        while (virtio_mmio_inflight(&board->slots[i]) != 0)
+            host_yield();
+    }
+}
+
+void board_thaw(struct board *board)
+{
+    for (unsigned i = 0; i < board->slot_count; i++)
+        virtio_mmio_freeze(&board->slots[i], false);
+}
+
+/*
+ * From the harts outward: whoever is loaded later drives its wires again, so input that came
+ * between the saving of a controller and of a device is not lost.
+ */
+void board_state(struct board *board, struct state *state)
+{
+    uint32_t hart_count = board->vm->vcpu_count, slot_count = board->slot_count;
+
+    state_section(state, "board", 1);
+    state_u32(state, &hart_count);
+    state_u32(state, &slot_count);
+    if (hart_count != board->vm->vcpu_count || slot_count != board->slot_count) {
+        state_fail(state, -E_INVAL);
+        return;
+    }
+    state_bytes(state, board->rom, BOARD_ROM_SIZE);
+    for (unsigned i = 0; i < hart_count; i++)
+        riscv_vcpu_state(&board->harts[i], state);
+    plic_state(&board->plic, state);
+    aclint_state(&board->aclint, state);
+    ns16550a_state(&board->uart, state);
+    rtc_state(&board->rtc, state);
+    for (unsigned i = 0; i < slot_count; i++)
+        virtio_mmio_state(&board->slots[i], state);
+    if (state->loading) {
+        mem_done(&board->vm->mem, BOARD_ROM_BASE, BOARD_ROM_SIZE);
+        for (unsigned i = 0; i < hart_count; i++)
+            vcpu_post(&board->harts[i].vcpu,
+                      VCPU_REQ_TLB_FLUSH | VCPU_REQ_CODE_FLUSH | VCPU_REQ_FENCE_I);
+    }
+}
+
+/* ---- Device tree ---- */
+
+static void describe_chosen(struct fdt_writer *w, const struct board_chosen *chosen)
+{
+    fdt_node(w, "chosen");
+    if (chosen->cmdline != NULL)
+        fdt_put_str(w, "bootargs", chosen->cmdline);
+    if (chosen->initrd_size != 0) {
+        fdt_put_u64(w, "linux,initrd-start", chosen->initrd);
+        fdt_put_u64(w, "linux,initrd-end", chosen->initrd + chosen->initrd_size);
+    }
+    fdt_put_str(w, "stdout-path", "/soc/serial@10000000");
+    if (chosen->rng_seed != NULL)
+        fdt_put(w, "rng-seed", chosen->rng_seed, 32);
+    fdt_end(w);
+}
+
+static void describe_hart(struct fdt_writer *w, unsigned hart)
+{
+    enum { EXTENSIONS_MAX = 96, BLOCK_SIZE = 64 };
+    const char *extensions[EXTENSIONS_MAX];
+    unsigned count = 0;
+    char isa[512];
+
+    while (count < EXTENSIONS_MAX && riscv_isa_extension(count) != NULL) {
+        extensions[count] = riscv_isa_extension(count);
+        count++;
+    }
+    fdt_node_at(w, "cpu", hart);
+    fdt_put_str(w, "device_type", "cpu");
+    fdt_put_u32(w, "reg", hart);
+    fdt_put_str(w, "status", "okay");
+    fdt_put_str(w, "compatible", "riscv");
+    if (riscv_isa_string(isa, sizeof isa) > 0)
+        fdt_put_str(w, "riscv,isa", isa);
+    fdt_put_str(w, "riscv,isa-base", "rv64i");
+    fdt_put_strs(w, "riscv,isa-extensions", extensions, count);
+    fdt_put_str(w, "mmu-type", "riscv,sv57");
+    fdt_put_u32(w, "riscv,cbom-block-size", BLOCK_SIZE);
+    fdt_put_u32(w, "riscv,cbop-block-size", BLOCK_SIZE);
+    fdt_put_u32(w, "riscv,cboz-block-size", BLOCK_SIZE);
+    fdt_put_u32(w, "phandle", cpu_phandle(hart));
+
+    fdt_node(w, "interrupt-controller");
+    fdt_put_str(w, "compatible", "riscv,cpu-intc");
+    fdt_put_empty(w, "interrupt-controller");
+    fdt_put_u32(w, "#interrupt-cells", 1);
+    fdt_put_u32(w, "#address-cells", 0);
+    fdt_put_u32(w, "phandle", intc_phandle(hart));
+    fdt_end(w);
+    fdt_end(w);
+}
+
+/* "core" and a number up to 63. */
+static void describe_core(struct fdt_writer *w, unsigned hart)
+{
+    char name[8] = "core";
+    unsigned at = 4;
+    if (hart >= 10)
+        name[at++] = (char)('0' + hart / 10);
+    name[at++] = (char)('0' + hart % 10);
+    name[at] = 0;
+    fdt_node(w, name);
+    fdt_put_u32(w, "cpu", cpu_phandle(hart));
+    fdt_end(w);
+}
+
+static void describe_harts(struct fdt_writer *w, unsigned count)
+{
+    fdt_node(w, "cpus");
+    fdt_put_u32(w, "#address-cells", 1);
+    fdt_put_u32(w, "#size-cells", 0);
+    fdt_put_u32(w, "timebase-frequency", (uint32_t)CLOCK_HZ);
+    for (unsigned i = 0; i < count; i++)
+        describe_hart(w, i);
+    fdt_node(w, "cpu-map");
+    fdt_node(w, "cluster0");
+    for (unsigned i = 0; i < count; i++)
+        describe_core(w, i);
+    fdt_end(w);
+    fdt_end(w);
+    fdt_end(w);
+}
+
+static void describe_soc(struct fdt_writer *w, const struct board *board, bool sbi)
+{
+    uint32_t intcs[VM_VCPUS_MAX];
+    for (unsigned i = 0; i < board->vm->vcpu_count; i++)
+        intcs[i] = intc_phandle(i);
+
+    fdt_node(w, "soc");
+    fdt_put_u32(w, "#address-cells", 2);
+    fdt_put_u32(w, "#size-cells", 2);
+    fdt_put_str(w, "compatible", "simple-bus");
+    fdt_put_empty(w, "ranges");
+    finisher_fdt(&board->finisher, w, BOARD_FINISHER, PHANDLE_FINISHER);
+    rtc_fdt(&board->rtc, w, BOARD_RTC, PHANDLE_PLIC, BOARD_IRQ_RTC);
+    aclint_fdt(&board->aclint, w, BOARD_CLINT, intcs);
+    /* Firmware would take the SSWI for itself (OpenSBI) and QEMU's board has none. */
+    if (sbi)
+        aclint_sswi_fdt(&board->aclint, w, BOARD_SSWI, intcs);
+    plic_fdt(&board->plic, w, BOARD_PLIC, PHANDLE_PLIC, intcs);
+    ns16550a_fdt(&board->uart, w, BOARD_UART, PHANDLE_PLIC, BOARD_IRQ_UART);
+    for (unsigned i = 0; i < board->slot_count; i++)
+        virtio_mmio_fdt(w, slot_base(i), BOARD_IRQ_VIRTIO + i, PHANDLE_PLIC);
+    fdt_end(w);
+}
+
+int board_describe(struct board *board, const struct board_chosen *chosen)
+{
+    const struct mem_slot *ram = mem_slot_find(&board->vm->mem, BOARD_RAM, 1);
+    /* The loader leaves room behind the tree, into which firmware may let it grow. */
+    const size_t capacity = BOARD_FDT_MAX - 0x2000;
+    struct fdt_writer writer, *w = &writer;
+
+    fdt_begin(w, board->fdt, capacity);
+    fdt_node(w, "");
+    fdt_put_u32(w, "#address-cells", 2);
+    fdt_put_u32(w, "#size-cells", 2);
+    fdt_put_str(w, "compatible", "riscv-virtio");
+    fdt_put_str(w, "model", "riscv-virtio,trivisor");
+    fdt_node(w, "aliases");
+    fdt_put_str(w, "serial0", "/soc/serial@10000000");
+    fdt_end(w);
+    describe_chosen(w, chosen);
+    fdt_node_at(w, "memory", BOARD_RAM);
+    fdt_put_str(w, "device_type", "memory");
+    fdt_put_reg64(w, BOARD_RAM, ram != NULL ? ram->size : 0);
+    fdt_end(w);
+    describe_harts(w, board->vm->vcpu_count);
+    finisher_power_fdt(&board->finisher, w, PHANDLE_FINISHER);
+    describe_soc(w, board, chosen->sbi);
+    fdt_end(w);
+
+    long size = fdt_finish(w);
+    if (size < 0)
+        return (int)size;
+    board->fdt_size = (uint32_t)size;
+    return 0;
+}
