@@ -159,9 +159,13 @@ static bool send_all(int fd, const char *bytes, size_t len)
 
 static bool send_json(int fd, const json_t *message)
 {
-    char *text = json_dumps(message, JSON_COMPACT);
-    bool sent = text != NULL && send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1);
+    char *text = json_dumps(message, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    size_t length = text != NULL ? strlen(text) : 0;
 
+    if (text == NULL)
+        return false;
+    text[length] = '\n'; /* in place of the NUL: the line goes out in one piece */
+    bool sent = send_all(fd, text, length + 1);
     free(text);
     return sent;
 }
