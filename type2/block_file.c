@@ -461,6 +461,7 @@ static void ring_retry_cancel(void *arg)
 {
     struct block_file *file = arg;
 
+    loop_work_cancel(file->loop, &file->retry_work);
     loop_timer_cancel(file->loop, &file->retry_timer);
 }
 
@@ -699,7 +700,6 @@ void block_file_close(struct block_backend *backend)
         pthread_join(file->worker, NULL);
     if (file->use_ring) {
         loop_fd_del(file->loop, &file->completions);
-        /* After this no retry_work is pending either: the loop runs work in order. */
         loop_call(file->loop, ring_retry_cancel, file);
         close(file->completions.fd);
         io_uring_queue_exit(&file->ring);

@@ -141,6 +141,7 @@ void loop_work_post(struct loop *loop, struct loop_work *work)
         else
             loop->last->next = work;
         loop->last = work;
+        loop->queued++;
     }
     pthread_mutex_unlock(&loop->lock);
     if (wake)
@@ -159,31 +160,46 @@ int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
     return 0;
 }
 
+void loop_work_cancel(struct loop *loop, struct loop_work *work)
+{
+    pthread_mutex_lock(&loop->lock);
+    if (work->pending) {
+        struct loop_work *before = NULL;
+        for (struct loop_work *at = loop->first; at != work; at = at->next)
+            before = at;
+        if (before == NULL)
+            loop->first = work->next;
+        else
+            before->next = work->next;
+        if (loop->last == work)
+            loop->last = before;
+        work->pending = false;
+        loop->queued--;
+    }
+    pthread_mutex_unlock(&loop->lock);
+}
+
 /* Runs what is queued now; what that posts in turn waits for the next round. */
 static void loop_run_work(struct loop *loop)
 {
     pthread_mutex_lock(&loop->lock);
-    struct loop_work *last = loop->last;
-    while (loop->first != NULL) {
+    for (unsigned budget = loop->queued; budget > 0 && loop->first != NULL; budget--) {
         struct loop_work *work = loop->first;
         loop->first = work->next;
+        loop->queued--;
         work->pending = false;
         void (*fn)(void *) = work->fn;
         void *arg = work->arg;
         bool owned = work->owned;
-        bool end = work == last;
         pthread_mutex_unlock(&loop->lock);
         if (owned)
             free(work);
         fn(arg);
         pthread_mutex_lock(&loop->lock);
-        if (end) {
-            /* Posts that saw a queue that was not empty did not wake us. */
-            if (loop->first != NULL)
-                loop_wake(loop);
-            break;
-        }
     }
+    /* Posts that saw a queue that was not empty did not wake us. */
+    if (loop->first != NULL)
+        loop_wake(loop);
     pthread_mutex_unlock(&loop->lock);
 }
 

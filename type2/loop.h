@@ -65,6 +65,7 @@ struct loop {
     _Atomic bool stopping;
     pthread_mutex_t lock; /* the queue of work */
     struct loop_work *first, *last;
+    unsigned queued;           /* how many */
     struct loop_timer *timers; /* sorted by deadline */
     struct loop_hook *hooks;
     struct epoll_event batch[LOOP_BATCH];
@@ -110,6 +111,8 @@ int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
 /* The same with the caller's memory: no allocation, pending posts merge. */
 void loop_work_init(struct loop_work *work, void (*fn)(void *arg), void *arg);
 void loop_work_post(struct loop *loop, struct loop_work *work);
+/* Takes a pending post back. On the loop's thread, so that it is not running. */
+void loop_work_cancel(struct loop *loop, struct loop_work *work);
 /* Runs fn(arg) on the loop's thread and waits for it; at once when called on it or when no thread
  * runs. */
 void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg);

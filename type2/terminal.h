@@ -14,10 +14,11 @@
 #include <stddef.h>
 
 /*
- * Puts the terminal `fd` into raw mode (output processing stays off too) and remembers how it was.
- * Restored by terminal_raw_leave, at exit, on abort and on every deadly signal whose disposition
- * was the default when this was called (the signal then does its work): so install your own
- * handlers first. One terminal a process. 0; -E_NODEV if fd is no terminal (nothing is changed).
+ * Puts the terminal `fd` into raw mode (but leaves newlines of output alone, for our own lines) and
+ * remembers how it was. Restored by terminal_raw_leave, at exit, on abort and on every deadly
+ * signal whose disposition was the default when this was called (the signal then does its work): so
+ * install your own handlers first. One terminal a process. 0; -E_NODEV if fd is no terminal
+ * (nothing is changed).
  */
 int terminal_raw_enter(int fd);
 /* Restores; async-signal-safe; does nothing if not raw. */
@@ -44,8 +45,10 @@ size_t terminal_help(char *text, size_t capacity, const char *leave);
 struct terminal;
 struct terminal *terminal_open(struct stream_mux *mux, struct loop *loop, int in_fd, int out_fd,
                                void (*quit)(void *arg), void *arg);
-/* Restores the terminal and stops reading. The sink stays the mux's (flush and free the mux first
- * or after). Not from the loop's thread. */
+/*
+ * Restores the terminal and stops reading. The sink stays the mux's, which must not be freed before
+ * this. Not from the loop's thread.
+ */
 void terminal_close(struct terminal *terminal);
 
 #endif
