@@ -37,6 +37,11 @@ UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 .PHONY: all unit
 all: $(TRIVISOR)
 
+# The dispatch loop: one indirect jump per operation must stay one, and AMOCAS.Q needs a 16-byte swap.
+RUN_FLAGS := $(if $(filter gcc%,$(notdir $(CC))),-fno-gcse -fno-crossjumping) \
+             $(if $(filter x86_64,$(shell uname -m)),-mcx16)
+$(BUILD)/engine/interp/run.o: OURFLAGS += $(RUN_FLAGS)
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(OURFLAGS) $(CFLAGS) -c $< -o $@

@@ -40,6 +40,8 @@ struct vcpu {
     _Atomic bool in_guest;      /* the engine may be using cached translations */
     struct host_event wake;     /* WFI, stopped and paused VCPUs sleep on it */
     _Atomic uint64_t instructions; /* retired; published by the engine at each exit */
+    /* Accesses that a software engine answered by calling the bus itself, without an exit. */
+    _Atomic uint64_t mmio_reads, mmio_writes;
 };
 
 void vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned id);

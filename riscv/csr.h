@@ -67,6 +67,17 @@ enum riscv_csr {
 bool riscv_csr_read(struct riscv_vcpu *hart, unsigned csr, bool write, uint64_t *value);
 bool riscv_csr_write(struct riscv_vcpu *hart, unsigned csr, uint64_t value);
 
+/*
+ * What a set or clear of bits starts from: the value read, except that mip.SEIP counts only as
+ * software wrote it, without the controller's wire (Privileged ISA, 3.1.9).
+ */
+static inline uint64_t riscv_csr_base(const struct riscv_vcpu *hart, unsigned csr, uint64_t read)
+{
+    if (csr != CSR_mip)
+        return read;
+    return (read & ~(1ULL << IRQ_SEI)) | (uint64_t)hart->mip_seip << IRQ_SEI;
+}
+
 /* mip as software reads it. */
 uint64_t riscv_mip(const struct riscv_vcpu *hart);
 /* The bits that are settable in mstatus, the derived SD bit included in what is read. */

@@ -175,6 +175,30 @@ struct insn {
     uint32_t raw; /* 16 or 32 bits as fetched */
 };
 
+/* Whether the instruction writes the integer register rd. */
+static inline bool insn_writes_x(enum insn_format format)
+{
+    switch (format) {
+    case FMT_R:
+    case FMT_UNARY:
+    case FMT_I:
+    case FMT_SHIFT:
+    case FMT_SHIFTW:
+    case FMT_U:
+    case FMT_J:
+    case FMT_JALR:
+    case FMT_LOAD:
+    case FMT_AMO:
+    case FMT_LR:
+    case FMT_CSR:
+    case FMT_CSRI:
+    case FMT_FCMP:
+    case FMT_FTOX:
+    case FMT_FTOXX: return true;
+    default: return false;
+    }
+}
+
 /* Length in bytes of an instruction by its first 16 bits (2 or 4; longer encodings are reserved:
  * 4). */
 static inline unsigned insn_length(uint16_t first)

@@ -144,7 +144,6 @@ void riscv_vcpu_reset(struct riscv_vcpu *hart, uint64_t pc)
     hart->mcounteren = hart->scounteren = hart->mcountinhibit = 0;
     hart->stimecmp = UINT64_MAX;
     hart->instret = 0;
-    hart->reserved = false;
     hart->effects = EFFECT_TRANSLATION | EFFECT_MODE | EFFECT_INTERRUPTS;
     riscv_pmp_update(hart);
 }
@@ -253,7 +252,6 @@ void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *s)
         }
         atomic_store(&hart->mip, mip);
         atomic_store(&hart->vcpu.run_state, run_state);
-        hart->reserved = false; /* a store by another hart may always break a reservation */
         hart->effects = EFFECT_TRANSLATION | EFFECT_MODE | EFFECT_INTERRUPTS;
         riscv_pmp_update(hart);
         if (hart->menvcfg & ENVCFG_STCE)

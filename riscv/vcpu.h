@@ -87,12 +87,6 @@ struct riscv_vcpu {
 
     uint64_t instret; /* instructions retired since reset */
 
-    /* LR/SC: reservation by value compare (documented in docs/architecture.md). */
-    bool reserved;
-    uint64_t reserved_address; /* guest-physical */
-    uint64_t reserved_value;
-    uint8_t reserved_width;
-
     struct host_lock timer_lock; /* stimecmp and mip.STIP against the timer's callback */
     struct clock_timer stimer;
 

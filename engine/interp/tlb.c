@@ -1,0 +1,257 @@
+/* Data accesses that the inline path does not answer: TLB misses, page crossings, devices. */
+#include "engine/interp/internal.h"
+
+#include "core/bus.h"
+
+typedef uint16_t __attribute__((aligned(1), may_alias)) u16_any;
+typedef uint32_t __attribute__((aligned(1), may_alias)) u32_any;
+typedef uint64_t __attribute__((aligned(1), may_alias)) u64_any;
+
+#define PAGE_OFFSET (MEM_PAGE_SIZE - 1)
+
+static inline uint64_t empty_tag(unsigned index)
+{
+    return (uint64_t)(index ^ 1) << MEM_PAGE_SHIFT;
+}
+
+static inline unsigned tlb_index(uint64_t va)
+{
+    return va >> MEM_PAGE_SHIFT & (TLB_ENTRIES - 1);
+}
+
+void interp_tlb_flush(struct interp *it)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++)
+        for (unsigned i = 0; i < TLB_ENTRIES; i++)
+            it->tlb[mode][i].read = it->tlb[mode][i].write = empty_tag(i);
+    it->large_low = UINT64_MAX;
+    it->large_last = 0;
+    /* Epochs are never reused: after 2^32 of them the tables that name them are emptied. */
+    if (it->epoch_last > UINT32_MAX - 8) {
+        memset(it->fetch, 0, sizeof it->fetch);
+        memset(it->jump, 0, sizeof it->jump);
+        it->epoch_last = 0;
+    }
+    for (unsigned priv = 0; priv < 4; priv++)
+        it->epochs[priv] = ++it->epoch_last;
+    it->epoch = it->epochs[it->hart->priv];
+}
+
+void interp_tlb_flush_page(struct interp *it, uint64_t va)
+{
+    if (va >= it->large_low && va <= it->large_last) {
+        interp_tlb_flush(it);
+        return;
+    }
+    unsigned i = tlb_index(va);
+    for (unsigned mode = 0; mode < TLB_MODES; mode++)
+        it->tlb[mode][i].read = it->tlb[mode][i].write = empty_tag(i);
+    for (unsigned priv = 0; priv < 4; priv++)
+        it->epochs[priv] = ++it->epoch_last;
+    if (it->epoch_last > UINT32_MAX - 8)
+        interp_tlb_flush(it);
+    it->epoch = it->epochs[it->hart->priv];
+}
+
+void interp_mode_update(struct interp *it)
+{
+    const struct riscv_vcpu *hart = it->hart;
+    switch (riscv_data_priv(hart)) {
+    case PRIV_U: it->mode = TLB_U; break;
+    case PRIV_S: it->mode = hart->mstatus & MSTATUS_SUM ? TLB_S_SUM : TLB_S; break;
+    default: it->mode = TLB_M; break;
+    }
+    it->epoch = it->epochs[hart->priv];
+}
+
+static bool fault(struct interp *it, unsigned cause, uint64_t va)
+{
+    it->cause = cause;
+    it->tval = va;
+    return false;
+}
+
+/* Translates [va, va + len) within one page and remembers it if all of the page may be used alike.
+ */
+static bool translate(struct interp *it, uint64_t va, unsigned len, enum riscv_access access,
+                      struct riscv_page *page)
+{
+    struct riscv_vcpu *hart = it->hart;
+    struct memory *mem = &hart->vcpu.vm->mem;
+    unsigned cause = riscv_translate(hart, va, len, access, riscv_data_priv(hart), page);
+
+    if (cause != 0)
+        return fault(it, cause, va);
+    if (page->hva == NULL || !page->uniform)
+        return true;
+
+    struct tlb_entry *e = &it->tlb[it->mode][tlb_index(va)];
+    const uint64_t tag = va & ~PAGE_OFFSET, empty = empty_tag(tlb_index(va));
+    /* Stores reach a clean page through the slow path while the dirty log is on. */
+    if (access == ACCESS_STORE)
+        mem_done(mem, page->pa & ~PAGE_OFFSET, 1);
+    bool write = page->write && (access == ACCESS_STORE || !atomic_load(&mem->dirty_log));
+    e->read = page->read ? tag : empty;
+    e->write = write ? tag : empty;
+    e->addend = (uintptr_t)page->hva - tag;
+    if (page->span > MEM_PAGE_SIZE) {
+        uint64_t low = va & ~(page->span - 1), last = low + page->span - 1;
+        it->large_low = low < it->large_low ? low : it->large_low;
+        it->large_last = last > it->large_last ? last : it->large_last;
+    }
+    return true;
+}
+
+static bool device_load(struct interp *it, uint64_t va, uint64_t pa, unsigned width,
+                        uint64_t *value)
+{
+    struct vcpu *vcpu = &it->hart->vcpu;
+    atomic_store_explicit(&vcpu->mmio_reads,
+                          atomic_load_explicit(&vcpu->mmio_reads, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    if (bus_read(&vcpu->vm->bus, pa, width, value) != 0)
+        return fault(it, CAUSE_LOAD_ACCESS, va);
+    return true;
+}
+
+static bool device_store(struct interp *it, uint64_t va, uint64_t pa, unsigned width,
+                         uint64_t value)
+{
+    struct vcpu *vcpu = &it->hart->vcpu;
+    atomic_store_explicit(&vcpu->mmio_writes,
+                          atomic_load_explicit(&vcpu->mmio_writes, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    if (bus_write(&vcpu->vm->bus, pa, width, value) != 0)
+        return fault(it, CAUSE_STORE_ACCESS, va);
+    return true;
+}
+
+static uint64_t ram_load(const void *p, unsigned width)
+{
+    switch (width) {
+    case 1: return *(const volatile uint8_t *)p;
+    case 2: return *(const volatile u16_any *)p;
+    case 4: return *(const volatile u32_any *)p;
+    default: return *(const volatile u64_any *)p;
+    }
+}
+
+static void ram_store(void *p, unsigned width, uint64_t value)
+{
+    switch (width) {
+    case 1: *(volatile uint8_t *)p = (uint8_t)value; break;
+    case 2: *(volatile u16_any *)p = (uint16_t)value; break;
+    case 4: *(volatile u32_any *)p = (uint32_t)value; break;
+    default: *(volatile u64_any *)p = value; break;
+    }
+}
+
+bool interp_load(struct interp *it, uint64_t va, unsigned width, uint64_t *value)
+{
+    struct riscv_page page;
+    const uint64_t offset = va & PAGE_OFFSET;
+
+    if (offset + width <= MEM_PAGE_SIZE) {
+        if (!translate(it, va, width, ACCESS_LOAD, &page))
+            return false;
+        if (page.hva == NULL)
+            return device_load(it, va, page.pa, width, value);
+        *value = ram_load(page.hva + offset, width);
+        return true;
+    }
+    /* Across a page: both halves must be good before anything is read. */
+    const unsigned first = (unsigned)(MEM_PAGE_SIZE - offset);
+    struct riscv_page second;
+    if (!translate(it, va, first, ACCESS_LOAD, &page) ||
+        !translate(it, va + first, width - first, ACCESS_LOAD, &second))
+        return false;
+    if (page.hva == NULL || second.hva == NULL)
+        return fault(it, CAUSE_LOAD_ACCESS, page.hva == NULL ? va : va + first);
+    uint8_t bytes[8] = {0};
+    memcpy(bytes, page.hva + offset, first);
+    memcpy(bytes + first, second.hva, width - first);
+    *value = ram_load(bytes, width);
+    return true;
+}
+
+bool interp_store(struct interp *it, uint64_t va, unsigned width, uint64_t value)
+{
+    struct riscv_page page;
+    const uint64_t offset = va & PAGE_OFFSET;
+
+    if (offset + width <= MEM_PAGE_SIZE) {
+        if (!translate(it, va, width, ACCESS_STORE, &page))
+            return false;
+        if (page.hva == NULL)
+            return device_store(it, va, page.pa, width, value);
+        ram_store(page.hva + offset, width, value);
+        return true;
+    }
+    const unsigned first = (unsigned)(MEM_PAGE_SIZE - offset);
+    struct riscv_page second;
+    if (!translate(it, va, first, ACCESS_STORE, &page) ||
+        !translate(it, va + first, width - first, ACCESS_STORE, &second))
+        return false;
+    if (page.hva == NULL || second.hva == NULL)
+        return fault(it, CAUSE_STORE_ACCESS, page.hva == NULL ? va : va + first);
+    uint8_t bytes[8];
+    ram_store(bytes, 8, value);
+    memcpy(page.hva + offset, bytes, first);
+    memcpy(second.hva, bytes + first, width - first);
+    return true;
+}
+
+void *interp_atomic_at(struct interp *it, uint64_t va, unsigned width, bool store)
+{
+    struct tlb_entry *e = &it->tlb[it->mode][tlb_index(va)];
+    struct riscv_page page;
+
+    if ((va & (width - 1)) != 0) {
+        fault(it, store ? CAUSE_STORE_MISALIGNED : CAUSE_LOAD_MISALIGNED, va);
+        return NULL;
+    }
+    if (va - (store ? e->write : e->read) < MEM_PAGE_SIZE)
+        return (void *)(e->addend + va);
+    if (!translate(it, va, width, store ? ACCESS_STORE : ACCESS_LOAD, &page))
+        return NULL;
+    if (page.hva == NULL) { /* devices support no atomics (the AMONone PMA) */
+        fault(it, store ? CAUSE_STORE_ACCESS : CAUSE_LOAD_ACCESS, va);
+        return NULL;
+    }
+    /* An atomic both reads and writes; a page that is writable but not readable does not exist. */
+    return page.hva + (va & PAGE_OFFSET);
+}
+
+#define CBO_BLOCK 64u
+
+bool interp_cbo(struct interp *it, unsigned op, uint64_t va)
+{
+    const struct riscv_vcpu *hart = it->hart;
+    const uint64_t block = va & ~(uint64_t)(CBO_BLOCK - 1);
+    uint64_t need = op == OP_cbo_zero    ? ENVCFG_CBZE
+                    : op == OP_cbo_inval ? ENVCFG_CBIE
+                                         : ENVCFG_CBCFE;
+    struct riscv_page page;
+
+    if ((hart->priv < PRIV_M && (hart->menvcfg & need) == 0) ||
+        (hart->priv == PRIV_U && (hart->senvcfg & need) == 0)) {
+        it->cause = CAUSE_ILLEGAL; /* tval: the caller's, the instruction */
+        return false;
+    }
+    if (op != OP_cbo_zero) {
+        /* Allowed where a load or a store is; a refusal is reported as a store's (CMO 2.5.2). */
+        if (translate(it, block, CBO_BLOCK, ACCESS_LOAD, &page) ||
+            translate(it, block, CBO_BLOCK, ACCESS_STORE, &page))
+            return true;
+        it->tval = va;
+        return false;
+    }
+    if (!translate(it, block, CBO_BLOCK, ACCESS_STORE, &page)) {
+        it->tval = va;
+        return false;
+    }
+    if (page.hva == NULL)
+        return fault(it, CAUSE_STORE_ACCESS, va);
+    memset(page.hva + (block & PAGE_OFFSET), 0, CBO_BLOCK);
+    return true;
+}
