@@ -40,11 +40,6 @@
     STORE(sw, u32_any, 4, RS2)
     STORE(sd, u64_any, 8, RS2)
 
-/* FP registers are in use: illegal when mstatus.FS is Off (Privileged ISA, 3.1.6.6). */
-#define FP_ON                                                                                      \
-    if (unlikely((hart->mstatus & MSTATUS_FS) == 0))                                               \
-    goto illegal
-#define FP_DIRTY hart->mstatus |= MSTATUS_FS
 #define FLOAD(name, type, width, boxed)                                                            \
     OP(name)                                                                                       \
     {                                                                                              \

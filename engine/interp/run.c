@@ -168,6 +168,12 @@ find:
         goto jump;                                                                                 \
     } while (0)
 
+/* FP registers are in use: illegal when mstatus.FS is Off (Privileged ISA, 3.1.6.6). */
+#define FP_ON                                                                                      \
+    if (unlikely((hart->mstatus & MSTATUS_FS) == 0))                                               \
+    goto illegal
+#define FP_DIRTY hart->mstatus |= MSTATUS_FS
+
     struct block **link;
 follow:
     if (unlikely(atomic_load_explicit(&vcpu->kick, memory_order_relaxed) != 0))
