@@ -62,9 +62,9 @@ static bool queue_is_sound(const struct virtqueue *queue, struct memory *mem)
         return false;
     if (queue->desc % 16 != 0 || queue->avail % 2 != 0 || queue->used % 4 != 0)
         return false;
-    return mem_slot_find(mem, queue->desc, desc_bytes(queue)) != NULL &&
-           mem_slot_find(mem, queue->avail, avail_bytes(queue)) != NULL &&
-           mem_slot_find(mem, queue->used, used_bytes(queue)) != NULL;
+    return mem_map(mem, queue->desc, desc_bytes(queue), false) != NULL &&
+           mem_map(mem, queue->avail, avail_bytes(queue), false) != NULL &&
+           mem_map(mem, queue->used, used_bytes(queue), true) != NULL;
 }
 
 int virtqueue_start(struct virtqueue *queue, struct memory *mem)
