@@ -3,8 +3,9 @@
 #include "core/error.h"
 #include "core/host.h"
 
-#define MEM_SIZE_LIMIT (1ULL << 40) /* beyond any RAM of ours: a header that says so is malformed  \
-                                     */
+#define MEM_SIZE_LIMIT                                                                             \
+    (1ULL << 40) /* beyond any RAM of ours: a header that says so is malformed                     \
+                  */
 #define TEXT_OFFSET_LIMIT (1ULL << 30)
 #define LINUX_ALIGN       (2ULL << 20)
 
@@ -159,9 +160,9 @@ static int elf_open(struct image *image)
     image->kind = IMAGE_ELF;
     if (image->size < ELF_HEADER_SIZE)
         return refuse(image, "is a truncated ELF file");
-    uint16_t machine = bytes[ELF_DATA] == ELF_DATA_LITTLE
-                           ? get_le16(bytes + ELF_MACHINE)
-                           : (uint16_t)(bytes[ELF_MACHINE] << 8 | bytes[ELF_MACHINE + 1]);
+    bool little = bytes[ELF_DATA] == ELF_DATA_LITTLE;
+    unsigned machine = little ? get_le16(bytes + ELF_MACHINE)
+                              : (unsigned)bytes[ELF_MACHINE] << 8 | bytes[ELF_MACHINE + 1];
     for (size_t i = 0; i < sizeof(elf_foreign) / sizeof(elf_foreign[0]); i++) {
         if (machine == elf_foreign[i].machine)
             return refuse(image, elf_foreign[i].problem);
