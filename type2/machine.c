@@ -106,30 +106,43 @@ char *machine_history(struct machine *machine, size_t *length)
 
 /* ---- building ---- */
 
-static int machine_set_spec(struct machine *machine, const struct spec_vm *spec,
-                            struct problem *problem)
+int machine_check(const struct spec_vm *spec, struct problem *problem)
 {
     struct spec_fleet *one = calloc(1, sizeof(*one));
     struct spec_problem why = {.text = ""};
 
-    machine->spec_blob = malloc(SPEC_BLOB_MAX);
-    if (one == NULL || machine->spec_blob == NULL) {
-        free(one);
+    if (one == NULL)
         return problem_set(problem, -E_NOMEM, "out of memory");
-    }
     one->vms[0] = *spec;
     one->vm_count = 1;
-    long size =
-        spec_check(one, &why) < 0 ? -E_INVAL : spec_flatten(one, machine->spec_blob, SPEC_BLOB_MAX);
+    int error = spec_check(one, &why);
     free(one);
-    if (size > 0 && spec_read(&machine->fleet, machine->spec_blob, (size_t)size, &why) == 0) {
-        machine->spec = &machine->fleet.vms[0];
-        return 0;
-    }
-    if (size == -E_NOSPC)
-        return problem_set(problem, -E_NOSPC, "%s: the description is longer than %d KiB",
+    return error < 0 ? problem_set(problem, error, "%s", why.text + why.words) : 0;
+}
+
+static int machine_set_spec(struct machine *machine, const struct spec_vm *spec,
+                            struct problem *problem)
+{
+    struct spec_problem why = {.text = ""};
+    struct spec_fleet *one = &machine->fleet;
+
+    int error = machine_check(spec, problem);
+    if (error < 0)
+        return error;
+    machine->spec_blob = malloc(SPEC_BLOB_MAX);
+    if (machine->spec_blob == NULL)
+        return problem_set(problem, -E_NOMEM, "out of memory");
+    one->vms[0] = *spec;
+    one->vm_count = 1;
+    long size = spec_flatten(one, machine->spec_blob, SPEC_BLOB_MAX);
+    if (size < 0)
+        return problem_set(problem, (int)size, "%s: the description is longer than %d KiB",
                            spec->name, SPEC_BLOB_MAX >> 10);
-    return problem_set(problem, -E_INVAL, "%s: %s", spec->name, why.text + why.words);
+    error = spec_read(&machine->fleet, machine->spec_blob, (size_t)size, &why);
+    if (error < 0)
+        return problem_set(problem, error, "%s: %s", spec->name, why.text);
+    machine->spec = &machine->fleet.vms[0];
+    return 0;
 }
 
 static int machine_find_engine(struct machine *machine, struct problem *problem)

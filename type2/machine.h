@@ -48,6 +48,9 @@ struct machine_options {
     bool huge; /* transparent huge pages for guest RAM */
 };
 
+/* Checks the values of a description before anything is touched. 0, or -E_INVAL with `problem`
+ * filled. */
+int machine_check(const struct spec_vm *spec, struct problem *problem);
 /*
  * Builds the machine and puts the payload into its RAM; nothing runs yet. `spec` is copied. A
  * negative error with `problem` filled: nothing is left behind then.

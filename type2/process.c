@@ -193,7 +193,8 @@ enum process_status process_run(struct process *process, struct problem *problem
     if (life_catch_signals(&life, &old_mask, problem) < 0)
         return PROCESS_REFUSED;
     if (process->spec != NULL) {
-        if (control_open(&control, process->spec->name, problem) < 0 ||
+        if (machine_check(process->spec, problem) < 0 ||
+            control_open(&control, process->spec->name, problem) < 0 ||
             machine_create(&life.machine, process->spec, &process->options, problem) < 0)
             goto done;
     } else if (machine_restore(&life.machine, process->restore, process->name, &process->options,

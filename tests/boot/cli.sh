@@ -1,0 +1,226 @@
+#!/usr/bin/env bash
+# What bad input gets: one line on stderr that names the culprit, exit status 2, and nothing left behind.
+# usage: tests/boot/cli.sh [TRIVISOR]
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+trivisor=${1:-${TRIVISOR:-build/trivisor}}
+[ -x "$trivisor" ] || { echo "cli.sh: $trivisor is not built; run 'make' first" >&2; exit 1; }
+trivisor=$(realpath "$trivisor")
+
+work=$(mktemp -d)
+export XDG_RUNTIME_DIR=$work/runtime TMPDIR=$work/tmp
+mkdir "$XDG_RUNTIME_DIR" "$TMPDIR" "$work/files"
+cd "$work/files" || exit 1
+pids=()
+trap 'for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null; done; rm -rf "$work"' EXIT
+
+failed=0
+pass() { echo "ok - $1"; }
+fail() { echo "not ok - $1: $2"; failed=1; }
+
+# What a run may not leave: sockets, temporary files, files beside its inputs.
+leavings() { (cd "$work" && find runtime tmp files -mindepth 1 | sort); }
+
+# bad TITLE 'WORDS THAT THE LINE MUST HOLD' ARGUMENT...   (an extended regular expression)
+bad() {
+    local title=$1 words=$2 before status lines
+    shift 2
+    before=$(leavings)
+    timeout 20 "$trivisor" "$@" </dev/null >"$work/out" 2>"$work/err"
+    status=$?
+    lines=$(wc -l <"$work/err")
+    if [ "$status" -ne 2 ]; then
+        fail "$title" "exit status $status: $(head -c 300 "$work/err")"
+    elif [ "$lines" -ne 1 ] || [ -n "$(tail -c1 "$work/err" | tr -d '\n')" ]; then
+        fail "$title" "$lines lines on stderr: $(head -c 600 "$work/err")"
+    elif ! grep -qE "^trivisor: .*($words)" "$work/err"; then
+        fail "$title" "the line does not say /$words/: $(cat "$work/err")"
+    elif [ -s "$work/out" ]; then
+        fail "$title" "something on stdout: $(head -c 300 "$work/out")"
+    elif [ "$before" != "$(leavings)" ]; then
+        fail "$title" "left behind: $(diff <(echo "$before") <(leavings) | tr '\n' ' ')"
+    else
+        pass "$title"
+    fi
+}
+
+# little-endian bytes: le VALUE COUNT
+le() {
+    local value=$1 i
+    for ((i = 0; i < $2; i++)); do
+        printf "\\x$(printf %02x $((value & 255)))"
+        value=$((value >> 8))
+    done
+}
+
+# A kernel in the form of Linux's Image that spins: j . with the 64-byte header around it.
+# image TEXT_OFFSET IMAGE_SIZE MAGIC2 CODE
+image() {
+    le "$4" 4 # code0
+    le 0 4
+    le "$1" 8
+    le "$2" 8
+    le 0 8    # flags: little-endian
+    le 2 4    # version 0.2
+    le 0 12
+    printf 'RISCV\0\0\0'
+    printf "$3"
+    le 0 4
+    head -c 4032 /dev/zero
+}
+image $((0x200000)) 8192 'RSC\x05' $((0x6f)) >spin.img
+image $((0x200000)) $((1 << 40)) 'RSC\x05' $((0x6f)) >huge.img
+# arm64's header has its own magic at 56 (Documentation/arch/arm64/booting.rst) and no RISCV at 48
+{ le 0 4; le 0 4; le 0 8; le 8192 8; le 10 8; le 0 24; printf 'ARM\x64'; le 0 4; head -c 4032 /dev/zero; } >arm64.img
+head -c 40 spin.img >short.img
+gzip -c spin.img | head -c 50 >truncated.gz
+{ gzip -c spin.img | head -c 20; head -c 40 /dev/urandom; } >corrupt.gz
+printf '\x7fELF\x02\x01\x01' >short.elf
+: >empty
+head -c 1000 /dev/urandom >odd.raw
+truncate -s 1M disk.raw
+truncate -s 400M big.initrd
+head -c 200 /dev/zero >notsaved
+
+# ---- words ----
+bad "no command" "command" 
+bad "unknown command" "fly" fly
+bad "unknown option" "bogus" run --bogus
+bad "option without its value" "kernel" run --kernel
+bad "words too many" "too many" run --kernel spin.img extra
+bad "nothing to start" "kernel" run
+bad "wrong number of CPUs" "65" run --cpus 65 --kernel spin.img
+bad "no CPU" "cpus" run --cpus 0 --kernel spin.img
+bad "wrong unit" "12X" run --memory 12X --kernel spin.img
+bad "memory too small" "memory" run --memory 4K --kernel spin.img
+bad "unknown engine" "warp" run --engine warp --kernel spin.img
+bad "bad name" "name" run --name 'a/b' --kernel spin.img
+bad "name too long" "name" run --name "$(printf 'x%.0s' {1..40})" --kernel spin.img
+bad "unknown word of a disk" "writable" run --kernel spin.img --disk disk.raw,writable
+bad "unknown kind of network" "bridge" run --kernel spin.img --net bridge
+bad "bad forward" "forward" run --kernel spin.img --net user,forward=tcp:99999
+bad "help on nothing" "fly" help fly
+bad "control of a VM that is not there" "ghost" stop ghost
+bad "console of a VM that is not there" "ghost" console ghost
+bad "logs of a VM that is not there" "ghost" logs ghost
+bad "save of a VM that is not there" "ghost" save ghost x.saved
+bad "unknown guest" "minix" guest minix
+
+# ---- files ----
+bad "missing kernel" "missing.img" run --kernel missing.img
+bad "kernel is a folder" "files" run --kernel "$work/files"
+bad "empty kernel" "empty" run --kernel empty
+bad "kernel for x86-64" "/bin/true.*x86-64" run --kernel /bin/true
+bad "kernel for arm64" "arm64.img" run --kernel arm64.img
+bad "kernel shorter than its header" "short.img" run --kernel short.img
+bad "ELF shorter than its header" "short.elf" run --kernel short.elf
+bad "truncated gzip" "truncated.gz" run --kernel truncated.gz
+bad "corrupt gzip" "corrupt.gz" run --kernel corrupt.gz
+bad "a text file as the kernel" "cli" run --kernel "$OLDPWD/tests/boot/cli.sh"
+bad "kernel larger than memory" "kernel|memory" run --kernel huge.img
+bad "missing initrd" "missing.initrd" run --kernel spin.img --initrd missing.initrd
+bad "initrd that does not fit" "initrd" run --kernel spin.img --memory 256M --initrd big.initrd
+bad "missing firmware" "missing.bin" run --firmware missing.bin
+bad "missing disk" "missing.raw" run --kernel spin.img --disk missing.raw
+bad "disk of an odd size" "odd.raw" run --kernel spin.img --disk odd.raw
+bad "empty disk" "empty" run --kernel spin.img --disk empty
+bad "disk is a folder" "files" run --kernel spin.img --disk "$work/files"
+bad "one disk twice" "disk" run --kernel spin.img --disk disk.raw --disk disk.raw
+bad "log file in a folder that is missing" "nowhere" run --kernel spin.img --console-log nowhere/log
+bad "more devices than the board has slots for" "virtio devices" run --kernel spin.img \
+    --net user --net user --net user --net user --virtio-console \
+    --disk disk.raw,readonly --disk disk.raw,readonly --disk disk.raw,readonly --disk disk.raw,readonly
+bad "too little host memory" "memory" run --memory 1T --kernel spin.img
+bad "tap interface that is not a tap" "lo" run --kernel spin.img --net tap,ifname=lo
+bad "restore of nothing" "missing.saved" restore missing.saved
+bad "restore of something else" "notsaved" restore notsaved
+if [ "$(id -u)" -ne 0 ]; then
+    cp spin.img locked.img && chmod 0 locked.img
+    bad "unreadable kernel" "locked.img" run --kernel locked.img
+    bad "no permission for tap" "tap" run --kernel spin.img --net tap,ifname=trivtest0
+fi
+
+# ---- YAML ----
+yaml() { printf '%s\n' "${@:2}" >"$1"; }
+yaml key.yaml 'vms:' '  - name: a' '    kernel: spin.img' '    memroy: 64M'
+yaml type.yaml 'vms:' '  - name: a' '    kernel: spin.img' '    cpus: many'
+yaml unit.yaml 'vms:' '  - name: a' '    kernel: spin.img' '    memory: 64Q'
+yaml twice.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: spin.img' '  - name: a' '    memory: 64M' '    kernel: spin.img'
+yaml none.yaml 'vms: []'
+yaml file.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: gone.img'
+yaml second.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: spin.img' '  - name: b' '    memory: 64M' '    kernel: arm64.img'
+printf 'vms:\n  - name: a\n   kernel: [x\n' >syntax.yaml
+head -c 300 /dev/urandom >noise.yaml
+for command in validate up; do
+    bad "$command: missing file" "missing.yaml" $command missing.yaml
+    bad "$command: wrong key" "key.yaml:4.*memroy" $command key.yaml
+    bad "$command: wrong type" "type.yaml:4.*cpus" $command type.yaml
+    bad "$command: wrong unit" "unit.yaml:4.*64Q" $command unit.yaml
+    bad "$command: duplicate name" "twice.yaml:5" $command twice.yaml
+    bad "$command: no machines" "none.yaml" $command none.yaml
+    bad "$command: missing kernel" "file.yaml:4.*gone.img" $command file.yaml
+    bad "$command: second kernel is for another machine" "arm64.img" $command second.yaml
+    bad "$command: not YAML" "syntax.yaml" $command syntax.yaml
+    bad "$command: noise" "noise.yaml" $command noise.yaml
+done
+bad "up: folder of logs is missing" "nowhere" up --logs nowhere second.yaml
+
+# ---- what another VM holds ----
+port=$((20000 + RANDOM % 20000))
+"$trivisor" run --name first --memory 64M --kernel spin.img --disk disk.raw \
+    --net user,forward=tcp:127.0.0.1:$port:80 </dev/null >/dev/null 2>"$work/first" &
+first=$!
+pids+=("$first")
+for _ in $(seq 100); do
+    "$trivisor" ps | grep -q '^first .*running' && break
+    sleep 0.1
+done
+"$trivisor" ps | grep -q '^first .*running' && pass "a spinning guest runs" || fail "a spinning guest runs" "$(cat "$work/first")"
+bad "name in use" "first" run --name first --memory 64M --kernel spin.img
+bad "disk in use by another VM" "disk.raw" run --memory 64M --kernel spin.img --disk disk.raw
+bad "port in use" "$port" run --memory 64M --kernel spin.img --net user,forward=tcp:127.0.0.1:$port:80
+bad "save into a folder that is missing" "nowhere" save first nowhere/x.saved
+bad "save that keeps running with a writable disk" "disk.raw" save --keep first x.saved
+
+"$trivisor" stop first; status=$?
+wait "$first"; ended=$?
+pids=()
+[ "$status" -eq 0 ] && [ "$ended" -eq 0 ] && [ ! -s "$work/first" ] && pass "stop ends it in order" ||
+    fail "stop ends it in order" "stop $status, run $ended: $(cat "$work/first")"
+
+# ---- the ends that a process can come to ----
+"$trivisor" run --name second --memory 64M --kernel spin.img </dev/null >/dev/null 2>&1 &
+second=$!
+pids+=("$second")
+for _ in $(seq 100); do
+    "$trivisor" ps | grep -q '^second .*running' && break
+    sleep 0.1
+done
+"$trivisor" pause second && "$trivisor" ps | grep -q '^second .*paused' && "$trivisor" resume second &&
+    "$trivisor" ps | grep -q '^second .*running' && pass "pause and resume" || fail "pause and resume" "$("$trivisor" ps)"
+kill -KILL "$second"
+wait "$second" 2>/dev/null
+[ "$("$trivisor" ps | wc -l)" -eq 1 ] && [ -z "$(ls "$XDG_RUNTIME_DIR")" ] &&
+    pass "the socket of a killed one is cleared away" || fail "the socket of a killed one is cleared away" "$(leavings)"
+"$trivisor" run --memory 64M --kernel spin.img </dev/null >/dev/null 2>&1 &
+third=$!
+pids=("$third")
+for _ in $(seq 100); do
+    "$trivisor" ps | grep -q '^run-.*running' && break
+    sleep 0.1
+done
+kill -TERM "$third"
+wait "$third"
+status=$?
+pids=()
+[ "$status" -eq 0 ] && [ -z "$(ls "$XDG_RUNTIME_DIR")" ] && pass "SIGTERM ends it in order" ||
+    fail "SIGTERM ends it in order" "status $status, $(leavings)"
+
+# ---- every command teaches ----
+for command in run up ps console logs stop kill pause resume save restore validate guest help version; do
+    text=$("$trivisor" help "$command" 2>&1) && grep -q "^trivisor $command" <<<"$text" && grep -q "Example: trivisor" <<<"$text" &&
+        pass "help $command" || fail "help $command" "$text"
+done
+
+[ "$failed" -eq 0 ]
