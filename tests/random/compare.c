@@ -1,0 +1,422 @@
+/*
+ * Random-program comparison: the same programs on two machines, and every register, trap and byte
+ * of memory must agree. See image.h for how, generate.c for what is drawn and what is left out.
+ *
+ *     random --harness FILE --work DIR --subject COMMAND --oracle COMMAND
+ *            [--oracle-is 7|10] [--seed N] [--programs N] [--batch N] [--coverage N] [--only INDEX]
+ *
+ * In a COMMAND, %s is the image. On a difference the program is cut shorter and shorter until it
+ * vanishes; the last instruction of what remains made it. Status 0: all agree and each row was
+ * covered; 1: not; 2: could not run.
+ */
+#include "generate.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH_MAX       4096
+#define TIMEOUT_SECONDS 180
+#define DIFFERENCES_MAX 8
+#define CODE_SLOT       0x400000 /* from BATCH_BASE: code lies behind all descriptors */
+
+_Static_assert(sizeof(struct batch) + BATCH_MAX * sizeof(struct descriptor) <= CODE_SLOT,
+               "descriptors fit");
+
+struct options {
+    const char *harness, *work, *command[2];
+    enum reference reference;
+    uint64_t seed, programs, coverage;
+    unsigned batch;
+    bool only;
+    uint64_t index;
+};
+
+struct image {
+    uint8_t *bytes;
+    size_t size, capacity;
+    struct batch *batch;
+};
+
+/* The lines one machine printed. */
+struct output {
+    uint64_t *words;
+    size_t count;
+    bool ended;
+};
+
+static const char *const side_name[2] = {"subject", "oracle"};
+
+static void die(const char *what, const char *name)
+{
+    fprintf(stderr, "random: %s %s: %s\n", what, name, strerror(errno));
+    exit(2);
+}
+
+static void image_begin(struct image *image, const struct options *options, uint64_t flags)
+{
+    FILE *file = fopen(options->harness, "rb");
+
+    image->capacity = BATCH_BASE - HARNESS_BASE + CODE_SLOT + (size_t)BATCH_MAX * CODE_MAX;
+    if (image->bytes == NULL)
+        image->bytes = malloc(image->capacity);
+    if (file == NULL || image->bytes == NULL)
+        die("cannot read", options->harness);
+    memset(image->bytes, 0, BATCH_BASE - HARNESS_BASE + CODE_SLOT);
+    if (fread(image->bytes, 1, TABLES_BASE - HARNESS_BASE, file) == 0)
+        die("cannot read", options->harness);
+    fclose(file);
+    image->batch = (struct batch *)(void *)(image->bytes + (BATCH_BASE - HARNESS_BASE));
+    image->batch->flags =
+        flags | (options->reference == REFERENCE_QEMU10 ? BATCH_SSTC | BATCH_STATEEN : 0);
+    image->size = BATCH_BASE - HARNESS_BASE + CODE_SLOT;
+    data_words(image->batch->data);
+}
+
+static void image_add(struct image *image, const struct program *program, unsigned items)
+{
+    struct descriptor *d = &image->batch->descriptors[image->batch->count++];
+
+    image->size +=
+        program_place(program, items, HARNESS_BASE + image->size, image->bytes + image->size, d);
+    image->size = (image->size + 15) & ~(size_t)15;
+}
+
+/* The process, and where its output goes. */
+static pid_t machine_start(const struct options *options, int side, const char *image,
+                           const char *output)
+{
+    char command[4096];
+    pid_t pid;
+
+    snprintf(command, sizeof command, options->command[side], image);
+    pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        if (freopen(output, "wb", stdout) == NULL || freopen("/dev/null", "rb", stdin) == NULL)
+            _exit(127);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0)
+        die("cannot start", options->command[side]);
+    return pid;
+}
+
+static void machine_wait(pid_t pid[2])
+{
+    time_t end = time(NULL) + TIMEOUT_SECONDS;
+    int left = 2;
+
+    while (left > 0) {
+        left = 0;
+        for (int side = 0; side < 2; side++) {
+            if (pid[side] != 0 && waitpid(pid[side], NULL, WNOHANG) == pid[side])
+                pid[side] = 0;
+            if (pid[side] != 0 && time(NULL) >= end)
+                kill(-pid[side], SIGKILL);
+            left += pid[side] != 0;
+        }
+        if (left > 0)
+            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
+static void output_read(struct output *output, const char *name)
+{
+    FILE *file = fopen(name, "rb");
+    char line[256];
+    size_t capacity = 0;
+
+    output->count = 0;
+    output->ended = false;
+    free(output->words);
+    output->words = NULL;
+    if (file == NULL)
+        die("cannot read", name);
+    while (fgets(line, sizeof line, file) != NULL) {
+        char *end;
+        uint64_t word = strtoull(line, &end, 16);
+
+        if (line[0] == 'E') {
+            output->ended = true;
+            break;
+        }
+        if (end != line + 16)
+            continue;
+        if (output->count == capacity) {
+            capacity = capacity * 2 + 1024;
+            output->words = realloc(output->words, capacity * sizeof *output->words);
+            if (output->words == NULL)
+                die("cannot hold", name);
+        }
+        output->words[output->count++] = word;
+    }
+    fclose(file);
+}
+
+static void run_both(const struct options *options, struct image *image, struct output output[2])
+{
+    char image_name[512], name[2][512];
+    pid_t pid[2];
+    FILE *file;
+
+    snprintf(image_name, sizeof image_name, "%s/image.bin", options->work);
+    file = fopen(image_name, "wb");
+    if (file == NULL || fwrite(image->bytes, 1, image->size, file) != image->size ||
+        fclose(file) != 0)
+        die("cannot write", image_name);
+    for (int side = 0; side < 2; side++) {
+        snprintf(name[side], sizeof name[side], "%s/%s.out", options->work, side_name[side]);
+        pid[side] = machine_start(options, side, image_name, name[side]);
+    }
+    machine_wait(pid);
+    for (int side = 0; side < 2; side++)
+        output_read(&output[side], name[side]);
+}
+
+/* The name of word `index` of struct record. */
+static void word_name(size_t index, char *text, size_t capacity)
+{
+    static const char *const csrs[] = {
+        "fcsr",    "end cause",  "end epc",    "end status", "mie",     "mip",
+        "medeleg", "mideleg",    "sepc",       "scause",     "stval",   "stvec",
+        "satp",    "mcounteren", "scounteren", "menvcfg",    "senvcfg", "pmpcfg0"};
+    static const char *const trap[] = {"cause", "epc", "tval", "status"};
+    size_t count = sizeof csrs / sizeof csrs[0];
+
+#define AT(member) (offsetof(struct record, member) / 8)
+    if (index < 32)
+        snprintf(text, capacity, "x%zu %s", index, riscv_reg_names[index]);
+    else if (index < AT(fcsr))
+        snprintf(text, capacity, "f%zu %s", index - 32, riscv_freg_names[index - 32]);
+    else if (index < AT(fcsr) + count)
+        snprintf(text, capacity, "%s", csrs[index - AT(fcsr)]);
+    else if (index < AT(leaf))
+        snprintf(text, capacity, "pmpaddr%zu", index - AT(pmpaddr));
+    else if (index < AT(data))
+        snprintf(text, capacity, "pte %zu", index - AT(leaf));
+    else if (index < AT(traps))
+        snprintf(text, capacity, "memory at %#zx", DATA_BASE + DATA_CHUNK * (index - AT(data)));
+    else if (index == AT(traps))
+        snprintf(text, capacity, "traps");
+    else
+        snprintf(text, capacity, "trap %zu %s", (index - AT(trap)) / TRAP_WORDS,
+                 trap[(index - AT(trap)) % TRAP_WORDS]);
+}
+
+static bool word_differs(const struct output output[2], size_t index)
+{
+    if (index >= output[0].count || index >= output[1].count)
+        return output[0].count != output[1].count;
+    return output[0].words[index] != output[1].words[index];
+}
+
+static void print_state(const struct options *options, const struct program *program,
+                        unsigned items)
+{
+    struct image image = {0};
+    struct output output[2] = {{0}};
+    const struct descriptor *d;
+
+    image_begin(&image, options, BATCH_VERBOSE);
+    image_add(&image, program, items);
+    d = &image.batch->descriptors[0];
+    printf("mode %llu, satp %#llx, mstatus %#llx, medeleg %#llx, mideleg %#llx, mie %#llx, menvcfg "
+           "%#llx, senvcfg %#llx, "
+           "fcsr %#llx\n",
+           (unsigned long long)(d->mstatus >> 11 & 3), (unsigned long long)d->satp,
+           (unsigned long long)d->mstatus, (unsigned long long)d->medeleg,
+           (unsigned long long)d->mideleg, (unsigned long long)d->mie,
+           (unsigned long long)d->menvcfg, (unsigned long long)d->senvcfg,
+           (unsigned long long)d->fcsr);
+    program_print(program, items, d->start, stdout);
+    run_both(options, &image, output);
+    printf("%-20s %16s %16s\n", "", side_name[0], side_name[1]);
+    for (size_t i = 1; i < output[0].count || i < output[1].count; i++) {
+        uint64_t a = i < output[0].count ? output[0].words[i] : 0,
+                 b = i < output[1].count ? output[1].words[i] : 0;
+        bool differs = word_differs(output, i), trap = i - 1 > offsetof(struct record, traps) / 8;
+        char name[40];
+
+        word_name(i - 1, name, sizeof name);
+        if (differs || trap || i <= 64)
+            printf("%-20s %016llx %016llx%s", name, (unsigned long long)a, (unsigned long long)b,
+                   differs ? "  <--" : "");
+        if (i <= 64 && !differs) /* what it started from helps to see what happened */
+            printf("  (from %016llx)", (unsigned long long)(i <= 32 ? d->x[i - 1] : d->f[i - 33]));
+        if (differs || trap || i <= 64)
+            printf("\n");
+    }
+    for (unsigned i = 0; i < WINDOW_PAGES; i++)
+        if (d->satp != 0)
+            printf("pte %u %016llx\n", i, (unsigned long long)d->leaf[i]);
+    if (d->satp != 0)
+        printf("mega %016llx\n", (unsigned long long)d->mega);
+    if (d->pmpcfg0 != 0)
+        for (unsigned i = 0; i < 8; i++)
+            printf("pmp %u cfg %02x addr %#llx\n", i, (unsigned)(d->pmpcfg0 >> 8 * i & 0xff),
+                   (unsigned long long)(d->pmpaddr[i] << 2));
+    free(image.bytes);
+    free(output[0].words);
+    free(output[1].words);
+}
+
+/* Runs all beginnings of the program at once; the shortest that differs shows the instruction. */
+static void explain(const struct options *options, uint64_t index)
+{
+    static struct program program;
+    struct image image = {0};
+    struct output output[2] = {{0}};
+    unsigned items;
+
+    program_make(&program, options->seed, index, options->reference);
+    image_begin(&image, options, 0);
+    for (items = 0; items <= program.item_count; items++)
+        image_add(&image, &program, items);
+    run_both(options, &image, output);
+    for (items = 0; items < program.item_count && !word_differs(output, items); items++)
+        ;
+    printf("\n==== difference: --seed %llu --only %llu, %u of %u items\n",
+           (unsigned long long)options->seed, (unsigned long long)index, items, program.item_count);
+    print_state(options, &program, items);
+    fflush(stdout);
+    free(image.bytes);
+    free(output[0].words);
+    free(output[1].words);
+}
+
+static bool check_coverage(const struct options *options, const uint64_t *covered)
+{
+    bool good = true;
+    uint64_t least = UINT64_MAX;
+    unsigned rows = 0;
+
+    for (unsigned row = 1; row < row_count(); row++) {
+        if (!row_covered(row, options->reference))
+            continue;
+        rows++;
+        if (covered[row] < least)
+            least = covered[row];
+        if (covered[row] < options->coverage) {
+            printf("row %s: %llu times, want %llu\n", row_name(row),
+                   (unsigned long long)covered[row], (unsigned long long)options->coverage);
+            good = false;
+        }
+    }
+    printf("%u rows of the instruction table, each at least %llu times\n", rows,
+           (unsigned long long)least);
+    return good;
+}
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    uint64_t value = strtoull(text, &end, 0);
+
+    if (*text == '\0' || *end != '\0') {
+        fprintf(stderr, "random: %s is not a number\n", text);
+        exit(2);
+    }
+    return value;
+}
+
+static void parse(struct options *options, int argc, char **argv)
+{
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const char *name = argv[i], *value = argv[i + 1];
+
+        if (strcmp(name, "--harness") == 0)
+            options->harness = value;
+        else if (strcmp(name, "--work") == 0)
+            options->work = value;
+        else if (strcmp(name, "--subject") == 0)
+            options->command[0] = value;
+        else if (strcmp(name, "--oracle") == 0)
+            options->command[1] = value;
+        else if (strcmp(name, "--oracle-is") == 0)
+            options->reference = number(value) == 7 ? REFERENCE_QEMU7 : REFERENCE_QEMU10;
+        else if (strcmp(name, "--seed") == 0)
+            options->seed = number(value);
+        else if (strcmp(name, "--programs") == 0)
+            options->programs = number(value);
+        else if (strcmp(name, "--coverage") == 0)
+            options->coverage = number(value);
+        else if (strcmp(name, "--batch") == 0)
+            options->batch = (unsigned)number(value);
+        else if (strcmp(name, "--only") == 0) {
+            options->only = true;
+            options->index = number(value);
+        } else {
+            fprintf(stderr, "random: unknown option %s\n", name);
+            exit(2);
+        }
+    }
+    if (options->harness == NULL || options->work == NULL || options->command[0] == NULL ||
+        options->command[1] == NULL || options->batch == 0 || options->batch > BATCH_MAX) {
+        fprintf(
+            stderr,
+            "random: --harness, --work, --subject and --oracle are needed; --batch is 1 to %d\n",
+            BATCH_MAX);
+        exit(2);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct program program;
+    static uint64_t covered[ROWS_MAX];
+    struct options options = {
+        .seed = 1, .programs = 2000, .batch = 2000, .reference = REFERENCE_QEMU10};
+    struct image image = {0};
+    struct output output[2] = {{0}};
+    uint64_t differences = 0;
+    bool good = true;
+
+    parse(&options, argc, argv);
+    if (options.only) {
+        explain(&options, options.index);
+        return 0;
+    }
+    for (uint64_t first = 0; first < options.programs; first += options.batch) {
+        uint64_t count =
+            options.programs - first < options.batch ? options.programs - first : options.batch;
+
+        image_begin(&image, &options, 0);
+        for (uint64_t i = 0; i < count; i++) {
+            program_make(&program, options.seed, first + i, options.reference);
+            image_add(&image, &program, program.item_count);
+            for (unsigned j = 0; j < program.item_count; j++)
+                for (unsigned k = 0; k < program.items[j].row_count; k++)
+                    covered[program.items[j].rows[k]]++;
+        }
+        run_both(&options, &image, output);
+        for (int side = 0; side < 2; side++)
+            if (!output[side].ended || output[side].count != count)
+                printf("%s stopped after program %llu\n", side_name[side],
+                       (unsigned long long)(first + output[side].count));
+        for (uint64_t i = 0; i < count; i++) {
+            if (!word_differs(output, i) && i < output[0].count)
+                continue;
+            if (++differences <= DIFFERENCES_MAX)
+                explain(&options, first + i);
+            if (i >= output[0].count || i >= output[1].count)
+                break;
+        }
+        if (differences >= DIFFERENCES_MAX) {
+            printf("stopped after %llu programs\n", (unsigned long long)(first + count));
+            break;
+        }
+    }
+    free(image.bytes);
+    good = differences == 0;
+    if (good)
+        good = check_coverage(&options, covered);
+    printf("%llu programs, %llu differences\n", (unsigned long long)options.programs,
+           (unsigned long long)differences);
+    return good ? 0 : 1;
+}

@@ -1,0 +1,1060 @@
+/*
+ * Random programs. Every instruction is drawn from the table (riscv/insn.def); what must not be
+ * left to chance (addresses, jump targets, values of CSRs that could end the harness) comes from
+ * registers that the program reserves and never overwrites.
+ *
+ * What is left out or tamed, because the specification leaves it open or a reference is known to
+ * differ, is said here and in csr_rules, and nowhere else:
+ *
+ *  1. cycle, time, instret, mcycle, minstret and the identity CSRs (misa, mvendorid, marchid,
+ * mimpid): the value read is overwritten. Their values are the implementation's (Privileged ISA
+ * 20240411, 3.1.1 to 3.1.5, 3.1.10).
+ *  2. mhpmcounter3.., mhpmevent3.., hpmcounter3..: not accessed. Which counters exist is
+ * platform-specific (3.1.10); QEMU makes those beyond its PMU mask illegal instead of read-only
+ * zero.
+ *  3. WLRL and WARL fields get legal values alone (mcause, scause, mstatus.MPP, satp.PPN, pmpcfg.W
+ * without R, menvcfg.CBIE; 2.3); CSRs of no known number are drawn from ranges that no extension
+ * has claimed.
+ *  4. medeleg bits 0, 3 and 9 stay 0: misaligned fetches cannot happen with C (medeleg[0] may be
+ * read-only 0; 3.1.8); the harness ends programs by EBREAK and leaves its S-mode handler by ECALL.
+ * tests/isa holds the last two.
+ *  5. SC is always paired with an LR of the same address and width: whether an SC that is bound to
+ * fail reports a page or access fault, and whether it compares widths, is open (Unprivileged ISA
+ * 20240411, 13.2).
+ *  6. WFI is executed where it must trap or may not wait: how long it waits is open (Privileged
+ * ISA, 3.3.3).
+ *  7. xtval of EBREAK: 0 and the address are the same (harness, log_trap; 3.1.16).
+ */
+#include "generate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum item_fix { FIX_NONE, FIX_B, FIX_J, FIX_CJ, FIX_CB };
+
+#define MODE_U 0
+#define MODE_S 1
+#define MODE_M 3
+
+#define MSTATUS_SIE  (1ULL << 1)
+#define MSTATUS_MIE  (1ULL << 3)
+#define MSTATUS_SPIE (1ULL << 5)
+#define MSTATUS_MPIE (1ULL << 7)
+#define MSTATUS_SPP  (1ULL << 8)
+#define MSTATUS_MPP  (3ULL << 11)
+#define MSTATUS_FS   (3ULL << 13)
+#define MSTATUS_MPRV (1ULL << 17)
+#define MSTATUS_SUM  (1ULL << 18)
+#define MSTATUS_MXR  (1ULL << 19)
+#define MSTATUS_TVM  (1ULL << 20)
+#define MSTATUS_TW   (1ULL << 21)
+#define MSTATUS_TSR  (1ULL << 22)
+#define STATUS_S     (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
+#define STATUS_M                                                                                   \
+    (STATUS_S | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR)
+#define MEDELEG      0xb1f6ULL
+#define INTERRUPTS_S 0x222ULL
+#define INTERRUPTS_M 0xaaaULL
+
+enum csr_kind {
+    CSR_FREE,     /* any value */
+    CSR_VALUE,    /* values of the program's choice, which keep the harness alive */
+    CSR_REPLACE,  /* the same, and only written as a whole */
+    CSR_READ,     /* read, never written */
+    CSR_VOLATILE, /* the value read is the implementation's */
+};
+
+struct csr_rule {
+    uint16_t csr;
+    uint8_t kind;
+    uint64_t mask; /* bits that CSR_VALUE and CSR_REPLACE may have */
+};
+
+static const struct csr_rule csr_rules[] = {
+    {0x001, CSR_FREE, 0},
+    {0x002, CSR_FREE, 0},
+    {0x003, CSR_FREE, 0},
+    {0x100, CSR_VALUE, STATUS_S},
+    {0x104, CSR_VALUE, INTERRUPTS_S},
+    {0x105, CSR_READ, 0}, /* stvec: the harness's */
+    {0x106, CSR_VALUE, 7},
+    {0x10a, CSR_REPLACE, 0xf1},
+    {0x140, CSR_FREE, 0},
+    {0x141, CSR_FREE, 0},
+    {0x142, CSR_REPLACE, 0},
+    {0x143, CSR_FREE, 0},
+    {0x144, CSR_VALUE, INTERRUPTS_S},
+    {0x14d, CSR_REPLACE, 0},
+    {0x180, CSR_REPLACE, 0},
+    {0x300, CSR_VALUE, STATUS_M | MSTATUS_MPP},
+    {0x301, CSR_VOLATILE, 0},
+    {0x302, CSR_VALUE, MEDELEG},
+    {0x303, CSR_VALUE, INTERRUPTS_S},
+    {0x304, CSR_VALUE, INTERRUPTS_M},
+    {0x305, CSR_READ, 0},
+    {0x306, CSR_VALUE, 7},
+    {0x30a, CSR_REPLACE, 7ULL << 61 | 0xf1},
+    {0x320, CSR_VALUE, 5},
+    {0x340, CSR_FREE, 0},
+    {0x341, CSR_FREE, 0},
+    {0x342, CSR_REPLACE, 0},
+    {0x343, CSR_FREE, 0},
+    {0x344, CSR_VALUE, INTERRUPTS_S},
+    {0x3a0, CSR_REPLACE, 0},
+    {0x3b1, CSR_REPLACE, 0},
+    {0x3b2, CSR_REPLACE, 0},
+    {0x3b3, CSR_REPLACE, 0},
+    {0x3b4, CSR_REPLACE, 0},
+    {0xb00, CSR_VOLATILE, 0},
+    {0xb02, CSR_VOLATILE, 0},
+    {0xc00, CSR_VOLATILE, 0},
+    {0xc01, CSR_VOLATILE, 0},
+    {0xc02, CSR_VOLATILE, 0},
+    {0xf11, CSR_VOLATILE, 0},
+    {0xf12, CSR_VOLATILE, 0},
+    {0xf13, CSR_VOLATILE, 0},
+    {0xf14, CSR_READ, 0},
+    {0xf15, CSR_READ, 0},
+    /* No CSR: the ranges for custom use and holes that no ratified extension has filled. */
+    {0x0c0, CSR_READ, 0},
+    {0x1ff, CSR_READ, 0},
+    {0x3ff, CSR_READ, 0},
+    {0x4c0, CSR_READ, 0},
+    {0x8ff, CSR_READ, 0},
+    {0x9c1, CSR_READ, 0},
+    {0xbff, CSR_READ, 0},
+    {0xcff, CSR_READ, 0},
+    {0xdff, CSR_READ, 0},
+    {0xfff, CSR_READ, 0},
+};
+#define CSR_RULES (sizeof csr_rules / sizeof csr_rules[0])
+
+struct maker {
+    struct program *program;
+    uint64_t state; /* of the random numbers */
+    enum reference reference;
+    unsigned mode, vm; /* initial mode; satp.MODE */
+    uint32_t reserved; /* registers that items must not write */
+    unsigned pointer[3];
+    unsigned counter;            /* of loops; only ever decremented */
+    unsigned csr_reg[3], csr[3]; /* register that holds the value for a CSR; 0: none */
+    unsigned clear,
+        supervisor; /* registers for xRET sequences: MPP | SPP, and MPP = SPP = S; 0: none */
+    bool still; /* mode and translation stay as they start: no xRET, no write of mstatus or satp */
+    struct item *item;
+};
+
+static uint64_t rnd(struct maker *m)
+{
+    uint64_t z = m->state += 0x9e3779b97f4a7c15;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+static unsigned below(struct maker *m, unsigned limit)
+{
+    return (unsigned)((rnd(m) >> 32) * limit >> 32);
+}
+
+/* True in one of `n` cases. */
+static bool one_in(struct maker *m, unsigned n)
+{
+    return below(m, n) == 0;
+}
+
+unsigned row_count(void)
+{
+    return OP_COUNT + insn_ctable_count;
+}
+
+const char *row_name(unsigned row)
+{
+    return row < OP_COUNT ? insn_table[row].mnemonic : insn_ctable[row - OP_COUNT].mnemonic;
+}
+
+bool row_covered(unsigned row, enum reference reference)
+{
+    unsigned extension =
+        row < OP_COUNT ? insn_table[row].extension : insn_ctable[row - OP_COUNT].extension;
+
+    if (row == OP_ILLEGAL)
+        return false;
+    if (reference == REFERENCE_QEMU10)
+        return true;
+    switch (extension) { /* QEMU 7.2 lacks them */
+    case EXT_ZICBOM:
+    case EXT_ZICBOZ:
+    case EXT_ZICOND:
+    case EXT_ZIMOP:
+    case EXT_ZCMOP:
+    case EXT_ZACAS:
+    case EXT_ZAWRS:
+    case EXT_ZFA:
+    case EXT_ZCB: return false;
+    default: return true;
+    }
+}
+
+static uint64_t interesting(struct maker *m)
+{
+    static const uint64_t values[] = {
+        0,          1,          2,          0x7f,       0x80,       0xff,
+        0x7fff,     0x8000,     0xffff,     0x7fffffff, 0x80000000, 0xffffffff,
+        1ULL << 32, 1ULL << 62, 1ULL << 63, ~0ULL >> 1, ~0ULL,      0xffffffff80000000,
+    };
+
+    switch (below(m, 5)) {
+    case 0:
+    case 1: return values[below(m, sizeof values / sizeof values[0])];
+    case 2: return (uint64_t)(int64_t)(int32_t)rnd(m);
+    case 3: return rnd(m) & 0xff;
+    default: return rnd(m);
+    }
+}
+
+/* Raw bits of a floating-point number of `width` bits, corner cases first. */
+static uint64_t interesting_fp(struct maker *m, unsigned width)
+{
+    unsigned mantissa = width == 64 ? 52 : width == 32 ? 23 : 10;
+    uint64_t exponent_max = (1ULL << (width - 1 - mantissa)) - 1, bias = exponent_max >> 1;
+    uint64_t exponent, fraction, sign = rnd(m) & 1;
+    uint64_t fraction_mask = (1ULL << mantissa) - 1;
+
+    switch (below(m, 8)) {
+    case 0: exponent = 0; break;
+    case 1: exponent = exponent_max; break;
+    case 2: exponent = rnd(m) & exponent_max; break;
+    case 3: exponent = one_in(m, 2) ? 1 : exponent_max - 1; break;
+    case 4: exponent = bias + 29 + below(m, 6); break;
+    default: exponent = bias - 16 + below(m, 34); break;
+    }
+    exponent &= exponent_max;
+    switch (below(m, 6)) {
+    case 0: fraction = 0; break;
+    case 1: fraction = 1; break;
+    case 2: fraction = fraction_mask; break;
+    case 3: fraction = 1ULL << below(m, mantissa); break;
+    default: fraction = rnd(m); break;
+    }
+    return sign << (width - 1) | exponent << mantissa | (fraction & fraction_mask);
+}
+
+/* A floating-point register: one of the three formats, NaN-boxed but for a few. */
+static uint64_t fp_register(struct maker *m)
+{
+    switch (below(m, 8)) {
+    case 0:
+    case 1:
+    case 2: return interesting_fp(m, 64);
+    case 3:
+    case 4: return ~0ULL << 32 | interesting_fp(m, 32);
+    case 5:
+    case 6: return ~0ULL << 16 | interesting_fp(m, 16);
+    default: return rnd(m) << 32 | interesting_fp(m, 32);
+    }
+}
+
+void data_words(uint64_t words[64])
+{
+    struct maker m = {.state = 1};
+
+    for (unsigned i = 0; i < 64; i++)
+        words[i] = i % 2 ? interesting(&m) : fp_register(&m);
+}
+
+/* ---- Instructions into items ---- */
+
+static void emit(struct maker *m, uint32_t word)
+{
+    struct item *item = m->item;
+
+    for (unsigned i = 0; i < insn_length((uint16_t)word); i++)
+        item->bytes[item->length++] = (uint8_t)(word >> 8 * i);
+}
+
+static void emit_row(struct maker *m, unsigned row, uint32_t word)
+{
+    m->item->rows[m->item->row_count++] = (uint16_t)row;
+    emit(m, word);
+}
+
+static uint32_t field(uint32_t word, unsigned low, unsigned width, uint32_t value)
+{
+    uint32_t mask = (width == 32 ? 0 : 1u << width) - 1;
+
+    return (word & ~(mask << low)) | (value & mask) << low;
+}
+
+static uint32_t set_rd(uint32_t word, unsigned rd)
+{
+    return field(word, 7, 5, rd);
+}
+
+static uint32_t set_rs1(uint32_t word, unsigned rs1)
+{
+    return field(word, 15, 5, rs1);
+}
+
+static uint32_t set_rs2(uint32_t word, unsigned rs2)
+{
+    return field(word, 20, 5, rs2);
+}
+
+static uint32_t i_type(enum riscv_op op, unsigned rd, unsigned rs1, int imm)
+{
+    return field(set_rs1(set_rd(insn_table[op].match, rd), rs1), 20, 12, (uint32_t)imm);
+}
+
+static bool is_reserved(const struct maker *m, unsigned reg)
+{
+    return m->reserved >> reg & 1;
+}
+
+static unsigned free_reg(struct maker *m)
+{
+    unsigned reg;
+
+    do
+        reg = one_in(m, 24) ? 0 : 1 + below(m, 31);
+    while (is_reserved(m, reg));
+    return reg;
+}
+
+static unsigned free_reg_not_0(struct maker *m)
+{
+    unsigned reg;
+
+    do
+        reg = free_reg(m);
+    while (reg == 0);
+    return reg;
+}
+
+static unsigned any_reg(struct maker *m)
+{
+    return below(m, 32);
+}
+
+/* The decoded instruction writes an integer register. */
+static bool writes_rd(const struct insn *in)
+{
+    switch (insn_table[in->op].format) {
+    case FMT_R:
+    case FMT_UNARY:
+    case FMT_I:
+    case FMT_SHIFT:
+    case FMT_SHIFTW:
+    case FMT_U:
+    case FMT_J:
+    case FMT_JALR:
+    case FMT_LOAD:
+    case FMT_AMO:
+    case FMT_LR:
+    case FMT_CSR:
+    case FMT_CSRI:
+    case FMT_FCMP:
+    case FMT_FTOX:
+    case FMT_FTOXX: return true;
+    default: return false;
+    }
+}
+
+static bool is_pointer(const struct maker *m, unsigned reg)
+{
+    return reg == m->pointer[0] || reg == m->pointer[1] || reg == m->pointer[2];
+}
+
+static int offset(struct maker *m)
+{
+    switch (below(m, 4)) {
+    case 0: return 0;
+    case 1: return ((int)below(m, 32) - 16) * 8;
+    case 2: return (int)below(m, 64) - 32;
+    default: return (int)below(m, 4096) - 2048;
+    }
+}
+
+/* auipc t, 0; addi t, t, distance: the address of the instruction `distance` bytes behind the
+ * first. */
+static void emit_here(struct maker *m, unsigned reg, int distance)
+{
+    emit_row(m, OP_auipc, set_rd(insn_table[OP_auipc].match, reg));
+    emit_row(m, OP_addi, i_type(OP_addi, reg, reg, distance));
+}
+
+static bool make_jump(struct maker *m, unsigned row)
+{
+    unsigned target = free_reg_not_0(m);
+    uint32_t word;
+
+    m->item->target = (uint8_t)(m->program->item_count + 1);
+    if (row == OP_jalr) {
+        int extra = (int)below(m, 2); /* bit 0 of the target is cleared */
+        int bias = (int)below(m, 4000) - 2000;
+        unsigned rd = free_reg(m);
+
+        emit_here(m, target, 12 - bias);
+        emit_row(m, row, i_type(OP_jalr, rd, target, bias + extra));
+        return true;
+    }
+    emit_here(m, target, 10);
+    word = insn_ctable[row - OP_COUNT].match | target << 7;
+    if (insn_ctable[row - OP_COUNT].format == CFMT_CJALR && is_reserved(m, 1))
+        return false;
+    emit_row(m, row, word);
+    return true;
+}
+
+/* A sequence that leaves for a mode of its choice and goes on behind itself; parts of it trap in
+ * lower modes. */
+static bool make_xret(struct maker *m, unsigned op)
+{
+    unsigned to = one_in(m, 3) ? MODE_M : one_in(m, 2) ? MODE_S : MODE_U;
+    unsigned target = free_reg_not_0(m), one = free_reg_not_0(m);
+    unsigned status = op == OP_mret ? 0x300 : 0x100;
+    bool alias = to == MODE_U && m->vm != 0;
+
+    if (m->clear == 0 || target == one)
+        return false;
+    if (op == OP_sret && to == MODE_M)
+        to = MODE_S;
+    emit_here(m, target, alias ? 36 : 24);
+    if (alias) {
+        emit_row(m, OP_addi, i_type(OP_addi, one, 0, 1));
+        emit_row(m, OP_slli, i_type(OP_slli, one, one, 32));
+        emit_row(m, OP_or, set_rs2(set_rs1(set_rd(insn_table[OP_or].match, target), target), one));
+    }
+    emit_row(m, OP_csrrw, i_type(OP_csrrw, 0, target, op == OP_mret ? 0x341 : 0x141));
+    emit_row(m, OP_csrrc, i_type(to == MODE_M ? OP_csrrs : OP_csrrc, 0, m->clear, (int)status));
+    if (to == MODE_S)
+        emit_row(m, OP_csrrs, i_type(OP_csrrs, 0, m->supervisor, (int)status));
+    else
+        emit_row(m, OP_csrrs, i_type(OP_csrrs, 0, 0, (int)status));
+    emit_row(m, op, insn_table[op].match);
+    return true;
+}
+
+static bool make_wfi(struct maker *m)
+{
+    const struct descriptor *d = &m->program->descriptor;
+
+    if (!m->still)
+        return false;
+    if (m->mode == MODE_U || (m->mode == MODE_S && d->mstatus & MSTATUS_TW)) {
+        emit_row(m, OP_wfi, insn_table[OP_wfi].match);
+        return true;
+    }
+    if (m->mode != MODE_M || d->msip == 0)
+        return false;
+    /* MSIP is pending and enabled, but not taken: WFI does not wait. */
+    emit_row(m, OP_csrrci, i_type(OP_csrrci, 0, 8, 0x300));
+    emit_row(m, OP_csrrsi, i_type(OP_csrrsi, 0, 8, 0x304));
+    emit_row(m, OP_wfi, insn_table[OP_wfi].match);
+    return true;
+}
+
+static bool make_csr(struct maker *m, unsigned op)
+{
+    unsigned pick = below(m, CSR_RULES);
+    const struct csr_rule *rule = &csr_rules[pick];
+    bool immediate = insn_table[op].format == FMT_CSRI;
+    bool replace = op == OP_csrrw || op == OP_csrrwi;
+    unsigned rd = free_reg(m), source = immediate ? below(m, 32) : any_reg(m), reg = 0;
+
+    if (one_in(m, 2)) { /* more of what this program holds values for */
+        unsigned i = below(m, 3);
+
+        for (const struct csr_rule *r = csr_rules; r < csr_rules + CSR_RULES; r++)
+            if (m->csr_reg[i] != 0 && r->csr == m->csr[i])
+                rule = r;
+    }
+    for (unsigned i = 0; i < 3; i++)
+        if (m->csr_reg[i] != 0 && m->csr[i] == rule->csr)
+            reg = m->csr_reg[i];
+    switch (rule->kind) {
+    case CSR_VALUE:
+    case CSR_REPLACE:
+        if (rule->csr == 0x300 || rule->csr == 0x100 || rule->csr == 0x180) /* see `still` */
+            source = reg != 0 ? reg : 0;
+        if (immediate)
+            source = rule->kind == CSR_VALUE && reg != 0 ? source & (unsigned)rule->mask & 31 : 0;
+        else
+            source = rule->kind == CSR_VALUE || replace ? reg : 0;
+        if (source == 0 && replace)
+            return false;
+        break;
+    case CSR_READ:
+        if (replace && rule->csr < 0xc00 && (rule->csr == 0x105 || rule->csr == 0x305))
+            return false;
+        source = 0;
+        break;
+    default: break;
+    }
+    emit_row(m, op, i_type((enum riscv_op)op, rd, source, rule->csr));
+    if (rule->kind == CSR_VOLATILE)
+        emit(m, i_type(OP_addi, rd, 0, (int)below(m, 64)));
+    return true;
+}
+
+static bool make_amo(struct maker *m, unsigned op)
+{
+    uint32_t word = insn_table[op].match | ((uint32_t)rnd(m) & ~insn_table[op].mask);
+    unsigned address = m->pointer[below(m, 3)], rd = free_reg(m), moved = free_reg_not_0(m);
+
+    if (op == OP_amocas_q) {
+        rd &= ~1u;
+        if (is_reserved(m, rd) || is_reserved(m, rd + 1))
+            return false;
+    }
+    if (op == OP_sc_w || op == OP_sc_d) {
+        unsigned lr = op == OP_sc_w ? OP_lr_w : OP_lr_d;
+
+        if (!m->still)
+            return false;
+        address = m->pointer[0];
+        emit_row(m, lr, set_rs1(set_rd(insn_table[lr].match, free_reg(m)), address));
+        if (one_in(m, 2))
+            emit(m, i_type(OP_addi, moved, any_reg(m), offset(m)));
+    } else if (one_in(m, 3)) {
+        emit(m, i_type(OP_addi, moved, address, offset(m)));
+        address = moved;
+    }
+    emit_row(m, op, set_rs1(set_rd(word, rd), address));
+    return true;
+}
+
+/* Illegal instructions: a row with a few of its fixed bits flipped. */
+static bool make_illegal(struct maker *m)
+{
+    unsigned row = 1 + below(m, row_count() - 1);
+    struct insn in;
+    uint32_t word;
+
+    if (!row_covered(row, m->reference))
+        return false;
+    if (row < OP_COUNT) {
+        word = insn_table[row].match | ((uint32_t)rnd(m) & ~insn_table[row].mask);
+        word ^= rnd(m) & rnd(m) & rnd(m) & insn_table[row].mask & ~0x7fu;
+    } else {
+        const struct insn_cinfo *c = &insn_ctable[row - OP_COUNT];
+
+        word = c->match | (rnd(m) & rnd(m) & rnd(m) & ~c->mask & 0xffff);
+    }
+    if (insn_decode(word, &in))
+        return false;
+    emit(m, word);
+    return true;
+}
+
+static bool make_compressed(struct maker *m, unsigned row)
+{
+    const struct insn_cinfo *c = &insn_ctable[row - OP_COUNT];
+    struct insn in;
+
+    if (c->format == CFMT_CJR || c->format == CFMT_CJALR)
+        return make_jump(m, row);
+    for (unsigned tries = 0; tries < 64; tries++) {
+        uint32_t word = c->match | (rnd(m) & ~c->mask & 0xffff);
+
+        if (!insn_decode(word, &in) || insn_crow((uint16_t)word) != (int)(row - OP_COUNT))
+            continue;
+        if (writes_rd(&in) && is_reserved(m, in.rd))
+            continue;
+        if (insn_table[in.op].flags & INSN_MEM && !is_pointer(m, in.rs1))
+            continue;
+        if (c->format == CFMT_CJ || c->format == CFMT_CB) {
+            m->item->fix = c->format == CFMT_CJ ? FIX_CJ : FIX_CB;
+            m->item->target = (uint8_t)(m->program->item_count + 1 + below(m, 3));
+        }
+        emit_row(m, row, word);
+        return true;
+    }
+    return false;
+}
+
+static uint32_t choose_rm(struct maker *m, uint32_t word)
+{
+    static const uint8_t modes[] = {0, 1, 2, 3, 4, 7, 7, 7};
+
+    if (one_in(m, 64))
+        return word;
+    return field(word, 12, 3, modes[below(m, 8)]);
+}
+
+/* Fills the current item with an instruction of the row. False: this program cannot have it. */
+static bool make_row(struct maker *m, unsigned row)
+{
+    const struct insn_info *info;
+    struct insn in;
+    uint32_t word;
+
+    if (!row_covered(row, m->reference))
+        return false;
+    if (row >= OP_COUNT)
+        return make_compressed(m, row);
+    info = &insn_table[row];
+    word = info->match | ((uint32_t)rnd(m) & ~info->mask);
+    switch (info->format) {
+    case FMT_NONE:
+        if (row == OP_mret || row == OP_sret)
+            return make_xret(m, row);
+        if (row == OP_wfi)
+            return make_wfi(m);
+        break;
+    case FMT_B:
+        m->item->fix = FIX_B;
+        m->item->target = (uint8_t)(m->program->item_count + 1 + below(m, 4));
+        break;
+    case FMT_J:
+        m->item->fix = FIX_J;
+        m->item->target = (uint8_t)(m->program->item_count + 1 + below(m, 4));
+        word = set_rd(word, free_reg(m));
+        break;
+    case FMT_JALR: return make_jump(m, row);
+    case FMT_LOAD:
+    case FMT_FLOAD:
+        word = field(set_rs1(word, m->pointer[below(m, 3)]), 20, 12, (uint32_t)offset(m));
+        if (info->format == FMT_LOAD)
+            word = set_rd(word, free_reg(m));
+        break;
+    case FMT_STORE:
+    case FMT_FSTORE: {
+        uint32_t imm = (uint32_t)offset(m);
+
+        word = set_rs1(word, m->pointer[below(m, 3)]);
+        word = field(field(word, 7, 5, imm), 25, 7, imm >> 5);
+        break;
+    }
+    case FMT_LR:
+    case FMT_AMO: return make_amo(m, row);
+    case FMT_CBO: word = set_rs1(word, m->pointer[below(m, 3)]); break;
+    case FMT_CSR:
+    case FMT_CSRI: return make_csr(m, row);
+    case FMT_FR:
+    case FMT_FR4:
+    case FMT_FCVT:
+    case FMT_FFROMX: word = choose_rm(m, word); break;
+    case FMT_FTOX: word = choose_rm(m, set_rd(word, free_reg(m))); break;
+    case FMT_R:
+    case FMT_UNARY:
+    case FMT_I:
+    case FMT_SHIFT:
+    case FMT_SHIFTW:
+    case FMT_U:
+    case FMT_FCMP:
+    case FMT_FTOXX: word = set_rd(word, free_reg(m)); break;
+    default: break;
+    }
+    if (insn_decode(word, &in) && in.op != row)
+        return false;
+    emit_row(m, row, word);
+    return true;
+}
+
+/* addi counter, counter, -1; blt x0, counter, back: ends, because nothing else writes the counter.
+ */
+static void make_loop(struct maker *m)
+{
+    unsigned here = m->program->item_count;
+    unsigned back = here - below(m, here < 4 ? here + 1 : 4);
+
+    emit(m, i_type(OP_addi, m->counter, m->counter, -1));
+    m->item->fix = FIX_B;
+    m->item->fix_at = 4;
+    m->item->target = (uint8_t)back;
+    emit_row(m, OP_blt, set_rs2(insn_table[OP_blt].match, m->counter));
+}
+
+static void make_item(struct maker *m)
+{
+    bool done = false;
+
+    m->item = &m->program->items[m->program->item_count];
+    while (!done) {
+        unsigned kind = below(m, 100);
+
+        memset(m->item, 0, sizeof *m->item);
+        if (kind < 8)
+            done = make_csr(m, OP_csrrw + below(m, 3)) || make_csr(m, OP_csrrs);
+        else if (kind < 11)
+            done = make_illegal(m);
+        else if (kind < 13)
+            done = make_xret(m, one_in(m, 2) ? OP_mret : OP_sret);
+        else if (kind < 15) {
+            make_loop(m);
+            done = true;
+        } else {
+            done = make_row(m, 1 + below(m, row_count() - 1));
+        }
+    }
+    m->program->item_count++;
+}
+
+/* ---- The state a program starts with ---- */
+
+static unsigned reserve(struct maker *m)
+{
+    unsigned reg = free_reg_not_0(m);
+
+    m->reserved |= 1u << reg;
+    return reg;
+}
+
+static void reserve_this(struct maker *m, unsigned reg)
+{
+    m->reserved |= 1u << reg;
+}
+
+#define HOLE 0x90000000ULL /* beyond RAM of 64 MiB; no device */
+
+static uint64_t data_address(struct maker *m)
+{
+    uint64_t at = 0x800 + below(m, DATA_SIZE - 0x1000);
+
+    return DATA_BASE + (one_in(m, 4) ? at : one_in(m, 2) ? at & ~7ULL : at & ~15ULL);
+}
+
+static uint64_t pointer_value(struct maker *m)
+{
+    uint64_t page = WINDOW + 0x1000ULL * (1 + below(m, WINDOW_PAGES - 2));
+
+    switch (below(m, m->vm != 0 ? 12 : 4)) {
+    case 0:
+        if (one_in(m, 3))
+            return one_in(m, 2) ? HOLE : 1ULL << (32 + below(m, 32));
+        return data_address(m);
+    case 1:
+    case 2: return data_address(m);
+    case 3: return DATA_BASE + 0x1000 * (1 + below(m, 3)) - 8 + below(m, 16);
+    case 4: return data_address(m) + USER_ALIAS;
+    case 5:
+    case 6: return WINDOW_MEGA + (data_address(m) & 0x1fffff);
+    case 7: return page - 8 + below(m, 16);
+    default: return page + (one_in(m, 4) ? below(m, 4096) : below(m, 4096) & ~7u);
+    }
+}
+
+#define PTE_V   1ULL
+#define PTE_U   16ULL
+#define PTE_ALL 0xcfULL
+#define PTE_N   (1ULL << 63)
+
+static uint64_t ppn(uint64_t pa)
+{
+    return pa >> 12 << 10;
+}
+
+static uint64_t leaf_entry(struct maker *m, unsigned index)
+{
+    uint64_t pte = ppn(DATA_BASE + 0x1000 * below(m, DATA_SIZE / 0x1000)) | PTE_ALL;
+
+    if ((m->mode == MODE_U) != one_in(m, 10))
+        pte |= PTE_U;
+    switch (below(m, 24)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4: return pte & ~(1ULL << below(m, 8));
+    case 5: return pte & ~(rnd(m) & 0xff);
+    case 6: return pte | 1ULL << (54 + below(m, 7)); /* reserved */
+    case 7: return pte | 1ULL << (61 + below(m, 3)); /* PBMT, N */
+    case 8: return pte | 3ULL << 61;
+    case 9: return pte & ~0xeULL; /* not a leaf, at the last level */
+    case 10: return pte | 0x320;  /* G, RSW */
+    case 11:
+        return index < DATA_SIZE / 0x1000 ? ppn(DATA_BASE) | ppn(0x8000) | (pte & 0xff) | PTE_N
+                                          : pte;
+    case 12: return ppn(DATA_BASE) | ppn(0x1000ULL << below(m, 4)) | (pte & 0xff) | PTE_N;
+    case 13: return (pte & 0xff) | ppn(one_in(m, 2) ? HOLE : 1ULL << 50);
+    case 14: return pte & ~0x80ULL; /* D */
+    case 15: return pte & ~0xc0ULL; /* A, D */
+    default: return pte;
+    }
+}
+
+static uint64_t mega_entry(struct maker *m)
+{
+    uint64_t pte = ppn(HARNESS_BASE) | PTE_ALL | (m->mode == MODE_U ? PTE_U : 0);
+
+    switch (below(m, 16)) {
+    case 0: return pte | ppn(0x1000ULL << below(m, 9)); /* misaligned */
+    case 1:
+    case 2: return pte & ~(1ULL << below(m, 8));
+    case 3: return pte | 1ULL << (54 + below(m, 10));
+    case 4: return ppn(TABLES_BASE + 0x4000) | PTE_V | (one_in(m, 2) ? 0x10ULL << below(m, 4) : 0);
+    case 5: return pte & ~0xc0ULL;
+    case 6: return pte | 1ULL << (61 + below(m, 2));
+    default: return pte;
+    }
+}
+
+static uint64_t satp_value(struct maker *m, unsigned vm)
+{
+    static const uint64_t roots[] = {
+        [8] = TABLES_BASE + 0x2000, [9] = TABLES_BASE + 0x1000, [10] = TABLES_BASE};
+
+    return vm == 0 ? 0 : (uint64_t)vm << 60 | (rnd(m) & 0xffff) << 44 | roots[vm] >> 12;
+}
+
+static unsigned random_vm(struct maker *m)
+{
+    return one_in(m, 4) ? 0 : 8 + below(m, 3);
+}
+
+/* Entries 1 to 7 stay within the data area, so that no program locks its handlers out; 0 stays off.
+ */
+static uint64_t pmpaddr_value(struct maker *m)
+{
+    uint64_t at = DATA_BASE + 0x1000 + below(m, 0x2000);
+
+    switch (below(m, 3)) {
+    case 0: return at >> 2;
+    case 1: {
+        unsigned order = 3 + below(m, 9); /* 8 bytes to 2 KiB */
+
+        return (at >> order << order | ((1ULL << (order - 1)) - 1)) >> 2;
+    }
+    default: return (at & ~0xfffULL) >> 2;
+    }
+}
+
+static uint64_t pmpcfg_value(struct maker *m)
+{
+    static const uint8_t permissions[] = {0, 1, 3, 4, 5, 7, 7, 7};
+    uint64_t value = 0;
+
+    for (unsigned i = 1; i < 8; i++)
+        value |= (uint64_t)(permissions[below(m, 8)] | below(m, 4) << 3) << 8 * i;
+    return value;
+}
+
+static uint64_t envcfg_value(struct maker *m, uint64_t mask)
+{
+    uint64_t value = rnd(m) & mask;
+
+    if ((value & 0x30) == 0x20) /* CBIE = 2 is reserved */
+        value |= 0x10;
+    if (m->reference == REFERENCE_QEMU7)
+        value &= 1ULL | 3ULL << 62;
+    return value;
+}
+
+static uint64_t csr_value(struct maker *m, const struct csr_rule *rule)
+{
+    static const uint8_t exceptions[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15};
+
+    switch (rule->csr) {
+    case 0x10a:
+    case 0x30a: return envcfg_value(m, rule->mask);
+    case 0x142:
+    case 0x342:
+        return one_in(m, 2) ? 1ULL << 63 | (1 + 4 * below(m, 3))
+                            : exceptions[below(m, sizeof exceptions)];
+    case 0x14d: return one_in(m, 2) ? 0 : ~0ULL;
+    case 0x180: return satp_value(m, random_vm(m));
+    case 0x300: {
+        uint64_t value = rnd(m) & rule->mask & ~MSTATUS_MPP;
+
+        return one_in(m, 2) ? value | MSTATUS_MPP : value;
+    }
+    case 0x3a0: return pmpcfg_value(m);
+    case 0x3b1:
+    case 0x3b2:
+    case 0x3b3:
+    case 0x3b4: return pmpaddr_value(m);
+    default: return rnd(m) & rule->mask;
+    }
+}
+
+static void make_state(struct maker *m)
+{
+    static const uint8_t frm[] = {0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 7};
+    struct descriptor *d = &m->program->descriptor;
+    uint64_t mpp = m->mode;
+
+    for (unsigned i = 1; i < 32; i++)
+        d->x[i] = interesting(m);
+    for (unsigned i = 0; i < 32; i++)
+        d->f[i] = fp_register(m);
+    d->fcsr = (rnd(m) & 31) | (uint64_t)frm[below(m, sizeof frm)] << 5;
+    d->mstatus = mpp << 11 | MSTATUS_FS |
+                 (rnd(m) & (MSTATUS_SUM | MSTATUS_MXR | MSTATUS_SIE | MSTATUS_SPIE));
+    if (one_in(m, 4))
+        d->mstatus |= rnd(m) & (MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR);
+    if (one_in(m, 4))
+        d->mstatus |= MSTATUS_MPIE;
+    if (one_in(m, 16))
+        d->mstatus &= ~MSTATUS_FS;
+    if (one_in(m, 2))
+        d->medeleg = rnd(m) & MEDELEG;
+    if (one_in(m, 2))
+        d->mideleg = rnd(m) & INTERRUPTS_S;
+    if (one_in(m, 4)) {
+        d->mie = rnd(m) & INTERRUPTS_M;
+        d->mip = rnd(m) & INTERRUPTS_S;
+    }
+    d->msip = one_in(m, 4);
+    d->mtimecmp = one_in(m, 4) ? 0 : ~0ULL;
+    d->stimecmp = one_in(m, 4) ? 0 : ~0ULL;
+    d->satp = satp_value(m, m->vm);
+    d->mcounteren = one_in(m, 2) ? 7 : rnd(m) & 7;
+    d->scounteren = one_in(m, 2) ? 7 : rnd(m) & 7;
+    d->menvcfg = envcfg_value(m, 7ULL << 61 | 0xf1);
+    d->senvcfg = envcfg_value(m, 0xf1);
+    d->pmpaddr[0] = (DATA_BASE + 0x1000) >> 2;
+    for (unsigned i = 1; i < 8; i++)
+        d->pmpaddr[i] = pmpaddr_value(m);
+    if (one_in(m, 4))
+        d->pmpcfg0 = pmpcfg_value(m);
+    for (unsigned i = 0; i < WINDOW_PAGES; i++)
+        d->leaf[i] = leaf_entry(m, i);
+    d->leaf[8] = ppn(DATA_BASE + 0x1000) | PTE_ALL | (m->mode == MODE_U ? PTE_U : 0);
+    d->mega = mega_entry(m);
+    d->data_seed = rnd(m) & 63;
+
+    m->pointer[0] = 8 + below(m, 8);
+    reserve_this(m, m->pointer[0]);
+    m->pointer[1] = is_reserved(m, 2) || one_in(m, 3) ? reserve(m) : 2;
+    reserve_this(m, m->pointer[1]);
+    m->pointer[2] = reserve(m);
+    m->counter = reserve(m);
+    /* Bare or in M-mode, or in the page that is always mapped; always aligned and writable. */
+    d->x[m->pointer[0]] = (m->vm == 0 || m->mode == MODE_M ? DATA_BASE + 0x1000 : WINDOW + 0x8000) +
+                          0x400 + 16ULL * below(m, 64);
+    d->x[m->pointer[1]] = pointer_value(m);
+    d->x[m->pointer[2]] = pointer_value(m);
+    d->x[m->counter] = 1 + below(m, 6);
+    m->still = true;
+    if (one_in(m, 2)) {
+        for (unsigned i = 0; i < 3; i++) {
+            const struct csr_rule *rule = &csr_rules[below(m, CSR_RULES)];
+
+            if (rule->kind != CSR_VALUE && rule->kind != CSR_REPLACE)
+                continue;
+            if (rule->csr == 0x14d && m->reference == REFERENCE_QEMU7)
+                continue;
+            m->csr[i] = rule->csr;
+            m->csr_reg[i] = reserve(m);
+            d->x[m->csr_reg[i]] = csr_value(m, rule);
+            m->still = m->still && rule->csr != 0x300 && rule->csr != 0x100 && rule->csr != 0x180;
+        }
+    }
+    if (one_in(m, 4)) {
+        m->clear = reserve(m);
+        d->x[m->clear] = MSTATUS_MPP | MSTATUS_SPP;
+        m->supervisor = reserve(m);
+        d->x[m->supervisor] = (uint64_t)MODE_S << 11 | MSTATUS_SPP;
+        m->still = false;
+    }
+}
+
+void program_make(struct program *program, uint64_t seed, uint64_t index, enum reference reference)
+{
+    struct maker m = {.program = program,
+                      .state = seed * 0x2545f4914f6cdd1d + index * 0x9e3779b97f4a7c15};
+    unsigned items;
+
+    memset(program, 0, sizeof *program);
+    rnd(&m);
+    m.state ^= rnd(&m);
+    m.reference = reference;
+    m.mode = below(&m, 5) < 2 ? MODE_M : one_in(&m, 2) ? MODE_S : MODE_U;
+    m.vm = random_vm(&m);
+    make_state(&m);
+    items = 10 + below(&m, 46);
+    while (program->item_count < items)
+        make_item(&m);
+}
+
+/* ---- Placing ---- */
+
+static void put_word(uint8_t *code, uint32_t word)
+{
+    for (unsigned i = 0; i < insn_length((uint16_t)word); i++)
+        code[i] = (uint8_t)(word >> 8 * i);
+}
+
+static uint32_t get_word(const uint8_t *code)
+{
+    return (uint32_t)code[0] | (uint32_t)code[1] << 8 | (uint32_t)code[2] << 16 |
+           (uint32_t)code[3] << 24;
+}
+
+/* `bits` is a list of immediate bits, least significant instruction bit first, from `low` on. */
+static uint32_t scatter(uint32_t word, unsigned low, const uint8_t *bits, unsigned count,
+                        int distance)
+{
+    for (unsigned i = 0; i < count; i++)
+        word = field(word, low + i, 1, (uint32_t)distance >> bits[i]);
+    return word;
+}
+
+static uint32_t fix_branch(uint32_t word, enum item_fix fix, int distance)
+{
+    static const uint8_t b_low[] = {11, 1, 2, 3, 4}, b_high[] = {5, 6, 7, 8, 9, 10, 12};
+    static const uint8_t j[] = {12, 13, 14, 15, 16, 17, 18, 19, 11, 1,
+                                2,  3,  4,  5,  6,  7,  8,  9,  10, 20};
+    static const uint8_t cj[] = {5, 1, 2, 3, 7, 6, 10, 8, 9, 4, 11};
+    static const uint8_t cb_low[] = {5, 1, 2, 6, 7}, cb_high[] = {3, 4, 8};
+
+    switch (fix) {
+    case FIX_B: return scatter(scatter(word, 7, b_low, 5, distance), 25, b_high, 7, distance);
+    case FIX_J: return scatter(word, 12, j, 20, distance);
+    case FIX_CJ: return scatter(word, 2, cj, 11, distance);
+    case FIX_CB: return scatter(scatter(word, 2, cb_low, 5, distance), 10, cb_high, 3, distance);
+    default: return word;
+    }
+}
+
+size_t program_place(const struct program *program, unsigned items, uint64_t pc, uint8_t *code,
+                     struct descriptor *descriptor)
+{
+    size_t at[ITEMS_MAX + 1], length = 0;
+    bool user =
+        (program->descriptor.mstatus & MSTATUS_MPP) == 0 && program->descriptor.satp >> 60 != 0;
+
+    for (unsigned i = 0; i < items; i++) {
+        const struct item *item = &program->items[i];
+
+        at[i] = length;
+        memcpy(code + length, item->bytes, item->length);
+        length += item->length;
+    }
+    at[items] = length;
+    for (unsigned i = 0; i < items; i++) {
+        const struct item *item = &program->items[i];
+        uint8_t *branch = code + at[i] + item->fix_at;
+        unsigned target = item->target < items ? item->target : items;
+
+        if (item->fix != FIX_NONE)
+            put_word(branch, fix_branch(get_word(branch), (enum item_fix)item->fix,
+                                        (int)(at[target] - at[i]) - item->fix_at));
+    }
+    put_word(code + length, insn_table[OP_ebreak].match);
+    *descriptor = program->descriptor;
+    descriptor->start = pc;
+    descriptor->end = pc + length;
+    descriptor->x[0] = pc + (user ? USER_ALIAS : 0);
+    return length + 4;
+}
+
+void program_print(const struct program *program, unsigned items, uint64_t pc, FILE *out)
+{
+    static uint8_t code[CODE_MAX + 4];
+    struct descriptor d;
+    size_t length = program_place(program, items, pc, code, &d);
+
+    for (size_t at = 0; at < length;) {
+        uint32_t word = get_word(code + at);
+        unsigned width = insn_length((uint16_t)word);
+        char text[80];
+
+        insn_disassemble(width == 2 ? word & 0xffff : word, pc + at, text, sizeof text);
+        fprintf(out, "  %8llx: %0*x%*s %s\n", (unsigned long long)(pc + at), (int)width * 2,
+                width == 2 ? word & 0xffff : word, (int)(10 - 2 * width), "", text);
+        at += width;
+    }
+}

@@ -1,0 +1,250 @@
+/* The harness: sets a program up, lets it run, records what it did. Freestanding, M-mode. See
+ * image.h. */
+#include "image.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define csr_read(csr)                                                                              \
+    ({                                                                                             \
+        uint64_t v_;                                                                               \
+        __asm__ volatile("csrr %0, " #csr : "=r"(v_) : : "memory");                                \
+        v_;                                                                                        \
+    })
+#define csr_write(csr, value)                                                                      \
+    __asm__ volatile("csrw " #csr ", %0" : : "r"((uint64_t)(value)) : "memory")
+#define csr_clear(csr, value)                                                                      \
+    __asm__ volatile("csrc " #csr ", %0" : : "r"((uint64_t)(value)) : "memory")
+
+#define MSTATUS_FS_DIRTY 0x6000ULL
+#define IRQ              (1ULL << 63)
+enum { FETCH_MISALIGNED = 0, FETCH_ACCESS = 1, BREAKPOINT = 3, ECALL_S = 9, FETCH_PAGE = 12 };
+
+extern uint64_t mframe[32], sframe[32];
+extern const char strap_entry[], strap_ecall[];
+void program_run(const struct descriptor *descriptor, uint64_t mstatus);
+void save_f(struct record *record);
+uint64_t trap_m(void);
+uint64_t trap_s(void);
+void harness_main(void);
+
+static struct record record;
+static uint64_t program_start, program_end;
+
+static struct batch *const batch = (struct batch *)BATCH_BASE;
+static uint64_t (*const tables)[512] = (void *)TABLES_BASE;
+enum { ROOT57, ROOT48, GIGA, MEGA, LEAF };
+
+static void put(char c)
+{
+    volatile uint8_t *uart = (volatile uint8_t *)0x10000000;
+
+    while ((uart[5] & 0x20) == 0)
+        ;
+    uart[0] = (uint8_t)c;
+}
+
+static void put_hex(uint64_t value)
+{
+    for (int shift = 60; shift >= 0; shift -= 4)
+        put("0123456789abcdef"[value >> shift & 15]);
+    put('\n');
+}
+
+/* Returns where to go on, or 0 to end the program. */
+static uint64_t log_trap(uint64_t level, uint64_t cause, uint64_t epc, uint64_t tval,
+                         uint64_t status)
+{
+    uint64_t pa = HARNESS_BASE + (epc & CODE_MASK);
+    uint64_t *entry = record.trap[record.traps];
+
+    /* EBREAK: xtval may be 0 or the address (Privileged ISA, 3.1.16). */
+    if (cause == BREAKPOINT && tval == epc)
+        tval = 0;
+    if (record.traps == TRAP_MAX)
+        return 0;
+    record.traps++;
+    entry[0] = cause | level;
+    entry[1] = epc;
+    entry[2] = tval;
+    entry[3] = status;
+    if (cause & IRQ)
+        return epc;
+    if (cause == FETCH_MISALIGNED || cause == FETCH_ACCESS || cause == FETCH_PAGE ||
+        pa < program_start || pa >= program_end)
+        return 0;
+    return epc + ((*(const uint16_t *)pa & 3) == 3 ? 4 : 2);
+}
+
+/* Not 0: the program has ended. */
+uint64_t trap_m(void)
+{
+    uint64_t cause = csr_read(mcause), epc = csr_read(mepc), next;
+
+    record.end_cause = cause;
+    record.end_epc = epc;
+    record.end_status = csr_read(mstatus);
+    if (cause == ECALL_S && epc == (uint64_t)strap_ecall)
+        return 1;
+    if (cause == BREAKPOINT && (epc & CODE_MASK) == (program_end & CODE_MASK))
+        return 1;
+    next = log_trap(0, cause, epc, csr_read(mtval), record.end_status);
+    if (next == 0)
+        return 1;
+    if (cause & IRQ) /* lest it come again at once */
+        csr_clear(mie, 1ULL << (cause & 63));
+    csr_write(mepc, next);
+    return 0;
+}
+
+uint64_t trap_s(void)
+{
+    uint64_t cause = csr_read(scause);
+    uint64_t next = log_trap(1ULL << 62, cause, csr_read(sepc), csr_read(stval), csr_read(sstatus));
+
+    if (next == 0)
+        return 1;
+    if (cause & IRQ)
+        csr_clear(sie, 1ULL << (cause & 63));
+    csr_write(sepc, next);
+    return 0;
+}
+
+#define FOR_PMPADDR(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+
+static void set_up(const struct descriptor *d)
+{
+    uint64_t *data = (uint64_t *)DATA_BASE;
+
+    csr_write(mie, 0);
+    csr_write(satp, 0);
+    for (size_t i = 0; i < DATA_SIZE / 8; i++)
+        data[i] = batch->data[(i * 5 + d->data_seed) & 63];
+    for (size_t i = 0; i < WINDOW_PAGES; i++)
+        tables[LEAF][i] = d->leaf[i];
+    tables[MEGA][1] = d->mega;
+    for (size_t i = 0; i < sizeof record / 8; i++)
+        ((volatile uint64_t *)&record)[i] = 0;
+    program_start = d->start;
+    program_end = d->end;
+
+    *(volatile uint32_t *)0x2000000 = (uint32_t)d->msip;
+    *(volatile uint64_t *)0x2004000 = d->mtimecmp;
+    csr_write(medeleg, d->medeleg);
+    csr_write(mideleg, d->mideleg);
+    csr_write(mcounteren, d->mcounteren);
+    csr_write(scounteren, d->scounteren);
+    csr_write(0x30a, d->menvcfg);
+    csr_write(0x10a, d->senvcfg);
+    if (batch->flags & BATCH_SSTC)
+        csr_write(0x14d, d->stimecmp);
+    if (batch->flags & BATCH_STATEEN) {
+        csr_write(0x30c, ~0ULL);
+        csr_write(0x10c, ~0ULL);
+    }
+    csr_write(mip, d->mip);
+    csr_write(stvec, strap_entry);
+    csr_write(sepc, 0);
+    csr_write(scause, 0);
+    csr_write(stval, 0);
+    csr_write(mtval, 0);
+    csr_write(mscratch, 0);
+    csr_write(sscratch, 0);
+    __asm__ volatile("sc.d zero, zero, (%0)" : : "r"(data) : "memory"); /* no reservation is left */
+    csr_write(pmpcfg0, 0);
+#define SET_PMPADDR(n) csr_write(pmpaddr##n, d->pmpaddr[n]);
+    FOR_PMPADDR(SET_PMPADDR)
+    csr_write(pmpcfg0, d->pmpcfg0);
+    csr_write(pmpaddr15, (1ULL << 54) - 1);
+    csr_write(pmpcfg2, 0x1fULL << 56);
+    csr_write(satp, d->satp);
+    __asm__ volatile("sfence.vma" : : : "memory");
+    csr_write(mie, d->mie);
+}
+
+static void take_record(void)
+{
+    const uint64_t *data = (const uint64_t *)DATA_BASE;
+    uint64_t mstatus = record.end_status;
+
+    csr_write(mie, csr_read(mie)); /* read first: nothing below may change what is recorded */
+    record.mie = csr_read(mie);
+    record.mip = csr_read(mip);
+    csr_write(mie, 0);
+    csr_write(mstatus, mstatus | MSTATUS_FS_DIRTY);
+    for (size_t i = 1; i < 32; i++)
+        record.x[i] = mframe[i];
+    save_f(&record);
+    __asm__ volatile("frcsr %0" : "=r"(record.fcsr));
+    record.medeleg = csr_read(medeleg);
+    record.mideleg = csr_read(mideleg);
+    record.sepc = csr_read(sepc);
+    record.scause = csr_read(scause);
+    record.stval = csr_read(stval);
+    record.stvec = csr_read(stvec);
+    record.satp = csr_read(satp);
+    record.mcounteren = csr_read(mcounteren);
+    record.scounteren = csr_read(scounteren);
+    record.menvcfg = csr_read(0x30a);
+    record.senvcfg = csr_read(0x10a);
+    record.pmpcfg0 = csr_read(pmpcfg0);
+    csr_write(pmpcfg0, 0); /* an access that an entry matches in part fails in M-mode too
+                              (Privileged ISA, 3.7.1) */
+#define GET_PMPADDR(n) record.pmpaddr[n] = csr_read(pmpaddr##n);
+    FOR_PMPADDR(GET_PMPADDR)
+    for (size_t i = 0; i < WINDOW_PAGES; i++)
+        record.leaf[i] = tables[LEAF][i];
+    record.mega = tables[MEGA][1];
+    for (size_t i = 0; i < DATA_SIZE / DATA_CHUNK; i++) {
+        uint64_t hash = 0;
+
+        for (size_t j = 0; j < DATA_CHUNK / 8; j++)
+            hash = (hash ^ *data++) * 0x9e3779b97f4a7c15;
+        record.data[i] = hash ^ hash >> 32;
+    }
+}
+
+static void report(void)
+{
+    const uint64_t *words = (const uint64_t *)&record;
+    size_t count = (offsetof(struct record, trap) + record.traps * sizeof record.trap[0]) / 8;
+    uint64_t hash = 0;
+
+    if (batch->flags & BATCH_VERBOSE) {
+        put_hex(count);
+        for (size_t i = 0; i < count; i++)
+            put_hex(words[i]);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
+        hash ^= hash >> 32;
+    }
+    put_hex(hash);
+}
+
+void harness_main(void)
+{
+    enum { V = 1, ALL = 0xcf, USER = 0x10 };
+
+    for (size_t i = 0; i < 5 * 512; i++)
+        tables[0][i] = 0;
+    tables[ROOT57][0] = (uint64_t)tables[ROOT48] >> 2 | V;
+    tables[ROOT48][0] = (uint64_t)tables[GIGA] >> 2 | V;
+    tables[GIGA][WINDOW >> 30] = (uint64_t)tables[MEGA] >> 2 | V;
+    tables[GIGA][HARNESS_BASE >> 30] = (uint64_t)HARNESS_BASE >> 2 | ALL;
+    tables[GIGA][(USER_ALIAS + HARNESS_BASE) >> 30] = (uint64_t)HARNESS_BASE >> 2 | ALL | USER;
+    tables[MEGA][0] = (uint64_t)tables[LEAF] >> 2 | V;
+    for (uint64_t i = 0; i < batch->count; i++) {
+        csr_write(mstatus, MSTATUS_FS_DIRTY);
+        set_up(&batch->descriptors[i]);
+        program_run(&batch->descriptors[i], batch->descriptors[i].mstatus);
+        take_record();
+        report();
+    }
+    put('E');
+    put('\n');
+    *(volatile uint32_t *)0x100000 = 0x5555;
+    for (;;)
+        ;
+}
