@@ -193,6 +193,7 @@ void aclint_sswi_fdt(const struct aclint *aclint, struct fdt_writer *w, uint64_t
     fdt_put_reg64(w, base, ACLINT_SSWI_SIZE);
     fdt_put_empty(w, "interrupt-controller");
     fdt_put_u32(w, "#interrupt-cells", 0);
+    fdt_put_u32(w, "#address-cells", 0);
     fdt_put_cells(w, "interrupts-extended", cells, (size_t)aclint->hart_count * 2);
     fdt_end(w);
 }

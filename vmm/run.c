@@ -7,28 +7,31 @@
 /* How often vmm_pause looks at the power while VCPUs come in: leaving threads do not signal it. */
 #define PARK_LOOK_NS 10000000ULL
 
-/* An engine may hold the VCPU's state; these two move it (core/engine.h). */
-static void state_get(struct vcpu *vcpu)
+/*
+ * An engine may hold the VCPU's state (core/engine.h). It is lent to the engine just before it runs
+ * and taken back before anybody else may look at the VCPU or change it.
+ */
+static void lend(struct vcpu *vcpu, bool *lent)
 {
-    if (vcpu->engine->state_get != NULL)
-        vcpu->engine->state_get(vcpu);
+    if (!*lent && vcpu->engine->state_put != NULL)
+        vcpu->engine->state_put(vcpu);
+    *lent = true;
 }
 
-static void state_put(struct vcpu *vcpu)
+static void take_back(struct vcpu *vcpu, bool *lent)
 {
-    if (vcpu->engine->state_put != NULL)
-        vcpu->engine->state_put(vcpu);
+    if (*lent && vcpu->engine->state_get != NULL)
+        vcpu->engine->state_get(vcpu);
+    *lent = false;
 }
 
 static void park(struct vm *vm, struct vcpu *vcpu)
 {
-    state_get(vcpu);
     atomic_fetch_add(&vm->parked, 1);
     host_event_set(&vm->parked_event);
     while (atomic_load(&vm->paused) && vm_power_state(vm) == VM_POWER_ON)
         host_event_wait(&vcpu->wake, UINT64_MAX);
     atomic_fetch_sub(&vm->parked, 1);
-    state_put(vcpu);
 }
 
 /*
@@ -54,13 +57,7 @@ void vmm_handle_exit(struct vm *vm, struct riscv_vcpu *hart, enum exit_reason re
     case EXIT_MMIO_WRITE:
         exit->fault = bus_write(&vm->bus, exit->address, exit->width, exit->data) != 0;
         break;
-    case EXIT_SBI:
-        state_get(&hart->vcpu);
-        sbi_call(vm, hart);
-        /* A hart that has stopped itself may already be somebody else's. */
-        if (atomic_load(&hart->vcpu.run_state) != VCPU_STOPPED)
-            state_put(&hart->vcpu);
-        break;
+    case EXIT_SBI: sbi_call(vm, hart); break;
     case EXIT_WFI: wait_for_interrupt(vm, hart); break;
     case EXIT_HALTED:
         vm_power_request(vm, VM_POWER_FAILED, 0,
@@ -72,25 +69,17 @@ void vmm_handle_exit(struct vm *vm, struct riscv_vcpu *hart, enum exit_reason re
     }
 }
 
-/* Sleeps unless the hart may run; true when it may. `stopped`: it has been out of the engine's
- * hands. */
-static bool may_run(struct riscv_vcpu *hart, bool *stopped)
+/* Sleeps unless the hart may run; true when it may. */
+static bool may_run(struct riscv_vcpu *hart)
 {
     struct vcpu *vcpu = &hart->vcpu;
-    switch (atomic_load(&vcpu->run_state)) {
-    case VCPU_RUNNING:
-        if (*stopped)
-            state_put(vcpu);
-        *stopped = false;
+    uint32_t run_state = atomic_load(&vcpu->run_state);
+    if (run_state == VCPU_SUSPENDED && riscv_vcpu_wfi_done(hart)) {
+        atomic_store(&vcpu->run_state, VCPU_RUNNING);
         return true;
-    case VCPU_SUSPENDED:
-        if (riscv_vcpu_wfi_done(hart)) {
-            atomic_store(&vcpu->run_state, VCPU_RUNNING);
-            return true;
-        }
-        break;
-    default: *stopped = true; break;
     }
+    if (run_state == VCPU_RUNNING)
+        return true;
     host_event_wait(&vcpu->wake, UINT64_MAX);
     return false;
 }
@@ -99,28 +88,31 @@ void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stat
 {
     struct vcpu *vcpu = &hart->vcpu;
     struct exit exit = {0};
-    bool stopped = false;
+    bool lent = false;
 
-    state_put(vcpu);
     for (;;) {
         /* Cleared before we look around, so that a later kick makes us look again. */
         atomic_store(&vcpu->kick, 0);
         if (vm_power_state(vm) != VM_POWER_ON)
             break;
         if (atomic_load(&vm->paused)) {
+            take_back(vcpu, &lent);
             park(vm, vcpu);
             continue;
         }
-        if (!may_run(hart, &stopped))
+        if (!may_run(hart))
             continue;
+        lend(vcpu, &lent);
         enum exit_reason reason = vcpu->engine->run(vcpu, &exit);
         if (reason < EXIT_REASONS)
             stats->exits[reason]++;
-        if (reason == EXIT_SBI)
+        if (reason == EXIT_SBI) {
             stats->sbi_calls++;
+            take_back(vcpu, &lent);
+        }
         vmm_handle_exit(vm, hart, reason, &exit);
     }
-    state_get(vcpu);
+    take_back(vcpu, &lent);
     host_event_set(&vm->parked_event);
 }
 

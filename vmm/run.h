@@ -18,7 +18,7 @@ struct vmm_stats {
  * the VCPU is stopped, suspended or in WFI; parks while the VM is paused.
  */
 void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stats);
-/* Answers one exit. */
+/* Answers one exit. EXIT_SBI: the VCPU struct is authoritative (state_get). */
 void vmm_handle_exit(struct vm *vm, struct riscv_vcpu *hart, enum exit_reason reason,
                      struct exit *exit);
 
