@@ -2,62 +2,132 @@
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
+.DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-CC    ?= gcc
 ifeq ($(origin CC),default)
-CC    := gcc
+CC := gcc
 endif
-CLANG ?= clang
-
-# A build folder for each configuration, so that switching costs nothing.
-SANITIZE ?=
-BUILD ?= build$(if $(SANITIZE),-sanitize)$(if $(filter-out gcc,$(notdir $(CC))),-$(notdir $(CC)))
+CLANG  ?= clang
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wvla -Wpointer-arith -Wcast-qual
-CFLAGS   ?= -O2 -g
 OURFLAGS := -std=gnu17 -I. $(WARNINGS) -fno-strict-aliasing -fno-common -pthread -MMD -MP
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LIBS     := -lslirp -lcyaml -luring -lzstd -lz -ljansson -pthread
-ifdef SANITIZE
-OURFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-endif
+
+# A folder for each configuration, so that switching between them costs nothing. SANITIZE=1 makes the
+# sanitized one the one that is built, tested and shown; fuzz tests always use it.
+PLAIN     := build$(if $(filter-out gcc,$(notdir $(CC))),-$(notdir $(CC)))
+SANITIZED := $(PLAIN)-sanitize
+BUILD     := $(if $(SANITIZE),$(SANITIZED),$(PLAIN))
 
 # Freestanding code: compiled unchanged into type 2, type 1 and type 0.
-FREE_SRC  := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c)
-ENGINE_SRC := $(wildcard engine/interp/*.c)
-TYPE2_SRC := $(filter-out type2/main.c,$(wildcard type2/*.c))
-LIB_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(FREE_SRC) $(ENGINE_SRC) $(TYPE2_SRC))
-MAIN_OBJ  := $(BUILD)/type2/main.o
-TRIVISOR  := $(BUILD)/trivisor
+FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c)
+LIB_SRC  := $(FREE_SRC) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
+UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+RANDOM_SRC := $(wildcard tests/random/*.c)
 
-UNIT_SRC  := $(wildcard tests/unit/test_*.c)
-UNIT_BIN  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
+UNIT_BIN := $(UNIT:%=$(BUILD)/tests/unit/%)
+FUZZ_BIN := $(FUZZ:%=$(SANITIZED)/tests/fuzz/%)
+FREE_OBJ := $(FREE_SRC:%.c=$(PLAIN)/riscv64/%.o)
+TRIVISOR := $(BUILD)/trivisor
 
-.PHONY: all unit
+.PHONY: all demo check check-long soak bench install clean format lint help setup
 all: $(TRIVISOR)
 
 # The dispatch loop: one indirect jump per operation must stay one, and AMOCAS.Q needs a 16-byte swap.
 RUN_FLAGS := $(if $(filter gcc%,$(notdir $(CC))),-fno-gcse -fno-crossjumping) \
              $(if $(filter x86_64,$(shell uname -m)),-mcx16)
-$(BUILD)/engine/interp/run.o: OURFLAGS += $(RUN_FLAGS)
+%/engine/interp/run.o: OURFLAGS += $(RUN_FLAGS)
 
-$(BUILD)/%.o: %.c
+# $(1): the configuration's folder, $(2): its extra flags.
+define CONFIGURATION
+$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	@echo "  CC      $$@"
+	@$(CC) $$(OURFLAGS) $(2) $(CFLAGS) -c $$< -o $$@
+$(1)/libtrivisor.a: $(LIB_SRC:%.c=$(1)/%.o)
+	@echo "  AR      $$@"
+	@rm -f $$@ && ar rcs $$@ $$^
+$(1)/trivisor: $(1)/type2/main.o $(1)/libtrivisor.a
+	@echo "  LD      $$@"
+	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ $(LIBS)
+$(1)/tests/unit/%: $(1)/tests/unit/%.o $(1)/libtrivisor.a
+	@echo "  LD      $$@"
+	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ -lcmocka $(LIBS) -lm
+$(1)/tests/fuzz/%: $(1)/tests/fuzz/%.o $(1)/tests/fuzz/driver.o $(1)/libtrivisor.a
+	@echo "  LD      $$@"
+	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ $(LIBS)
+$(1)/tests/random/random: $(RANDOM_SRC:%.c=$(1)/%.o) $(1)/libtrivisor.a
+	@echo "  LD      $$@"
+	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ $(LIBS)
+endef
+$(eval $(call CONFIGURATION,$(PLAIN),))
+$(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
+
+# What must build with no libc in sight, for the hypervisors to come.
+$(PLAIN)/riscv64/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(OURFLAGS) $(CFLAGS) -c $< -o $@
+	@echo "  CC      $@"
+	@$(CLANG) --target=riscv64-unknown-elf -march=rv64imac -mabi=lp64 -mcmodel=medany -ffreestanding -nostdlibinc \
+	    $(filter-out -pthread,$(OURFLAGS)) -O2 -c $< -o $@
 
-$(BUILD)/libtrivisor.a: $(LIB_OBJ)
-	@rm -f $@
-	ar rcs $@ $(LIB_OBJ)
+-include $(shell find $(PLAIN) $(SANITIZED) -type f -name '*.d' 2>/dev/null)
 
-$(TRIVISOR): $(MAIN_OBJ) $(BUILD)/libtrivisor.a
-	$(CC) $(OURFLAGS) $(CFLAGS) $^ -o $@ $(LIBS)
+# Targets that a newcomer types install what is missing first; a plain `make` only builds.
+ifneq ($(filter demo check check-long soak bench,$(MAKECMDGOALS)),)
+setup:
+	@scripts/setup.sh
+$(LIB_SRC:%.c=$(PLAIN)/%.o) $(LIB_SRC:%.c=$(SANITIZED)/%.o) $(FREE_OBJ): | setup
+$(PLAIN)/type2/main.o $(SANITIZED)/type2/main.o: | setup
+$(UNIT:%=$(PLAIN)/tests/unit/%.o) $(UNIT:%=$(SANITIZED)/tests/unit/%.o) $(FUZZ:%=$(SANITIZED)/tests/fuzz/%.o): | setup
+$(RANDOM_SRC:%.c=$(PLAIN)/%.o) $(RANDOM_SRC:%.c=$(SANITIZED)/%.o) $(SANITIZED)/tests/fuzz/driver.o: | setup
+endif
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libtrivisor.a
-	@mkdir -p $(@D)
-	$(CC) $(OURFLAGS) $(CFLAGS) $< $(BUILD)/libtrivisor.a -o $@ -lcmocka $(LIBS)
+demo: $(TRIVISOR)
+	@TRIVISOR=$(TRIVISOR) GUEST=$(GUEST) scripts/demo.sh
 
-unit: $(UNIT_BIN)
-	@set -e; for t in $(UNIT_BIN); do echo "== $$t"; $$t; done
+TESTED := $(TRIVISOR) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ) $(BUILD)/tests/random/random
+check: $(TESTED)
+	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh
 
--include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d)
+check-long: $(TESTED)
+	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh --long
+
+soak: $(TRIVISOR)
+	@BUILD=$(BUILD) tests/soak.sh
+
+bench: $(TRIVISOR)
+	@TRIVISOR=$(TRIVISOR) bench/run.sh $(BENCH)
+
+install: $(TRIVISOR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor
+	install -m 755 $(TRIVISOR) $(DESTDIR)$(PREFIX)/bin/trivisor
+	install -m 644 docs/trivisor.1 $(DESTDIR)$(PREFIX)/share/man/man1/trivisor.1
+	cp -r scripts guests/debian $(DESTDIR)$(PREFIX)/share/trivisor/
+
+clean:
+	rm -rf build build-*
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+format:
+	clang-format -i $(filter-out engine/interp/ops_%,$(C_FILES))
+
+lint: $(TRIVISOR)
+	scripts/layering.sh
+	clang-format --dry-run -Werror $(filter-out engine/interp/ops_%,$(C_FILES))
+	cppcheck --quiet --inline-suppr --std=c11 --error-exitcode=1 -I. $(FREE_SRC)
+
+help:
+	@echo "make demo        install what is missing, build, fetch guests, boot three Debian guests at once"
+	@echo "make check       all quick tests (under 15 minutes)"
+	@echo "make check-long  the long ones too: 50,000 random programs against QEMU, boots through every firmware"
+	@echo "make             build build/trivisor        make SANITIZE=1 ...  the same under ASan and UBSan"
+	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
+	@echo "make bench       side by side with QEMU      make soak            hours of boots"
+	@echo "make install     to PREFIX ($(PREFIX))        make clean"
+	@echo "make format      clang-format                make lint            layering, format, cppcheck"

@@ -1,0 +1,72 @@
+#!/bin/bash
+# Runs the test suites and closes with "N passed, N failed". Called by `make check` and `make check-long`.
+#
+#     tests/check.sh [--long] [--only REGEX]
+#
+# A suite is one command; it has failed if its status is not 0, and then the end of its output is shown. All
+# of the output is kept under $BUILD/check/.
+cd "$(dirname "$0")/.." || exit 2
+
+BUILD=${BUILD:-build}
+FUZZ=${FUZZ:-}
+only=.
+long=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --long) long=yes ;;
+    --only) only=$2; shift ;;
+    *) echo "usage: tests/check.sh [--long] [--only REGEX]" >&2; exit 2 ;;
+    esac
+    shift
+done
+export BUILD TRIVISOR=$BUILD/trivisor
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+
+logs=$BUILD/check
+mkdir -p "$logs"
+passed=0
+failed=0
+failures=()
+
+# suite NAME SECONDS COMMAND...: SECONDS is the time after which it counts as hung.
+suite() {
+    local name=$1 limit=$2 log start
+    shift 2
+    [[ $name =~ $only ]] || return 0
+    log=$logs/${name//\//-}.log
+    start=$(date +%s)
+    printf '%-34s ' "$name"
+    if timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null; then
+        passed=$((passed + 1))
+        printf 'ok      %4d s  %s\n' $(($(date +%s) - start)) "$(grep -aE '[0-9]+ (passed|tests? passed)' "$log" | tail -n 1 | cut -c1-60)"
+    else
+        local status=$?
+        failed=$((failed + 1))
+        failures+=("$name")
+        printf 'FAILED  %4d s  %s\n' $(($(date +%s) - start)) "$([ $status = 124 ] && echo "no end after $limit s" || echo "status $status")"
+        tail -n 25 "$log" | sed 's/^/    | /'
+    fi
+}
+
+suite layering 60 scripts/layering.sh
+suite man-page 60 sh -c 'test -z "$(LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=100 man --warnings -E UTF-8 -l -Tutf8 docs/trivisor.1 2>&1 >/dev/null)"'
+for t in "$BUILD"/tests/unit/test_*; do
+    case $t in *.[od]) continue ;; esac
+    suite "unit/$(basename "$t")" 300 "$t"
+done
+for f in $FUZZ; do
+    suite "fuzz/$(basename "$f")" 300 "$f" ${long:+--seconds 60}
+done
+suite isa 600 tests/isa/run.sh "$TRIVISOR"
+suite cli 300 tests/boot/cli.sh
+if [ -z "$long" ]; then
+    suite random 300 tests/random/run.sh --short
+    suite boot 600 tests/boot/run.sh
+else
+    suite random-50000 1500 tests/random/run.sh --long
+    suite boot-all 2400 tests/boot/run.sh --long
+fi
+
+[ ${#failures[@]} -eq 0 ] || echo "failed: ${failures[*]} (output: $logs/)"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
