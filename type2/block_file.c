@@ -398,9 +398,10 @@ static void ring_completed(struct block_file *file, struct block_request *reques
     struct block_request *failed = NULL;
     int answer;
     bool started = false;
-    enum next_step step = request_step(file, request, result, &answer);
 
+    /* Under the lock, which its submitter held: the kernel's ring is no ordering that C knows. */
     pthread_mutex_lock(&file->lock);
+    enum next_step step = request_step(file, request, result, &answer);
     file->ring_used--;
     if (step == STEP_AGAIN)
         started = ring_start(file, request);
