@@ -92,6 +92,7 @@ struct output {
     uint8_t *bytes;
     size_t size;     /* filled */
     size_t capacity; /* allocated */
+    size_t limit;
 };
 
 /* Makes room for at least one more byte. */
@@ -99,8 +100,8 @@ static int output_grow(struct output *out, const char **reason)
 {
     if (out->size < out->capacity)
         return 0;
-    if (out->capacity >= UNPACK_SIZE_MAX) {
-        *reason = "unpacks to more than 1 GiB";
+    if (out->capacity >= out->limit) {
+        *reason = "unpacks to more than any kernel needs";
         return -E_NOSPC;
     }
     size_t capacity = out->capacity == 0 ? (size_t)1 << 20 : out->capacity * 2;
@@ -263,6 +264,12 @@ static int unzboot(const uint8_t *bytes, size_t size, struct output *out, const 
 
 int unpack(struct blob *blob, const void *bytes, size_t size, const char **reason)
 {
+    return unpack_limited(blob, bytes, size, UNPACK_SIZE_MAX, reason);
+}
+
+int unpack_limited(struct blob *blob, const void *bytes, size_t size, size_t limit,
+                   const char **reason)
+{
     struct blob now = {bytes, size, BLOB_BORROWED};
 
     *blob = (struct blob){0};
@@ -278,7 +285,7 @@ int unpack(struct blob *blob, const void *bytes, size_t size, const char **reaso
         else
             break;
 
-        struct output out = {0};
+        struct output out = {.limit = limit};
         int result = 0;
         if (layer == LAYERS_MAX) {
             *reason = "is compressed too many times over";

@@ -40,5 +40,8 @@ void blob_free(struct blob *blob);
  * about the file ("is truncated").
  */
 int unpack(struct blob *blob, const void *bytes, size_t size, const char **reason);
+/* The same with another limit than UNPACK_SIZE_MAX: a power of two, at least 1 MiB. */
+int unpack_limited(struct blob *blob, const void *bytes, size_t size, size_t limit,
+                   const char **reason);
 
 #endif
