@@ -589,6 +589,8 @@ static bool machine_reboot(struct machine *machine, struct problem *problem)
 
     stream_mux_flush(machine->mux, STREAM_WAIT_MS);
     board_drain(&machine->board);
+    for (unsigned i = 0; i < vm->vcpu_count; i++) /* a reset sets the harts' own counts to 0 */
+        machine->instructions += atomic_load(&vm->vcpus[i]->instructions);
     if (machine_boot(machine, problem) < 0)
         return false;
     pthread_mutex_lock(&machine->watch_lock);
@@ -614,6 +616,7 @@ static bool machine_reboot(struct machine *machine, struct problem *problem)
 
 void machine_count(struct machine *machine, struct machine_result *result)
 {
+    result->instructions = machine->instructions;
     for (unsigned i = 0; i < machine->vm.vcpu_count; i++) {
         result->instructions += atomic_load(&machine->harts[i].vcpu.instructions);
         for (unsigned reason = 0; reason < EXIT_REASONS; reason++)

@@ -61,6 +61,7 @@ struct machine {
     uint64_t start_ns;
     uint64_t init_ns; /* carried over by save and restore; 0: not seen yet */
     unsigned reboots;
+    uint64_t instructions; /* retired before the last reboot */
 };
 
 /* An empty one, or NULL. */

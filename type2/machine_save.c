@@ -89,6 +89,7 @@ static void save_description(struct machine *machine, struct state *state)
         absolute_spec_fini(whole);
     }
     uint32_t length = size > 0 ? (uint32_t)size : 0;
+    uint64_t elapsed = host_time_ns() - machine->start_ns;
     uint32_t reboots = machine->reboots;
     state_section(state, "machine", 1);
     if (size < 0)
@@ -96,6 +97,8 @@ static void save_description(struct machine *machine, struct state *state)
     state_u32(state, &length);
     state_bytes(state, blob, length);
     state_u64(state, &machine->init_ns);
+    state_u64(state, &elapsed);
+    state_u64(state, &machine->instructions);
     state_u32(state, &reboots);
     free(whole);
     free(blob);
@@ -175,12 +178,13 @@ int machine_save(struct machine *machine, const char *path, bool keep, struct pr
 
 /* ---- restoring ---- */
 
-static int load_description(struct spec_fleet *fleet, uint8_t **blob, uint64_t *init_ns,
-                            uint32_t *reboots, struct state *state, const char *path,
-                            struct problem *problem)
+/* The description, and what has been counted so far. */
+static int load_description(struct machine *machine, struct spec_fleet *fleet, uint8_t **blob,
+                            struct state *state, const char *path, struct problem *problem)
 {
     struct spec_problem why = {.text = ""};
-    uint32_t length = 0;
+    uint64_t elapsed = 0;
+    uint32_t length = 0, reboots = 0;
 
     state_section(state, "machine", 1);
     state_u32(state, &length);
@@ -193,8 +197,12 @@ static int load_description(struct spec_fleet *fleet, uint8_t **blob, uint64_t *
     if (*blob == NULL)
         return problem_set(problem, -E_NOMEM, "out of memory");
     state_bytes(state, *blob, length);
-    state_u64(state, init_ns);
-    state_u32(state, reboots);
+    state_u64(state, &machine->init_ns);
+    state_u64(state, &elapsed);
+    state_u64(state, &machine->instructions);
+    state_u32(state, &reboots);
+    machine->start_ns = host_time_ns() - elapsed;
+    machine->reboots = reboots;
     if (state->error < 0 || spec_read(fleet, *blob, length, &why) < 0 || fleet->vm_count != 1)
         return problem_set(problem, -E_PROTO, "%s: the description in it is damaged: %s", path,
                            why.text);
@@ -253,8 +261,6 @@ int machine_restore(struct machine **out, const char *path, const char *name,
     struct spec_fleet *fleet = calloc(1, sizeof(*fleet));
     struct machine *machine = machine_new(options);
     uint8_t *blob = NULL;
-    uint64_t init_ns = 0;
-    uint32_t reboots = 0;
     int error = -E_NOMEM;
     struct savefile *file = savefile_open(path, problem);
 
@@ -267,7 +273,7 @@ int machine_restore(struct machine **out, const char *path, const char *name,
         goto done;
     }
     struct state *state = savefile_state(file);
-    error = load_description(fleet, &blob, &init_ns, &reboots, state, path, problem);
+    error = load_description(machine, fleet, &blob, state, path, problem);
     if (error == 0) {
         if (name != NULL)
             fleet->vms[0].name = name;
@@ -276,8 +282,6 @@ int machine_restore(struct machine **out, const char *path, const char *name,
     if (error == 0)
         error = machine_build(machine, &fleet->vms[0], problem);
     if (error == 0) {
-        machine->init_ns = init_ns;
-        machine->reboots = reboots;
         machine_state(machine, file);
         error = savefile_finish(file, problem);
         file = NULL;

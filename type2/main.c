@@ -106,7 +106,9 @@ int command_fail(const char *format, ...)
 
 int command_getopt(int argc, char **argv, const struct option *options)
 {
-    char shorts[64] = "+:h";
+    /* `guest` hands the words behind its first one on as they are. */
+    char shorts[64];
+    strcpy(shorts, strcmp(argv[0], "guest") == 0 ? "+:h" : ":h");
     size_t used = strlen(shorts);
 
     for (const struct option *option = options; option->name != NULL; option++) {
@@ -118,7 +120,6 @@ int command_getopt(int argc, char **argv, const struct option *options)
         shorts[used] = 0;
     }
     opterr = 0;
-    int at = optind;
     int c = getopt_long(argc, argv, shorts, options, NULL);
     if (c == 'h') {
         command_print_help(command_find(argv[0]));
@@ -126,11 +127,11 @@ int command_getopt(int argc, char **argv, const struct option *options)
     }
     if (c == ':')
         command_fail("%s: option '%s' needs a value; 'trivisor %s --help' explains it", argv[0],
-                     argv[at], argv[0]);
+                     argv[optind - 1], argv[0]);
     else if (c == '?')
         command_fail("%s: option '%s' is not known or takes no value; 'trivisor %s --help' lists "
                      "the options",
-                     argv[0], argv[at], argv[0]);
+                     argv[0], argv[optind - 1], argv[0]);
     return c == ':' ? '?' : c;
 }
 
