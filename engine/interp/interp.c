@@ -75,10 +75,13 @@ static void interp_state_get(struct vcpu *vcpu)
     (void)vcpu;
 }
 
+/*
+ * Whoever changed the hart in between says by hart->effects, or by a request, what that voids: this runs
+ * after every SBI call and must stay cheap.
+ */
 static void interp_state_put(struct vcpu *vcpu)
 {
-    riscv_of(vcpu)->effects |= EFFECT_TRANSLATION | EFFECT_MODE | EFFECT_INTERRUPTS;
-    vcpu_post(vcpu, VCPU_REQ_CODE_FLUSH);
+    riscv_of(vcpu)->effects |= EFFECT_MODE | EFFECT_INTERRUPTS;
 }
 
 const struct engine_ops interp_engine = {
