@@ -226,7 +226,7 @@ static inline void guest_notify(struct guest *g, unsigned queue)
  * none. */
 static inline uint32_t guest_used(struct guest *g, unsigned queue, uint32_t *head)
 {
-    assert_int_not_equal(used(g, queue)[1], g->seen[queue]);
+    assert_int_not_equal(__atomic_load_n(&used(g, queue)[1], __ATOMIC_ACQUIRE), g->seen[queue]);
     uint32_t *entry = used_entry(g, queue, g->seen[queue]++);
 
     if (head != NULL)
