@@ -29,6 +29,7 @@ static const char tail_magic[8] = {'R', 'E', 'T', 'S', 'A', 'V', 'E', 'D'};
 struct savefile {
     struct state state;
     int fd;
+    int ram_fd; /* -1: unknown */
     char *path;
     char *temporary; /* saving under a name: it; NULL while the file has none */
     uint8_t *buffer; /* saving: not yet written; loading: read ahead */
@@ -225,7 +226,7 @@ static struct savefile *savefile_new(const char *path, bool loading)
 
     if (file == NULL)
         return NULL;
-    file->fd = -1;
+    file->fd = file->ram_fd = -1;
     file->state = (struct state){.transfer = transfer, .file = file, .loading = loading};
     file->path = strdup(path);
     file->buffer = malloc(BUFFER_SIZE);
@@ -394,17 +395,38 @@ static bool page_is_zero(const uint8_t *page)
     return page[0] == 0 && memcmp(page, page + 1, MEM_PAGE_SIZE - 1) == 0;
 }
 
-static void ram_save(struct state *state, uint8_t *ram, uint64_t pages)
+/* Where the next data of the RAM's file lie: the pages from *page up to the answer. */
+static uint64_t ram_next_data(int fd, uint64_t *page, uint64_t pages)
 {
-    uint64_t first = 0, count = 0;
+    off_t data = lseek(fd, (off_t)(*page * MEM_PAGE_SIZE), SEEK_DATA);
+
+    if (data < 0 && errno == ENXIO) { /* nothing but a hole to the end */
+        *page = pages;
+        return pages;
+    }
+    off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+    if (hole < 0)
+        return pages; /* no such knowledge here: look at everything */
+    uint64_t end = ((uint64_t)hole + MEM_PAGE_SIZE - 1) / MEM_PAGE_SIZE;
+    *page = (uint64_t)data / MEM_PAGE_SIZE;
+    return end < pages ? end : pages;
+}
+
+static void ram_save(struct state *state, int fd, uint8_t *ram, uint64_t pages)
+{
+    uint64_t first = 0, count = 0, end = fd < 0 ? pages : 0;
 
     for (uint64_t page = 0; page < pages && state->error == 0;) {
+        if (page >= end) {
+            end = ram_next_data(fd, &page, pages);
+            continue;
+        }
         if (page_is_zero(ram + page * MEM_PAGE_SIZE)) {
             page++;
             continue;
         }
         first = page++;
-        while (page < pages && page - first < RUN_MAX && !page_is_zero(ram + page * MEM_PAGE_SIZE))
+        while (page < end && page - first < RUN_MAX && !page_is_zero(ram + page * MEM_PAGE_SIZE))
             page++;
         count = page - first;
         state_u64(state, &first);
@@ -436,6 +458,11 @@ static void ram_load(struct state *state, uint8_t *ram, uint64_t pages)
     }
 }
 
+void savefile_set_ram_fd(struct savefile *file, int fd)
+{
+    file->ram_fd = fd;
+}
+
 int savefile_ram(struct savefile *file, void *hva, uint64_t size)
 {
     struct state *state = &file->state;
@@ -450,7 +477,7 @@ int savefile_ram(struct savefile *file, void *hva, uint64_t size)
     if (state->loading)
         ram_load(state, hva, size / MEM_PAGE_SIZE);
     else
-        ram_save(state, hva, size / MEM_PAGE_SIZE);
+        ram_save(state, file->ram_fd, hva, size / MEM_PAGE_SIZE);
     return state->error;
 }
 

@@ -36,6 +36,12 @@ struct state *savefile_state(struct savefile *file);
  */
 int savefile_ram(struct savefile *file, void *hva, uint64_t size);
 /*
+ * Saving, before savefile_ram: the descriptor behind the RAM, page 0 at its start. Its holes are
+ * then skipped unseen; to look at a page of a memfd is to make it, and the machine would end up
+ * with all of its RAM resident.
+ */
+void savefile_set_ram_fd(struct savefile *file, int fd);
+/*
  * Ends it: 0, or a negative error with one line (also for an error met earlier by savefile_state's
  * user: the section is named). Saving: the file gets its name now, or leaves no trace. Frees in any
  * case.

@@ -86,7 +86,10 @@ static void save_all(bool compress, const struct ram *ram)
     if (file == NULL)
         fail_msg("%s", problem.text);
     thing_state(&thing, savefile_state(file));
+    uint64_t resident = ram_resident(ram);
+    savefile_set_ram_fd(file, ram->fd);
     assert_int_equal(savefile_ram(file, ram->hva, ram->size), 0);
+    assert_int_equal(ram_resident(ram), resident); /* saving does not make pages */
     if (savefile_finish(file, &problem) != 0)
         fail_msg("%s", problem.text);
 }
