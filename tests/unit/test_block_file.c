@@ -12,6 +12,7 @@
 #include "type2/block_file.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -402,6 +403,41 @@ static void close_waits_for_what_is_in_flight(void **state)
     }
 }
 
+enum { ORPHANS = 100 };
+static struct call orphans[ORPHANS];
+static struct buffer orphan_buffers[ORPHANS];
+
+static void *submit_and_leave(void *arg)
+{
+    struct block_backend *disk = arg;
+
+    for (unsigned c = 0; c < ORPHANS; c++) {
+        orphan_buffers[c] = (struct buffer){content + (size_t)c * 16384, 16384};
+        call_begin(disk, &orphans[c], BLOCK_WRITE, (uint64_t)c * 16384, 16384, &orphan_buffers[c],
+                   1);
+    }
+    return NULL;
+}
+
+static void requests_outlive_the_thread_that_submitted_them(void **state)
+{
+    (void)state;
+    EACH_VARIANT(i)
+    {
+        struct block_backend *disk = open_variant(i);
+        for (int round = 0; round < 10; round++) {
+            pthread_t vcpu;
+            memset(content, (int)(17 * i) + round, ORPHANS * 16384);
+            pthread_create(&vcpu, NULL, submit_and_leave, disk);
+            pthread_join(vcpu, NULL);
+            for (unsigned c = 0; c < ORPHANS; c++)
+                assert_int_equal(call_wait(&orphans[c]), 0);
+            assert_file_holds_content();
+        }
+        block_file_close(disk);
+    }
+}
+
 int main(void)
 {
 #define DISK_TEST(f) cmocka_unit_test_setup_teardown(f, make_disk, drop_disk)
@@ -418,6 +454,7 @@ int main(void)
         DISK_TEST(disk_is_locked_against_a_second_writer),
         DISK_TEST(unusable_files_are_named),
         DISK_TEST(close_waits_for_what_is_in_flight),
+        DISK_TEST(requests_outlive_the_thread_that_submitted_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

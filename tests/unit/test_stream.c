@@ -469,6 +469,83 @@ static void terminal_is_restored_whatever_happens(void **state)
     }
 }
 
+static size_t echo_in_capitals(void *device, const void *bytes, size_t len)
+{
+    (void)device;
+    for (size_t i = 0; i < len; i++) {
+        char c = ((const char *)bytes)[i];
+        if (c >= 'a' && c <= 'z')
+            c = (char)(c - 'a' + 'A');
+        guest_writes(&c, 1);
+    }
+    return len;
+}
+
+static void ask_to_quit(void *arg)
+{
+    host_event_set(arg);
+}
+
+static void child_runs_console(void)
+{
+    struct host_event quit;
+
+    host_event_init(&quit);
+    if (open_mux(NULL) != 0)
+        _exit(90);
+    stream_mux_backend(mux)->receive = echo_in_capitals;
+    struct terminal *terminal = terminal_open(mux, &loop, 0, 1, ask_to_quit, &quit);
+    if (terminal == NULL)
+        _exit(91);
+    guest_writes("ready", 5);
+    if (!host_event_wait(&quit, 10000000000ULL))
+        _exit(92);
+    terminal_close(terminal);
+    close_mux(NULL);
+    _exit(7);
+}
+
+static void read_text(int fd, const char *wanted)
+{
+    char text[32];
+    size_t got = 0;
+
+    while (got < strlen(wanted)) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        assert_int_equal(poll(&ready, 1, 10000), 1);
+        ssize_t n = read(fd, text + got, strlen(wanted) - got);
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    assert_memory_equal(text, wanted, got);
+}
+
+static void keyboard_reaches_the_guest_and_escape_leaves(void **state)
+{
+    struct termios before, after;
+    int master, slave, status;
+
+    (void)state;
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    assert_int_equal(tcgetattr(slave, &before), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        login_tty(slave);
+        child_runs_console();
+    }
+    read_text(master, "ready");
+    assert_int_equal(write(master, "ab\003c\001\001d", 7), 7);
+    read_text(master, "AB\003C\001D"); /* no echo, no signal */
+    assert_int_equal(write(master, "\001x", 2), 2);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_int_equal(tcgetattr(slave, &after), 0);
+    assert_int_equal(after.c_lflag, before.c_lflag);
+    close(master);
+    close(slave);
+}
+
 static void raw_mode_needs_a_terminal(void **state)
 {
     int ends[2];
@@ -550,6 +627,7 @@ int main(void)
         cmocka_unit_test(endless_lines_are_broken),
         cmocka_unit_test(escape_key_is_told_from_typing),
         cmocka_unit_test(terminal_is_restored_whatever_happens),
+        cmocka_unit_test(keyboard_reaches_the_guest_and_escape_leaves),
         cmocka_unit_test(raw_mode_needs_a_terminal),
         MUX_TEST(redirected_input_is_passed_on_until_its_end),
         MUX_TEST(file_as_input_is_read_to_its_end),
