@@ -372,8 +372,7 @@ static size_t mux_write(struct stream_backend *backend, const void *bytes, size_
         }
         if (until.tv_sec == 0)
             until = deadline_in(STREAM_WAIT_MS);
-        if (pthread_cond_timedwait(&mux->progress, &mux->lock, &until) ==
-                ETIMEDOUT &&
+        if (pthread_cond_timedwait(&mux->progress, &mux->lock, &until) == ETIMEDOUT &&
             ring_room(&mux->out) == 0) {
             mux->stalled = true;
             break;
@@ -780,8 +779,7 @@ bool stream_mux_flush(struct stream_mux *mux, unsigned timeout_ms)
     pthread_mutex_lock(&mux->lock);
     uint64_t target = mux->taken;
     while (mux->reached < target && in_time && !loop_is_current(mux->loop))
-        in_time = pthread_cond_timedwait(&mux->progress, &mux->lock, &until) !=
-                  ETIMEDOUT;
+        in_time = pthread_cond_timedwait(&mux->progress, &mux->lock, &until) != ETIMEDOUT;
     bool reached = mux->reached >= target;
     pthread_mutex_unlock(&mux->lock);
     return reached;
