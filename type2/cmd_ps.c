@@ -28,7 +28,8 @@ static void list_one(void *arg, const char *name, int fd)
                                "silent");
         else
             json_object_del(status, "ok");
-        char *line = json_dumps(status, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        char *line =
+            json_dumps(status, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
         printf("%s\n", line != NULL ? line : "{}");
         free(line);
         json_decref(status);

@@ -89,7 +89,7 @@ struct child_side {
 
 static void child_note(int fd, json_t *note)
 {
-    char *text = json_dumps(note, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    char *text = json_dumps(note, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
 
     if (text != NULL)
         dprintf(fd, "%s\n", text);

@@ -159,7 +159,7 @@ static bool send_all(int fd, const char *bytes, size_t len)
 
 static bool send_json(int fd, const json_t *message)
 {
-    char *text = json_dumps(message, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    char *text = json_dumps(message, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
     size_t length = text != NULL ? strlen(text) : 0;
 
     if (text == NULL)

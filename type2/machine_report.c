@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REPORT_WIDTH 100
-
 static const char *const exit_names[EXIT_REASONS] = {
     [EXIT_KICKED] = "kicked",
     [EXIT_MMIO_READ] = "mmio-read",
@@ -99,43 +97,13 @@ json_t *machine_status(struct machine *machine)
     return status;
 }
 
-/* Short lines of a register description, several to a line of the screen. */
-struct columns {
-    void (*line)(void *arg, const char *text);
-    void *arg;
-    char text[REPORT_WIDTH + 1];
-    size_t used;
-};
-
-static void columns_flush(struct columns *columns)
-{
-    if (columns->used > 0)
-        columns->line(columns->arg, columns->text);
-    columns->used = 0;
-}
-
-static void columns_put(void *arg, const char *text)
-{
-    struct columns *columns = arg;
-    size_t length = strlen(text);
-    size_t room = (length / 25 + 1) * 25;
-
-    if (columns->used + length > REPORT_WIDTH)
-        columns_flush(columns);
-    if (length > REPORT_WIDTH)
-        length = REPORT_WIDTH;
-    columns->used += (size_t)snprintf(
-        columns->text + columns->used, sizeof(columns->text) - columns->used, "%-*.*s",
-        columns->used + room <= REPORT_WIDTH ? (int)room : (int)length, (int)length, text);
-}
-
 void machine_report(struct machine *machine, const struct machine_result *result,
                     void (*line)(void *arg, const char *text), void *arg)
 {
-    struct columns columns = {.line = line, .arg = arg};
     char text[400];
 
-    snprintf(text, sizeof(text), "%s: the guest failed: %s", machine->spec->name, result->message);
+    snprintf(text, sizeof(text), "trivisor: %s: the guest failed: %s", machine->spec->name,
+             result->message);
     line(arg, text);
     for (unsigned i = 0; i < machine->vm.vcpu_count; i++) {
         const struct riscv_vcpu *hart = &machine->harts[i];
@@ -149,7 +117,6 @@ void machine_report(struct machine *machine, const struct machine_result *result
         line(arg, text);
         if (machine->vm.vcpu_count > 1 && i > 0)
             continue; /* one screen: registers of the first, where the others are */
-        riscv_vcpu_describe(hart, columns_put, &columns);
-        columns_flush(&columns);
+        riscv_vcpu_describe(hart, line, arg);
     }
 }

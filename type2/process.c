@@ -143,8 +143,22 @@ static int life_catch_signals(struct life *life, sigset_t *old, struct problem *
 
 static void report_line(void *arg, const char *text)
 {
-    (void)arg;
-    fprintf(stderr, "trivisor: %s\n", text);
+    fprintf(arg, "%s\n", text);
+}
+
+/* In one piece, because other machines of `up` share stderr. */
+static void life_report(struct life *life, const struct machine_result *result)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *file = open_memstream(&text, &length);
+
+    if (file == NULL)
+        return;
+    machine_report(life->machine, result, report_line, file);
+    fclose(file);
+    fwrite(text, 1, length, stderr);
+    free(text);
 }
 
 static int life_open_console(struct life *life, const struct process *process,
@@ -223,7 +237,7 @@ enum process_status process_run(struct process *process, struct problem *problem
     terminal_close(life.terminal);
     life.terminal = NULL;
     if (result.outcome == MACHINE_FAILED)
-        machine_report(life.machine, &result, report_line, NULL);
+        life_report(&life, &result);
     process->result = machine_result_json(machine_spec(life.machine), &result);
     status = result.outcome == MACHINE_FAILED || result.outcome == MACHINE_KILLED ? PROCESS_FAILED
                                                                                   : PROCESS_WELL;

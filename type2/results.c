@@ -89,7 +89,8 @@ int results_write(json_t *results, const char *path, struct problem *problem)
 
     if (file == NULL)
         error = problem_set(problem, -errno, "--json %s: %s", path, strerror(errno));
-    else if (json_dumpf(whole, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER) < 0 ||
+    else if (json_dumpf(whole, file,
+                        JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) < 0 ||
              fputc('\n', file) == EOF)
         error = problem_set(problem, -E_IO, "--json %s: cannot be written", path);
     if (file != NULL && fclose(file) != 0 && error == 0)
