@@ -349,6 +349,10 @@ static void discard_and_write_zeroes(void **state)
     assert_int_equal(status(g), S_IOERR);
     send_range(g, T_DISCARD, 0, 1, 0, 15);
     assert_int_equal(status(g), S_IOERR);
+    uint32_t most = (uint32_t)config(g, 48, 4);
+    f->disk.backend.size = (most + 1) * 512ULL; /* large enough: only the limit is in the way */
+    send_range(g, T_WRITE_ZEROES, 0, most + 1, 0, 16);
+    assert_int_equal(status(g), S_IOERR);
     send_range(g, T_DISCARD, 0, 1, 0, 32); /* more ranges than max_discard_seg */
     assert_int_equal(status(g), S_IOERR);
     assert_int_equal(f->disk.op_count, 2);

@@ -344,6 +344,36 @@ static void event_index_decides_on_interrupts(void **state)
     assert_int_equal(guest_ack(g), 1);
 }
 
+/* Another VCPU adds a chain between the device's last look at the ring and its request to be
+ * notified. */
+static void add_behind_the_devices_back(void *arg, uint64_t gpa, uint64_t len)
+{
+    struct fixture *f = arg;
+    struct guest *g = &f->g;
+
+    (void)len;
+    if (gpa != ring_used(0) + 4 + 8ULL * g->size[0] || *avail_event(g, 0) != 1)
+        return;
+    g->mem.code_changed = NULL;
+    guest_avail(g, 0, guest_desc_put(g, 0, GUEST_DATA, 1, 0));
+}
+
+static void chain_added_while_the_device_goes_idle_is_found(void **state)
+{
+    struct fixture *f = *state;
+    struct guest *g = &f->g;
+
+    guest_start(g, F_EVENT_IDX, 1, 8);
+    g->flags[(ring_used(0) - GUEST_RAM) / 4096] = MEM_PAGE_CODE;
+    g->mem.code_changed = add_behind_the_devices_back;
+    g->mem.code_changed_arg = f;
+    guest_avail(g, 0, guest_desc_put(g, 0, GUEST_DATA, 1, 0));
+    guest_notify(g, 0);
+    assert_int_equal(avail(g, 0)[1], 2);
+    assert_int_equal(f->echo.chains, 2);
+    assert_int_equal(*avail_event(g, 0), 2);
+}
+
 static void unpopped_chain_is_taken_again(void **state)
 {
     struct fixture *f = *state;
@@ -442,6 +472,7 @@ int main(void)
         TEST(bad_indirect_table_needs_reset),
         TEST(avail_flag_suppresses_interrupts),
         TEST(event_index_decides_on_interrupts),
+        TEST(chain_added_while_the_device_goes_idle_is_found),
         TEST(unpopped_chain_is_taken_again),
         TEST(chain_of_before_a_reset_is_not_returned),
         TEST(ring_writes_are_marked_dirty),
