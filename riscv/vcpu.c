@@ -154,7 +154,7 @@ void riscv_vcpu_start_supervisor(struct riscv_vcpu *hart, uint64_t pc, uint64_t 
     /* The wires of external interrupts outlive a stop and start of the hart. */
     uint64_t wires = atomic_load(&hart->mip) & (1ULL << IRQ_SEI);
 
-    riscv_vcpu_reset(hart, pc);
+    riscv_vcpu_reset(hart, pc & ~1ULL); /* IALIGN is 16 */
     hart->instret = instret;
     atomic_fetch_or(&hart->mip, wires);
     hart->sbi = true;
@@ -245,8 +245,8 @@ void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *s)
     state_u64(s, &hart->instret);
 
     if (s->loading && s->error == 0) {
-        if (hart->priv == 2 || hart->priv > PRIV_M || run_state > VCPU_SUSPENDED || hart->frm > 7 ||
-            hart->fflags > 31) {
+        if ((hart->pc & 1) != 0 || hart->priv == 2 || hart->priv > PRIV_M ||
+            run_state > VCPU_SUSPENDED || hart->frm > 7 || hart->fflags > 31) {
             state_fail(s, -E_PROTO);
             return;
         }
