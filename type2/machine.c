@@ -623,6 +623,8 @@ void machine_count(struct machine *machine, struct machine_result *result)
             result->exits[reason] += machine->stats[i].exits[reason];
         result->sbi_calls += machine->stats[i].sbi_calls;
     }
+    for (unsigned i = 0; i < machine->vm.bus.count; i++)
+        result->device_accesses += atomic_load(&machine->vm.bus.ranges[i].accesses);
     result->reboots = machine->reboots;
     result->init_ns = machine->init_ns;
     result->run_ns = host_time_ns() - machine->start_ns;

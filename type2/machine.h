@@ -40,6 +40,7 @@ struct machine_result {
     uint64_t instructions;
     uint64_t exits[EXIT_REASONS];
     uint64_t sbi_calls;
+    uint64_t device_accesses; /* by the engine itself or through an MMIO exit */
 };
 
 struct machine_options {
