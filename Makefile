@@ -16,7 +16,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
             -Wvla -Wpointer-arith -Wcast-qual
 OURFLAGS := -std=gnu17 -I. $(WARNINGS) -fno-strict-aliasing -fno-common -pthread -MMD -MP
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-LIBS     := -lslirp -lcyaml -luring -lzstd -lz -ljansson -pthread
+LIBS     := -lslirp -lcyaml -lyaml -luring -lzstd -lz -ljansson -pthread
 
 # A folder for each configuration, so that switching between them costs nothing. SANITIZE=1 makes the
 # sanitized one the one that is built, tested and shown; fuzz tests always use it.
