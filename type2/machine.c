@@ -599,8 +599,7 @@ static void machine_end_vcpus(struct machine *machine)
     stream_mux_set_patient(machine->mux, true);
 }
 
-/* Parks all VCPUs, also those that wait for a reader of the console. */
-static void machine_park(struct machine *machine)
+void machine_park(struct machine *machine)
 {
     stream_mux_set_patient(machine->mux, false);
     vmm_pause(&machine->vm);

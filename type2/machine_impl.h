@@ -74,6 +74,8 @@ int machine_build(struct machine *machine, const struct spec_vm *spec, struct pr
 void machine_orders_init(struct machine *machine);
 /* Has it switched off; `order` is one of machine_ordered_*. */
 void machine_order(struct machine *machine, const char *order);
+/* vmm_pause, also when a VCPU waits for a reader of the console. */
+void machine_park(struct machine *machine);
 /* Takes `lock` of a machine that is powered on, or fails with one line. */
 int machine_lock_live(struct machine *machine, struct problem *problem);
 /* Fills the counters of `result`. */

@@ -82,7 +82,7 @@ int machine_pause(struct machine *machine, struct problem *problem)
 
     if (error < 0)
         return error;
-    vmm_pause(&machine->vm);
+    machine_park(machine);
     pthread_mutex_unlock(&machine->lock);
     return 0;
 }
