@@ -8,8 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 guest=${GUEST:-debian}
-vmm=${TRIVISOR:-$ROOT/build/trivisor}
-[ -x "$vmm" ] || die 2 "no $vmm: run make first"
+[ -x "$VMM" ] || die 2 "no $VMM: run make first"
 
 case $guest in
 debian)
@@ -31,4 +30,4 @@ esac
 if [ $guest = tiny ]; then
     "$ROOT/guests/tiny/build.sh" "$ROOT/build/guests/tiny.bin"
 fi
-exec python3 "$ROOT/scripts/demo.py" "$guest" "$vmm" "$ROOT" "$CACHE"
+exec python3 "$ROOT/scripts/demo.py" "$guest" "$VMM" "$ROOT" "$CACHE"
