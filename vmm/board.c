@@ -261,23 +261,22 @@ static void describe_chosen(struct fdt_writer *w, const struct board_chosen *cho
     fdt_end(w);
 }
 
-static void describe_hart(struct fdt_writer *w, unsigned hart)
+static void describe_hart(struct fdt_writer *w, unsigned hart, bool sbi)
 {
     enum { EXTENSIONS_MAX = 96, BLOCK_SIZE = 64 };
     const char *extensions[EXTENSIONS_MAX];
     unsigned count = 0;
     char isa[512];
 
-    while (count < EXTENSIONS_MAX && riscv_isa_extension(count) != NULL) {
-        extensions[count] = riscv_isa_extension(count);
-        count++;
-    }
+    for (unsigned i = 0; count < EXTENSIONS_MAX && riscv_isa_extension(i) != NULL; i++)
+        if (riscv_isa_listed(i, sbi))
+            extensions[count++] = riscv_isa_extension(i);
     fdt_node_at(w, "cpu", hart);
     fdt_put_str(w, "device_type", "cpu");
     fdt_put_u32(w, "reg", hart);
     fdt_put_str(w, "status", "okay");
     fdt_put_str(w, "compatible", "riscv");
-    if (riscv_isa_string(isa, sizeof isa) > 0)
+    if (riscv_isa_string(isa, sizeof isa, sbi) > 0)
         fdt_put_str(w, "riscv,isa", isa);
     fdt_put_str(w, "riscv,isa-base", "rv64i");
     fdt_put_strs(w, "riscv,isa-extensions", extensions, count);
@@ -311,14 +310,14 @@ static void describe_core(struct fdt_writer *w, unsigned hart)
     fdt_end(w);
 }
 
-static void describe_harts(struct fdt_writer *w, unsigned count)
+static void describe_harts(struct fdt_writer *w, unsigned count, bool sbi)
 {
     fdt_node(w, "cpus");
     fdt_put_u32(w, "#address-cells", 1);
     fdt_put_u32(w, "#size-cells", 0);
     fdt_put_u32(w, "timebase-frequency", (uint32_t)CLOCK_HZ);
     for (unsigned i = 0; i < count; i++)
-        describe_hart(w, i);
+        describe_hart(w, i, sbi);
     fdt_node(w, "cpu-map");
     fdt_node(w, "cluster0");
     for (unsigned i = 0; i < count; i++)
@@ -373,7 +372,7 @@ int board_describe(struct board *board, const struct board_chosen *chosen)
     fdt_put_str(w, "device_type", "memory");
     fdt_put_reg64(w, BOARD_RAM, ram != NULL ? ram->size : 0);
     fdt_end(w);
-    describe_harts(w, board->vm->vcpu_count);
+    describe_harts(w, board->vm->vcpu_count, chosen->sbi);
     finisher_power_fdt(&board->finisher, w, PHANDLE_FINISHER);
     describe_soc(w, board, chosen->sbi);
     fdt_end(w);
