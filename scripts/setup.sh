@@ -6,9 +6,9 @@
 # Nothing is done, and no network used, when all is there.
 . "$(dirname "$0")/lib.sh"
 
-build="gcc libc6-dev make pkg-config libslirp-dev libcyaml-dev libyaml-dev liburing-dev libzstd-dev zlib1g-dev libjansson-dev"
+build="gcc libc6-dev make pkg-config libslirp-dev libcyaml-dev libyaml-dev liburing-dev libzstd-dev zlib1g-dev libjansson-dev libyaml-dev"
 guests="clang lld llvm cpio xz-utils zstd mmdebstrap e2fsprogs fakeroot apt python3 debian-archive-keyring"
-check="clang clang-format lld llvm libc6-dev libcmocka-dev device-tree-compiler qemu-system-misc opensbi
+check="clang clang-format cppcheck lld llvm libc6-dev libcmocka-dev device-tree-compiler qemu-system-misc opensbi
     u-boot-qemu e2fsprogs man-db python3 xz-utils zstd"
 
 wanted=()
