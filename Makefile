@@ -105,10 +105,11 @@ bench: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) bench/run.sh $(BENCH)
 
 install: $(TRIVISOR)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor/guests
 	install -m 755 $(TRIVISOR) $(DESTDIR)$(PREFIX)/bin/trivisor
 	install -m 644 docs/trivisor.1 $(DESTDIR)$(PREFIX)/share/man/man1/trivisor.1
-	cp -r scripts guests/debian $(DESTDIR)$(PREFIX)/share/trivisor/
+	cp -r scripts $(DESTDIR)$(PREFIX)/share/trivisor/
+	cp -r guests/debian $(DESTDIR)$(PREFIX)/share/trivisor/guests/
 
 clean:
 	rm -rf build build-*
