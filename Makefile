@@ -29,7 +29,6 @@ FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c
 LIB_SRC  := $(FREE_SRC) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-RANDOM_SRC := $(wildcard tests/random/*.c)
 
 UNIT_BIN := $(UNIT:%=$(BUILD)/tests/unit/%)
 FUZZ_BIN := $(FUZZ:%=$(SANITIZED)/tests/fuzz/%)
@@ -62,9 +61,6 @@ $(1)/tests/unit/%: $(1)/tests/unit/%.o $(1)/libtrivisor.a
 $(1)/tests/fuzz/%: $(1)/tests/fuzz/%.o $(1)/tests/fuzz/driver.o $(1)/libtrivisor.a
 	@echo "  LD      $$@"
 	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ $(LIBS)
-$(1)/tests/random/random: $(RANDOM_SRC:%.c=$(1)/%.o) $(1)/libtrivisor.a
-	@echo "  LD      $$@"
-	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ $(LIBS)
 endef
 $(eval $(call CONFIGURATION,$(PLAIN),))
 $(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
@@ -85,13 +81,13 @@ setup:
 $(LIB_SRC:%.c=$(PLAIN)/%.o) $(LIB_SRC:%.c=$(SANITIZED)/%.o) $(FREE_OBJ): | setup
 $(PLAIN)/type2/main.o $(SANITIZED)/type2/main.o: | setup
 $(UNIT:%=$(PLAIN)/tests/unit/%.o) $(UNIT:%=$(SANITIZED)/tests/unit/%.o) $(FUZZ:%=$(SANITIZED)/tests/fuzz/%.o): | setup
-$(RANDOM_SRC:%.c=$(PLAIN)/%.o) $(RANDOM_SRC:%.c=$(SANITIZED)/%.o) $(SANITIZED)/tests/fuzz/driver.o: | setup
+$(SANITIZED)/tests/fuzz/driver.o: | setup
 endif
 
 demo: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) GUEST=$(GUEST) scripts/demo.sh
 
-TESTED := $(TRIVISOR) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ) $(BUILD)/tests/random/random
+TESTED := $(TRIVISOR) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ)
 check: $(TESTED)
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh
 
