@@ -139,8 +139,12 @@ static int child_main(const struct up *up, const struct spec_vm *spec, int conso
     child_to_null(STDIN_FILENO, O_RDONLY);
     if (up->detach)
         setsid();
-    struct process process = {
-        .spec = spec, .console_in = -1, .console_out = console, .built = child_built, .arg = &side};
+    struct process process = {.spec = spec,
+                              .options = {.grace_ms = up->grace_ms},
+                              .console_in = -1,
+                              .console_out = console,
+                              .built = child_built,
+                              .arg = &side};
     if (up->logs != NULL) {
         snprintf(log, sizeof(log), "%s/%s.log", up->logs, spec->name);
         process.console_log = log;

@@ -45,6 +45,29 @@ word() { printf "\\x$(printf %02x $(($1 & 255)))\\x$(printf %02x $(($1 >> 8 & 25
     head -c 3962 /dev/zero
 } >hello.img
 
+# A third that switches itself off when its UART has brought three bytes that are not the 0 of a break: what
+# Linux gets as SysRq s, u and o.
+{
+    header '\x6f\0\0\x04'
+    word 0x10000437 # lui s0, 0x10000: the UART
+    word 0x00300493 # li s1, 3
+    word 0x00544283 # 1: lbu t0, 5(s0): LSR
+    word 0x0012f293 # andi t0, t0, 1: DR
+    word 0xfe028ce3 # beqz t0, 1b
+    word 0x00044283 # lbu t0, 0(s0): RBR
+    word 0xfe0288e3 # beqz t0, 1b
+    word 0xfff48493 # addi s1, s1, -1
+    word 0xfe0494e3 # bnez s1, 1b
+    word 0x00000513 # li a0, 0
+    word 0x00000593 # li a1, 0
+    word 0x535258b7 # lui a7, 0x53525
+    word 0x3548889b # addiw a7, a7, 0x354
+    word 0x00000813 # li a6, 0
+    word 0x00000073 # ecall
+    word 0x0000006f # j .
+    head -c 3968 /dev/zero
+} >listen.img
+
 cat >spin.yaml <<YAML
 vms:
   - { name: a, memory: 32M, kernel: spin.img }
@@ -114,6 +137,22 @@ timeout 30 "$trivisor" up spin.yaml </dev/null >out 2>err
 status=$?
 is "names that run already are refused with one line" "[ $status -eq 2 ] && [ \$(wc -l <err) -eq 1 ] && [ \$(running) -eq 3 ]"
 is "stop ends them" "'$trivisor' stop a bb ccc && [ \$(running) -eq 0 ] && [ -z \"\$(ls runtime)\" ]"
+
+# ---- a guest that listens has its time to switch itself off ----
+cat >listen.yaml <<YAML
+vms:
+  - { name: x, memory: 32M, kernel: listen.img }
+YAML
+"$trivisor" up --grace 20 --json end.json listen.yaml </dev/null >out 2>err &
+up=$!
+wait_running 1
+kill -TERM $up
+wait $up
+status=$?
+up=
+# By itself: an SBI call was made. Had it been switched off by us, there would be none.
+is "a guest that listens switches itself off when asked" \
+    "[ $status -eq 0 ] && grep -q '^x .*stopped' out && grep -q '\"sbi\": 1' end.json"
 
 # ---- the parent dies: its machines do not outlive it ----
 "$trivisor" up spin.yaml </dev/null >out 2>err &
