@@ -29,6 +29,12 @@ def say(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
+def die(text):
+    """Wrong use, or something is missing on this machine."""
+    say(text)
+    sys.exit(2)
+
+
 def system_rows():
     return [
         report.Row("first-kernel-line", "start", "seconds"),
@@ -127,7 +133,7 @@ class Bench:
         wanted = re.compile(options.rows)
         self.rows = [row for row in system_rows() + guest_rows() if wanted.search(row.name) or wanted.search(row.group)]
         if not self.rows:
-            sys.exit(f"bench: no row matches '{options.rows}'")
+            die(f"no row matches '{options.rows}'")
         self.by_name = {row.name: row for row in self.rows}
         self.guest_rows = [row for row in self.rows if row.group not in ("start", "footprint")]
         self.failures = []
@@ -291,7 +297,8 @@ def parse_options():
     parser.add_argument("--rows", default="", metavar="REGEX", help="only rows whose name or group matches")
     parser.add_argument("--scale", type=float, metavar="X", help="work per row (1 is about 0.2 s in the interpreter)")
     parser.add_argument("--engine", metavar="NAME", help="Trivisor's engine")
-    parser.add_argument("--trivisor", default=f"{ROOT}/build/trivisor", metavar="PATH", help="another build of it")
+    parser.add_argument("--trivisor", metavar="PATH", help="another build of it",
+                        default=os.environ.get("TRIVISOR") or f"{ROOT}/build/trivisor")
     parser.add_argument("--with", action="append", default=[], dest="extra", metavar="NAME=QEMU",
                         help="another QEMU to compare with; may be repeated")
     parser.add_argument("--only", action="store_true", help="leave out the QEMUs that are not named by --with")
@@ -306,7 +313,7 @@ def parse_options():
 
 def find_subjects(options):
     if not os.access(options.trivisor, os.X_OK):
-        sys.exit(f"bench: no {options.trivisor}: run make")
+        die(f"no {options.trivisor}: run make")
     subjects = [Subject("trivisor", "trivisor", options.trivisor, options.engine)]
     candidates = []
     if not options.only:
@@ -314,7 +321,7 @@ def find_subjects(options):
     for text in options.extra:
         name, equals, path = text.partition("=")
         if not equals or not os.access(path, os.X_OK):
-            sys.exit(f"bench: --with {text}: wants NAME=PATH of a program")
+            die(f"--with {text}: wants NAME=PATH of a program")
         candidates.append((name, path))
     for name, path in candidates:
         if not path:
@@ -327,13 +334,22 @@ def find_subjects(options):
     return subjects
 
 
+def clear_folders():
+    """What runs that were killed have left behind."""
+    for name in os.listdir(BUILD):
+        found = re.match(r"work-(\d+)-", name)
+        if found and not os.path.exists(f"/proc/{found[1]}"):
+            shutil.rmtree(f"{BUILD}/{name}", ignore_errors=True)
+
+
 def main():
     options = parse_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     subjects = find_subjects(options)
     commit, description = report.machine_description(ROOT)
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="work-", dir=BUILD) as folder:
+    clear_folders()
+    with tempfile.TemporaryDirectory(prefix=f"work-{os.getpid()}-", dir=BUILD) as folder:
         bench = Bench(options, subjects, folder)
         bench.run()
     text = report_text(bench, description, time.monotonic() - begin)

@@ -14,7 +14,8 @@ python=$(command -v /usr/bin/python3 python3 | head -n 1)
 case " $* " in
 *" --help "* | *" -h "*) exec "$python" "$ROOT/bench/run.py" --help ;;
 esac
-command -v "$cross" >/dev/null || die 2 "no $cross for the guest's programs: run scripts/setup.sh bench"
+command -v "$cross" >/dev/null || "$ROOT/scripts/setup.sh" bench
+command -v "$cross" >/dev/null || die 2 "no $cross for the guest's programs"
 
 # The same sources for the guest and natively. A fused operation is one that the source names, and memcpy and strlen
 # are the C library's: only then do all of them compute, and do, the same.
