@@ -59,7 +59,9 @@ struct machine {
     struct console_watch watch;
     struct loop_work stop_work; /* machine_stop's sequence, on the loop's thread */
     struct loop_timer stop_timer;
-    unsigned stop_step, stop_tries;
+    unsigned stop_step;
+    uint64_t stop_since; /* from when on the guest could have read what it was sent last; 0: nothing
+                            yet */
 
     uint64_t start_ns;
     uint64_t init_ns; /* carried over by save and restore; 0: not seen yet */

@@ -9,8 +9,8 @@ const char machine_ordered_kill[] = "killed";
 const char machine_ordered_save[] = "saved";
 
 /* A guest that leaves what it is sent unread for so long does not listen. */
-#define STOP_TRIES  5
-#define STOP_TRY_NS 200000000ULL
+#define STOP_PATIENCE_NS 1000000000ULL
+#define STOP_LOOK_NS     20000000ULL
 
 void machine_order(struct machine *machine, const char *order)
 {
@@ -18,34 +18,45 @@ void machine_order(struct machine *machine, const char *order)
     vm_power_request(&machine->vm, VM_POWER_OFF, 0, order);
 }
 
-/* One SysRq command a step; then patience. */
+/*
+ * Breaks and keys, each sent when the guest has read the one before (a UART without its FIFO holds
+ * a single byte); then patience.
+ */
 static void machine_stop_step(void *arg)
 {
     static const struct {
-        char key;
-        uint64_t pause_ns; /* what Linux gets to do it (sync and remount run behind) */
-    } steps[] = {{'s', 300000000}, {'u', 700000000}, {'o', 0}};
+        char key;       /* 0: a break, which makes the next key a SysRq command */
+        uint64_t pause; /* ns that Linux gets to do it: sync and remount run behind */
+    } steps[] = {{0, 0}, {'s', 300000000}, {0, 0}, {'u', 700000000}, {0, 0}, {'o', 0}};
     const unsigned count = sizeof(steps) / sizeof(steps[0]);
     struct machine *machine = arg;
+    struct stream_backend *port = &machine->uart.backend;
     struct ns16550a *uart = &machine->board.uart;
+    uint64_t now = host_time_ns(), pause;
 
+    if (machine->stop_since == 0)
+        machine->stop_since = now;
     host_lock_acquire(&uart->lock);
-    bool unread = machine->stop_step > 0 && machine->stop_step < count && uart->count > 0;
+    bool unread = uart->count > 0;
     host_lock_release(&uart->lock);
-    if (unread && machine->stop_tries++ < STOP_TRIES) {
-        loop_timer_arm(&machine->loop, &machine->stop_timer, host_time_ns() + STOP_TRY_NS);
-        return;
-    }
-    if (unread || machine->stop_step == count || atomic_load(&machine->vm.paused)) {
+    if (atomic_load(&machine->vm.paused) || machine->stop_step == count ||
+        (unread && now >= machine->stop_since + STOP_PATIENCE_NS)) {
         machine_order(machine, machine_ordered_stop);
         return;
     }
-    ns16550a_break(uart);
-    machine->uart.backend.receive(machine->uart.backend.device, &steps[machine->stop_step].key, 1);
-    uint64_t pause = steps[machine->stop_step++].pause_ns;
-    if (machine->stop_step == count)
-        pause = machine->options.grace_ms * 1000000ULL;
-    loop_timer_arm(&machine->loop, &machine->stop_timer, host_time_ns() + pause);
+    if (unread) {
+        pause = STOP_LOOK_NS;
+    } else {
+        if (steps[machine->stop_step].key == 0)
+            ns16550a_break(uart);
+        else
+            port->receive(port->device, &steps[machine->stop_step].key, 1);
+        pause = steps[machine->stop_step++].pause;
+        machine->stop_since = now + pause;
+        if (machine->stop_step == count)
+            pause = machine->options.grace_ms * 1000000ULL;
+    }
+    loop_timer_arm(&machine->loop, &machine->stop_timer, now + pause);
 }
 
 void machine_orders_init(struct machine *machine)
@@ -59,7 +70,7 @@ void machine_stop(struct machine *machine)
     const char *none = NULL;
 
     if (atomic_compare_exchange_strong(&machine->order, &none, machine_ordered_stop))
-        loop_work_post(&machine->loop, &machine->stop_work);
+        loop_work_post(&machine->loop, &machine->stop_work); /* first step */
 }
 
 void machine_kill(struct machine *machine)
