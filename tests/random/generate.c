@@ -48,6 +48,8 @@
  * (3.1.6.6); we always set it, QEMU not by a comparison that raises no flag.
  * 19. WFI is not the last word of a page: where it traps, QEMU 10.0 reports an epc one page too
  * high.
+ * 20. FROUND.* and FROUNDNX.* are followed by a store of their result: QEMU 10.0 takes them for
+ * free of side effects and drops them, flags and all, when nothing uses the result.
  */
 #include "generate.h"
 
@@ -550,7 +552,7 @@ static bool make_amo(struct maker *m, unsigned op)
         if (one_in(m, 2))
             emit(m, i_type(OP_addi, moved, any_reg(m), offset(m)));
     } else if (one_in(m, 3)) {
-        emit(m, i_type(OP_addi, moved, address, offset(m)));
+        emit(m, i_type(OP_addi, moved, address, m->amo_anywhere ? offset(m) : offset(m) / 2));
         address = moved;
     }
     emit_row(m, op, set_rs1(set_rd(word, rd), address));
@@ -703,9 +705,13 @@ static bool make_row(struct maker *m, unsigned row)
     case FMT_FTOXX: word = set_rd(word, free_reg(m)); break;
     default: break;
     }
-    if (insn_decode(word, &in) && in.op != row)
+    if (!insn_decode(word, &in))
+        in = (struct insn){.rd = (uint8_t)(word >> 7 & 31)};
+    else if (in.op != row)
         return false;
     emit_row(m, row, word);
+    if (info->format == FMT_FCVT && info->extension == EXT_ZFA)
+        emit(m, set_rs2(set_rs1(insn_table[OP_fsd].match, m->pointer[0]), in.rd));
     return true;
 }
 
