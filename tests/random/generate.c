@@ -50,6 +50,9 @@
  * high.
  * 20. FROUND.* and FROUNDNX.* are followed by a store of their result: QEMU 10.0 takes them for
  * free of side effects and drops them, flags and all, when nothing uses the result.
+ * 21. QEMU 7.2 is asked about M-mode without translation, faults and interrupts alone, and about
+ * CSRs of floating point: it knows no Svade and no mstateen0, has other tvals, and calls a
+ * misaligned AMO a misaligned load.
  */
 #include "generate.h"
 
@@ -212,6 +215,8 @@ bool row_covered(unsigned row, enum reference reference)
         return false;
     if (reference == REFERENCE_QEMU10)
         return true;
+    if (row == OP_ctzw) /* more than 32 for a word of 0 */
+        return false;
     switch (extension) { /* QEMU 7.2 lacks them */
     case EXT_ZICBOM:
     case EXT_ZICBOZ:
@@ -492,7 +497,10 @@ static bool make_csr(struct maker *m, unsigned op)
     bool replace = op == OP_csrrw || op == OP_csrrwi;
     unsigned rd = free_reg(m), source = immediate ? below(m, 32) : any_reg(m), reg = 0;
 
-    if (one_in(m, 2)) { /* more of what this program holds values for */
+    if (m->reference == REFERENCE_QEMU7)
+        rule = &csr_rules[below(m, 3)];
+    if (m->reference == REFERENCE_QEMU10 &&
+        one_in(m, 2)) { /* more of what this program holds values for */
         unsigned i = below(m, 3);
 
         for (const struct csr_rule *r = csr_rules; r < csr_rules + CSR_RULES; r++)
@@ -551,7 +559,7 @@ static bool make_amo(struct maker *m, unsigned op)
         emit_row(m, lr, set_rs1(set_rd(insn_table[lr].match, free_reg(m)), address));
         if (one_in(m, 2))
             emit(m, i_type(OP_addi, moved, any_reg(m), offset(m)));
-    } else if (one_in(m, 3)) {
+    } else if (m->reference == REFERENCE_QEMU10 && one_in(m, 3)) {
         emit(m, i_type(OP_addi, moved, address, m->amo_anywhere ? offset(m) : offset(m) / 2));
         address = moved;
     }
@@ -648,6 +656,8 @@ static bool make_row(struct maker *m, unsigned row)
         return make_compressed(m, row);
     info = &insn_table[row];
     word = info->match | ((uint32_t)rnd(m) & ~info->mask);
+    if (row == OP_sinval_vma && m->reference == REFERENCE_QEMU7 && !m->still)
+        return false; /* its tval of one that traps is 0 */
     switch (info->format) {
     case FMT_NONE:
         if ((row == OP_sfence_w_inval || row == OP_sfence_inval_ir) &&
@@ -741,7 +751,7 @@ static void make_item(struct maker *m)
         if (kind < 8)
             done = make_csr(m, OP_csrrw + below(m, 3)) || make_csr(m, OP_csrrs);
         else if (kind < 11)
-            done = make_illegal(m);
+            done = m->reference == REFERENCE_QEMU10 && make_illegal(m);
         else if (kind < 13)
             done = make_xret(m, one_in(m, 2) ? OP_mret : OP_sret);
         else if (kind < 15) {
@@ -784,7 +794,7 @@ static uint64_t pointer_value(struct maker *m)
 
     switch (below(m, m->vm != 0 ? 12 : 4)) {
     case 0:
-        if (one_in(m, 3)) {
+        if (m->reference == REFERENCE_QEMU10 && one_in(m, 3)) {
             m->vacant = true;
             return one_in(m, 2)
                        ? HOLE
@@ -930,7 +940,7 @@ static uint64_t csr_value(struct maker *m, const struct csr_rule *rule)
         return one_in(m, 2) ? 1ULL << 63 | (1 + 4 * below(m, 3))
                             : exceptions[below(m, sizeof exceptions)];
     case 0x14d: return one_in(m, 2) ? 0 : ~0ULL;
-    case 0x180: return satp_value(m, random_vm(m));
+    case 0x180: return satp_value(m, m->reference == REFERENCE_QEMU7 ? 0 : random_vm(m));
     case 0x300: {
         uint64_t value = rnd(m) & rule->mask & ~(MSTATUS_MPP | MSTATUS_FS);
 
@@ -972,13 +982,13 @@ static void make_state(struct maker *m)
         d->medeleg = rnd(m) & MEDELEG;
     if (one_in(m, 2))
         d->mideleg = rnd(m) & INTERRUPTS_S;
-    if (one_in(m, 4)) {
+    if (m->reference == REFERENCE_QEMU10 && one_in(m, 4)) {
         d->mie = rnd(m) & INTERRUPTS_M;
         d->mip = rnd(m) & INTERRUPTS_S;
     }
     d->msip = one_in(m, 4);
-    d->mtimecmp = one_in(m, 4) ? 0 : ~0ULL;
-    d->stimecmp = one_in(m, 4) ? 0 : ~0ULL;
+    d->mtimecmp = m->reference == REFERENCE_QEMU10 && one_in(m, 4) ? 0 : ~0ULL;
+    d->stimecmp = m->reference == REFERENCE_QEMU10 && one_in(m, 4) ? 0 : ~0ULL;
     d->satp = satp_value(m, m->vm);
     d->mcounteren = one_in(m, 2) ? 7 : rnd(m) & 7;
     d->scounteren = one_in(m, 2) ? 7 : rnd(m) & 7;
@@ -987,7 +997,7 @@ static void make_state(struct maker *m)
     d->pmpaddr[0] = (DATA_BASE + 0x1000) >> 2;
     for (unsigned i = 1; i < 8; i++)
         d->pmpaddr[i] = pmpaddr_value(m);
-    if (one_in(m, 4))
+    if (m->reference == REFERENCE_QEMU10 && one_in(m, 4))
         d->pmpcfg0 = pmpcfg_value(m);
     for (unsigned i = 0; i < WINDOW_PAGES; i++)
         d->leaf[i] = leaf_entry(m, i);
@@ -995,7 +1005,8 @@ static void make_state(struct maker *m)
     for (unsigned i = 1; i < WINDOW_PAGES; i++)
         if (is_vacant(d->leaf[i]) && !is_vacant(d->leaf[i - 1]))
             d->leaf[i - 1] &= ~PTE_W;
-    m->amo_anywhere = m->vm == 0 || (d->pmpcfg0 == 0 && one_in(m, 2));
+    m->amo_anywhere =
+        m->reference == REFERENCE_QEMU10 && (m->vm == 0 || (d->pmpcfg0 == 0 && one_in(m, 2)));
     for (unsigned i = 0; m->amo_anywhere && i < WINDOW_PAGES; i++)
         if ((d->leaf[i] & PTE_W) == 0)
             d->leaf[i] = is_vacant(d->leaf[i]) ? 0 : d->leaf[i] | PTE_A;
@@ -1019,7 +1030,7 @@ static void make_state(struct maker *m)
     d->x[m->counter] = 1 + below(m, 6);
     m->still = true;
     m->pmp = d->pmpcfg0 != 0;
-    if (one_in(m, 2)) {
+    if (m->reference == REFERENCE_QEMU10 && one_in(m, 2)) {
         for (unsigned i = 0; i < 3; i++) {
             const struct csr_rule *rule = &csr_rules[below(m, CSR_RULES)];
 
@@ -1040,7 +1051,7 @@ static void make_state(struct maker *m)
             m->still = m->still && rule->csr != 0x300 && rule->csr != 0x100 && rule->csr != 0x180;
         }
     }
-    if (one_in(m, 4)) {
+    if (one_in(m, m->reference == REFERENCE_QEMU7 ? 64 : 4)) {
         m->clear = reserve(m);
         d->x[m->clear] = MSTATUS_MPP | MSTATUS_SPP;
         m->supervisor = reserve(m);
@@ -1059,8 +1070,10 @@ void program_make(struct program *program, uint64_t seed, uint64_t index, enum r
     rnd(&m);
     m.state ^= rnd(&m);
     m.reference = reference;
-    m.mode = below(&m, 5) < 2 ? MODE_M : one_in(&m, 2) ? MODE_S : MODE_U;
-    m.vm = random_vm(&m);
+    m.mode = reference == REFERENCE_QEMU7 || below(&m, 5) < 2 ? MODE_M
+             : one_in(&m, 2)                                  ? MODE_S
+                                                              : MODE_U;
+    m.vm = reference == REFERENCE_QEMU7 ? 0 : random_vm(&m);
     make_state(&m);
     items = 10 + below(&m, 46);
     while (program->item_count < items)
