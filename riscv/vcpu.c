@@ -210,6 +210,18 @@ bool riscv_vcpu_wfi_done(const struct riscv_vcpu *hart)
     return (riscv_mip(hart) & hart->mie) != 0;
 }
 
+/* What no write of a guest could have brought about, and what the rest relies on. */
+static bool state_is_sound(const struct riscv_vcpu *hart, uint32_t run_state)
+{
+    const uint64_t mode = hart->satp >> SATP_MODE_SHIFT;
+
+    return ((hart->pc | hart->sepc | hart->mepc) & 1) == 0 &&
+           ((hart->stvec | hart->mtvec) & 2) == 0 && hart->priv != 2 && hart->priv <= PRIV_M &&
+           run_state <= VCPU_SUSPENDED && hart->frm <= 7 && hart->fflags <= 31 &&
+           (hart->mstatus & MSTATUS_MPP) != 2ULL << MSTATUS_MPP_SHIFT &&
+           (mode == SATP_BARE || (mode >= SATP_SV39 && mode <= SATP_SV57));
+}
+
 void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *s)
 {
     uint64_t mip = atomic_load(&hart->mip);
@@ -261,8 +273,7 @@ void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *s)
     state_u64(s, &hart->instret);
 
     if (s->loading && s->error == 0) {
-        if ((hart->pc & 1) != 0 || hart->priv == 2 || hart->priv > PRIV_M ||
-            run_state > VCPU_SUSPENDED || hart->frm > 7 || hart->fflags > 31) {
+        if (!state_is_sound(hart, run_state)) {
             state_fail(s, -E_PROTO);
             return;
         }
