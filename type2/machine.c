@@ -492,6 +492,8 @@ int machine_start(struct machine *machine, struct problem *problem)
     if (error < 0)
         return error;
     clock_start(&machine->vm.clock);
+    /* A restored guest may have made buffers available that were not looked at any more. */
+    board_thaw(&machine->board);
     error = machine_start_vcpus(machine);
     if (error < 0) {
         vm_power_request(&machine->vm, VM_POWER_OFF, 0, machine_ordered_kill);
@@ -591,10 +593,14 @@ static void machine_flush_console(struct machine *machine)
     while (atomic_load(&machine->order) == NULL);
 }
 
-/* A VCPU may be waiting for a reader of the console: power went off, it has to come back. */
+/*
+ * A VCPU may be waiting for a reader of the console, or at work on a queue that never runs empty:
+ * power went off, it has to come back.
+ */
 static void machine_end_vcpus(struct machine *machine)
 {
     stream_mux_set_patient(machine->mux, false);
+    board_freeze(&machine->board);
     machine_join_vcpus(machine);
     stream_mux_set_patient(machine->mux, true);
 }

@@ -119,6 +119,8 @@ void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stat
 void vmm_pause(struct vm *vm)
 {
     atomic_store(&vm->paused, true);
+    if (vm->board != NULL)
+        board_freeze(vm->board);
     vm_kick_all(vm);
     while (atomic_load(&vm->parked) < vm->vcpu_count && vm_power_state(vm) == VM_POWER_ON)
         host_event_wait(&vm->parked_event, PARK_LOOK_NS);
