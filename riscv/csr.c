@@ -124,11 +124,12 @@ static void envcfg_write(struct riscv_vcpu *hart, uint64_t *envcfg, uint64_t val
     if ((value & ENVCFG_CBIE) == 2ULL << 4)
         value = (value & ~ENVCFG_CBIE) | (*envcfg & ENVCFG_CBIE); /* 2 is reserved */
     uint64_t changed = *envcfg ^ (value & mask);
-    *envcfg = value & mask;
+    if (envcfg == &hart->menvcfg)
+        riscv_vcpu_set_menvcfg(hart, value & mask);
+    else
+        *envcfg = value & mask;
     if (changed & (ENVCFG_ADUE | ENVCFG_PBMTE))
         hart->effects |= EFFECT_TRANSLATION;
-    if (changed & ENVCFG_STCE)
-        riscv_vcpu_set_stimecmp(hart, hart->stimecmp);
 }
 
 static uint64_t pmpcfg_read(const struct riscv_vcpu *hart, unsigned first)

@@ -87,7 +87,7 @@ struct riscv_vcpu {
 
     uint64_t instret; /* instructions retired since reset */
 
-    struct host_lock timer_lock; /* stimecmp and mip.STIP against the timer's callback */
+    struct host_lock timer_lock; /* stimecmp, STCE and mip.STIP against the timer's callback */
     struct clock_timer stimer;
 
     /* Derived, not saved. */
@@ -126,6 +126,8 @@ void riscv_vcpu_irq_sink(void *sink, uint32_t line, bool level);
 bool riscv_vcpu_wfi_done(const struct riscv_vcpu *hart);
 /* Sets stimecmp and what follows from it (SBI set_timer uses it too). */
 void riscv_vcpu_set_stimecmp(struct riscv_vcpu *hart, uint64_t ticks);
+/* Sets menvcfg, whose STCE the timer's callback looks at; legal values only. */
+void riscv_vcpu_set_menvcfg(struct riscv_vcpu *hart, uint64_t value);
 
 /* Saved fields, both directions. */
 void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *state);

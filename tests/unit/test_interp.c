@@ -118,6 +118,20 @@ static void code_written_while_it_is_decoded_is_seen_after_fence_i(void **state)
     assert_int_equal(shared[2], 0);
 }
 
+/* Another hart starts a stopped one, whose timer of before may be going off at that moment. */
+static void started_hart_has_no_timer_interrupt_of_before(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 20000; round++) {
+        riscv_vcpu_start_supervisor(&harts[0], BOARD_RAM, 0);
+        riscv_vcpu_set_stimecmp(&harts[0], clock_now(&vm.clock) + 1 + round % 20);
+        wait_ns(round * 13 % 70000);
+        riscv_vcpu_start_supervisor(&harts[0], BOARD_RAM, 0);
+        wait_ns(3000);
+        assert_true((atomic_load(&harts[0].mip) & 1ULL << IRQ_STI) == 0);
+    }
+}
+
 /* ---- saved state ---- */
 
 static uint8_t saved[4096];
@@ -181,6 +195,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(code_written_while_it_is_decoded_is_seen_after_fence_i,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(started_hart_has_no_timer_interrupt_of_before, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(hart_that_no_guest_can_have_made_is_not_loaded, setup,
                                         teardown),
     };
