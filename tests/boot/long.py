@@ -14,7 +14,7 @@ import time
 import urllib.request
 
 from harness import INITRD, MIB, OPENSBI, ROOT_DISK, UBOOT, VMLINUX, Failed, check, test
-from short import boots
+from short import boots, saved_in_mid_boot
 
 NETWORK = """
 ip link set lo up
@@ -319,6 +319,15 @@ def ten_boots_in_a_row(t):
 @test(long=True)
 def ten_more_boots_in_a_row(t):
     boots_in_a_row(t, 10, 2)
+
+
+@test(long=True)
+def saved_under_firmware_the_console_is_that_of_an_unbroken_run(t):
+    firmware = ("--firmware", f"{OPENSBI}/fw_dynamic.bin")
+    points = (r"OpenSBI v", r"Brought up 1 node, 2 CPUs", r"Run /init")
+    # Two harts may swap two lines.
+    cmdline = "earlycon=sbi trivisor.task=poweroff"
+    saved_in_mid_boot(t, cmdline, *firmware, cpus=2, at=points, in_order=False)
 
 
 @test(long=True)
