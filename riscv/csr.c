@@ -74,6 +74,9 @@ static void mip_write(struct riscv_vcpu *hart, uint64_t value, uint64_t mask)
     if (mask & 1ULL << IRQ_SEI)
         hart->mip_seip = (value >> IRQ_SEI & 1) != 0;
     mask &= 1ULL << IRQ_SSI | 1ULL << IRQ_STI;
+    if (hart->mip_update)
+        mask &= value ^ hart->mip_read;
+    hart->mip_update = false;
     atomic_fetch_or(&hart->mip, value & mask);
     atomic_fetch_and(&hart->mip, value | ~mask);
     hart->effects |= EFFECT_INTERRUPTS;

@@ -93,6 +93,8 @@ struct riscv_vcpu {
     /* Derived, not saved. */
     uint32_t
         effects; /* enum riscv_effect, ORed in by CSR writes and traps, consumed by the engine */
+    uint64_t mip_read; /* mip_update: what the set or clear of bits in mip or sip began with */
+    bool mip_update;
     struct riscv_pmp pmp[PMP_ENTRIES]; /* the active ones, in order of priority */
     unsigned pmp_count;
 

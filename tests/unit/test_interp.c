@@ -132,6 +132,30 @@ static void started_hart_has_no_timer_interrupt_of_before(void **state)
     }
 }
 
+/* CSRRC of sip with other bits, between whose read and write another hart sends an IPI. */
+static void interrupt_that_comes_within_a_csr_instruction_is_kept(void **state)
+{
+    struct riscv_vcpu *hart = &harts[0];
+    uint64_t sip;
+
+    (void)state;
+    riscv_vcpu_start_supervisor(hart, BOARD_RAM, 0);
+    assert_true(riscv_csr_read(hart, CSR_sip, true, &sip));
+    uint64_t value = riscv_csr_base(hart, CSR_sip, sip) & ~(1ULL << IRQ_STI);
+    riscv_vcpu_irq(hart, IRQ_SSI, true);
+    assert_true(riscv_csr_write(hart, CSR_sip, value));
+    assert_true((riscv_mip(hart) & 1ULL << IRQ_SSI) != 0);
+
+    /* What it names is cleared, and a plain write counts as a whole. */
+    assert_true(riscv_csr_read(hart, CSR_sip, true, &sip));
+    value = riscv_csr_base(hart, CSR_sip, sip) & ~(1ULL << IRQ_SSI);
+    assert_true(riscv_csr_write(hart, CSR_sip, value));
+    assert_true((riscv_mip(hart) & 1ULL << IRQ_SSI) == 0);
+    riscv_vcpu_irq(hart, IRQ_SSI, true);
+    assert_true(riscv_csr_write(hart, CSR_sip, 0));
+    assert_true((riscv_mip(hart) & 1ULL << IRQ_SSI) == 0);
+}
+
 /* ---- saved state ---- */
 
 static uint8_t saved[4096];
@@ -197,6 +221,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(started_hart_has_no_timer_interrupt_of_before, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(interrupt_that_comes_within_a_csr_instruction_is_kept,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(hart_that_no_guest_can_have_made_is_not_loaded, setup,
                                         teardown),
     };
