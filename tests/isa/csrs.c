@@ -303,6 +303,7 @@ static void cache_block_enables(void)
 
 void test_main(void)
 {
+    *CLINT_MTIMECMP = ~0ULL;
     access_rules();
     counter_enables();
     state_enables();

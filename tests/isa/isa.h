@@ -250,6 +250,23 @@ struct stub_regs {
 };
 void call_stub(const void *code, struct stub_regs *regs);
 
+/* One row of the tables that arithmetic.py makes; what is not used is 0. */
+struct vector {
+    uint64_t a, b, c; /* a0, a1 and memory; or the raw registers fa1, fa2, fa3 */
+    uint64_t want;
+    uint64_t want_memory;
+    uint16_t fcsr, want_fcsr;
+};
+enum vector_kind {
+    VECTOR_X, /* a0 = f(a0, a1) */
+    VECTOR_M, /* a0 = f(a0, a1, memory at a2), and memory */
+    VECTOR_F, /* fa0 = f(fa1, fa2, fa3), fcsr */
+    VECTOR_C, /* a0 = f(fa1, fa2), fcsr */
+    VECTOR_T, /* fa0 = f(a0), fcsr */
+};
+void check_vectors(const char *name, const void *stub, enum vector_kind kind,
+                   const struct vector *vectors, size_t count);
+
 /* True if the CPU lists a single-letter extension in misa. */
 bool have(char letter);
 /* True if `word` executes in M-mode (a0 = probe RAM): for extensions that no CSR announces. */

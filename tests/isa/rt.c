@@ -274,6 +274,46 @@ void vm_map(unsigned index, uint64_t pa, uint64_t flags)
     sfence_vma();
 }
 
+void check_vectors(const char *name, const void *stub, enum vector_kind kind,
+                   const struct vector *vectors, size_t count)
+{
+    static uint64_t memory;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct vector *v = &vectors[i];
+        struct stub_regs regs = {.a0 = v->a, .a1 = v->b, .fcsr = v->fcsr};
+        bool good;
+
+        if (kind == VECTOR_F || kind == VECTOR_C) {
+            regs.fa1 = v->a;
+            regs.fa2 = v->b;
+            regs.fa3 = v->c;
+        }
+        memory = v->c;
+        regs.a2 = FN(&memory);
+        trap_clear();
+        call_stub(stub, &regs);
+        good = check_ok("arithmetic", 0, name) &&
+               check_eq("arithmetic", 0, name,
+                        kind == VECTOR_F || kind == VECTOR_T ? regs.fa0 : regs.a0, v->want);
+        if (kind == VECTOR_M)
+            good &= check_eq("arithmetic: memory", 0, name, memory, v->want_memory);
+        if (kind >= VECTOR_F)
+            good &= check_eq("arithmetic: fcsr", 0, name, regs.fcsr, v->want_fcsr);
+        if (!good) {
+            print("    operands ");
+            print_hex(v->a);
+            print(" ");
+            print_hex(v->b);
+            print(" ");
+            print_hex(v->c);
+            print(" fcsr ");
+            print_hex(v->fcsr);
+            print("\n");
+        }
+    }
+}
+
 bool have(char letter)
 {
     return csr_read(MISA) >> (letter - 'a') & 1;
