@@ -262,11 +262,15 @@ bool interp_cbo(struct interp *it, unsigned op, uint64_t va)
     }
     if (op != OP_cbo_zero) {
         /* Allowed where a load or a store is; a refusal is reported as a store's (CMO 2.5.2). */
-        if (translate(it, block, CBO_BLOCK, ACCESS_LOAD, &page) ||
-            translate(it, block, CBO_BLOCK, ACCESS_STORE, &page))
-            return true;
-        it->tval = va;
-        return false;
+        if (!translate(it, block, CBO_BLOCK, ACCESS_LOAD, &page) &&
+            !translate(it, block, CBO_BLOCK, ACCESS_STORE, &page)) {
+            it->tval = va;
+            return false;
+        }
+        /* Where neither memory nor a device is, no load or store is allowed. */
+        if (page.hva == NULL && bus_find(&hart->vcpu.vm->bus, page.pa) == NULL)
+            return fault(it, CAUSE_STORE_ACCESS, va);
+        return true;
     }
     const struct tlb_entry *e = &it->tlb[it->mode][tlb_index(block)];
     if (block - e->write < MEM_PAGE_SIZE) {
