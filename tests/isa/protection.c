@@ -123,6 +123,21 @@ static void matching(void)
     probe(S, LD, AREA + 64, 0);
     CHECK_TRAP("match of the second half", LOAD_ACCESS, AREA + 64);
 
+    /* So must all bytes of a cache block; QEMU 10.0 checks one of them. */
+    csr_write(MENVCFG, 0xf0);
+    csr_write(SENVCFG, 0xf0);
+    for (unsigned i = 0; i < 4; i++) {
+        static const uint32_t words[] = {MATCH_cbo_zero, MATCH_cbo_inval, MATCH_cbo_clean,
+                                         MATCH_cbo_flush};
+
+        set_address(0, (AREA + 64 + 32) >> 2);
+        csr_write(0x3a0, NA4 | R | W | X);
+        probe(S, words[i] | 10 << 15, AREA + 64, 0);
+        CHECK_TRAP("match of a part of a cache block", STORE_ACCESS, AREA + 64);
+        probe(S, words[i] | 10 << 15, AREA + 128, 0);
+        CHECK_OK("no match of a cache block");
+    }
+
     /* No entry matches: S and U are denied, M is not. */
     reset_entries();
     set_address(0, napot(FN(0x80000000), 1ULL << 26));

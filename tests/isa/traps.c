@@ -98,6 +98,8 @@ static void illegal_words(void)
     }
 }
 
+static const uint32_t ret_code = RET;
+
 /* Instructions that depend on the mode and on mstatus (3.1.6, 3.3, 10.2). */
 static void privileged_instructions(void)
 {
@@ -144,6 +146,18 @@ static void privileged_instructions(void)
     CHECK_ILLEGAL("wfi in S, TW", WFI);
     probe(U, WFI, 0, 0);
     CHECK_ILLEGAL("wfi in U, TW", WFI);
+    csr_clear(MSTATUS, MSTATUS_TW);
+
+    /* In the last word of a page; QEMU 10.0 reports an epc one page too high. */
+    csr_set(MSTATUS, MSTATUS_TW);
+    probe_code[1023] = WFI;
+    fence_i();
+    trap_clear();
+    trap_resume = FN(&ret_code);
+    run_in(S, FN(&probe_code[1023]), 0, 0);
+    trap_resume = 0;
+    CHECK_EQ("wfi at the end of a page: cause", trap.cause, ILLEGAL);
+    CHECK_EQ("wfi at the end of a page: epc", trap.epc, FN(&probe_code[1023]));
     csr_clear(MSTATUS, MSTATUS_TW);
 
     /* A pending interrupt that is enabled in mie completes WFI, whatever mstatus.MIE says (3.3.3).
@@ -217,21 +231,13 @@ static void access_faults(void)
                                      0x4108 /* c.lw a0, 0(a0) */,
                                      0x6108 /* c.ld */,
                                      0x8108 /* c.lbu */};
-    static const uint32_t stores[] = {SB,
-                                      SH,
-                                      SW,
-                                      SD,
-                                      MATCH_fsd | 10 << 15,
-                                      MATCH_fsw | 10 << 15,
-                                      MATCH_fsh | 10 << 15,
-                                      0xc10c /* c.sw a1, 0(a0) */,
-                                      0xe10c /* c.sd */,
-                                      AMOADD_W,
-                                      AMOADD_D,
-                                      MATCH_amocas_w | 10 << 7 | 10 << 15,
-                                      MATCH_amocas_d | 10 << 7 | 10 << 15,
-                                      MATCH_amocas_q | 10 << 7 | 10 << 15,
-                                      MATCH_cbo_zero | 10 << 15};
+    static const uint32_t stores[] = {
+        SB, SH, SW, SD, MATCH_fsd | 10 << 15, MATCH_fsw | 10 << 15, MATCH_fsh | 10 << 15,
+        0xc10c /* c.sw a1, 0(a0) */, 0xe10c /* c.sd */, AMOADD_W, AMOADD_D,
+        MATCH_amocas_w | 10 << 7 | 10 << 15, MATCH_amocas_d | 10 << 7 | 10 << 15,
+        MATCH_amocas_q | 10 << 7 | 10 << 15, MATCH_cbo_zero | 10 << 15,
+        /* QEMU 10.0 lets these three pass */
+        MATCH_cbo_inval | 10 << 15, MATCH_cbo_clean | 10 << 15, MATCH_cbo_flush | 10 << 15};
 
     csr_write(MENVCFG, csr_read(MENVCFG) | 0xf0);
     csr_write(SENVCFG, 0xf0);
