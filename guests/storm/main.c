@@ -236,14 +236,45 @@ static void take_node(void *context, const struct tree_node *node)
         add_region(ROM, 0x1000, 0xf000);
 }
 
-static uint64_t image_sum(void)
+/* A copy of the code and the constants, to see whether a device or another hart wrote over them. */
+static uint64_t image_copy[8192];
+
+static size_t image_words(void)
 {
     extern char bss_start[];
-    uint64_t sum = 0;
+    size_t words = (size_t)(bss_start - image_start) / 8;
 
-    for (const char *p = image_start; p < bss_start; p += 8)
-        sum = (sum << 1 | sum >> 63) ^ *(const uint64_t *)(const void *)p;
-    return sum;
+    return words < 8192 ? words : 8192;
+}
+
+static void image_keep(void)
+{
+    for (size_t i = 0; i < image_words(); i++)
+        image_copy[i] = ((const uint64_t *)(const void *)image_start)[i];
+}
+
+/* False, and says where, if it was. */
+static bool image_intact(void)
+{
+    size_t changed = 0;
+
+    for (size_t i = 0; i < image_words(); i++) {
+        uint64_t word = ((const volatile uint64_t *)(const void *)image_start)[i];
+        if (word == image_copy[i])
+            continue;
+        if (changed++ == 0) {
+            print("\nstorm: THE IMAGE WAS OVERWRITTEN: at ");
+            print_hex(i * 8);
+            print(" by ");
+            print_hex(word);
+        }
+    }
+    if (changed) {
+        print(" and ");
+        print_number(changed - 1);
+        print(" more\n");
+    }
+    return !changed;
 }
 
 /* --- the loop --- */
@@ -273,6 +304,7 @@ static void repeat(struct hart *hart, const char *name, void (*part)(struct hart
     if (!chosen(name))
         return;
     hart->part = name;
+    registers_fill(hart); /* the part before left addresses there that only it may use */
     while (times-- && !time_over())
         part(hart);
 }
@@ -348,8 +380,6 @@ static const char *cause_name(unsigned cause)
     return cause < sizeof(names) / sizeof(*names) ? names[cause] : "unknown";
 }
 
-static uint64_t image_before;
-
 static void report(void)
 {
     struct hart sum = {0};
@@ -397,8 +427,7 @@ static void report(void)
     count_line("", "virtio buffers used", sum.used);
     count_line("", "sleeps", sum.sleeps);
     count_line("", "harts started again", sum.starts);
-    if (image_sum() != image_before)
-        print("storm: THE IMAGE WAS OVERWRITTEN\n");
+    image_intact();
 }
 
 static _Noreturn void finish(struct hart *hart)
@@ -472,7 +501,7 @@ void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
         for (size_t at = 0; at < SANDBOX_SIZE / 2; at++)
             ((uint16_t *)(void *)hart->sandbox)[at] = C_EBREAK;
     }
-    image_before = image_sum();
+    image_keep();
     print("storm: seed ");
     print_number(seed);
     print(", ");

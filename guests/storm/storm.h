@@ -46,7 +46,7 @@ struct hart {
     uint64_t random;
     uint64_t sstatus; /* how it was at the start, without the fields that run() sets */
     const char *part; /* what it does now */
-    uint64_t origin; /* where its walks begin */
+    uint64_t origin;  /* where its walks begin */
     uint64_t progress, walked_words, walked_csrs, walked_pages;
     enum { ALIVE, STOPPING, DONE } state;
     bool user;   /* run() in U-mode */

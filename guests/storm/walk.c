@@ -26,7 +26,10 @@ static uint64_t entry_random(struct hart *hart)
     case 5: /* a device: to read, or as a page table */
         return entry_of(storm.regions[random_below(hart, storm.region_count)].base,
                         flags & ~(uint64_t)(PTE_W | PTE_X));
-    case 6: return entry_of(random_hole(hart) & (1UL << 56) - 1, flags);
+    case 6: { /* of low addresses a large page may have devices and RAM in it */
+        uint64_t hole = random_hole(hart) & ((1UL << 56) - 1);
+        return entry_of(hole, hole >> 39 ? flags : flags & ~(uint64_t)(PTE_W | PTE_X));
+    }
     default: break;
     }
     uint64_t address = random << 2 & (1UL << 56) - 4096;
