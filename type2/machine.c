@@ -485,6 +485,15 @@ static void machine_join_vcpus(struct machine *machine)
     machine->threads_running = 0;
 }
 
+/* The caller must not wait for a reader, as a VCPU may: it holds the lock, or is to handle signals.
+ */
+static void machine_thaw(struct machine *machine)
+{
+    stream_mux_set_patient(machine->mux, false);
+    board_thaw(&machine->board);
+    stream_mux_set_patient(machine->mux, true);
+}
+
 int machine_start(struct machine *machine, struct problem *problem)
 {
     int error = loop_start(&machine->loop, "io", problem);
@@ -493,7 +502,7 @@ int machine_start(struct machine *machine, struct problem *problem)
         return error;
     clock_start(&machine->vm.clock);
     /* A restored guest may have made buffers available that were not looked at any more. */
-    board_thaw(&machine->board);
+    machine_thaw(machine);
     error = machine_start_vcpus(machine);
     if (error < 0) {
         vm_power_request(&machine->vm, VM_POWER_OFF, 0, machine_ordered_kill);
@@ -610,6 +619,13 @@ void machine_park(struct machine *machine)
     stream_mux_set_patient(machine->mux, false);
     vmm_pause(&machine->vm);
     stream_mux_set_patient(machine->mux, true);
+}
+
+void machine_unpark(struct machine *machine)
+{
+    if (atomic_load(&machine->vm.paused))
+        machine_thaw(machine);
+    vmm_resume(&machine->vm);
 }
 
 /* Everything is parked for good: VCPUs have ended. False: it cannot boot again. */
