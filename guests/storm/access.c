@@ -148,10 +148,10 @@ static void access_all(struct hart *hart, const struct region *region, uint64_t 
         const struct access *access =
             &accesses[(begin + i) % (sizeof(accesses) / sizeof(*accesses))];
         uint64_t random = random_next(hart);
-        uint64_t offset = random & 1 ? random >> 52 : (random >> 52) % 0x110;
+        uint64_t offset = random & 1 ? random >> 52 : (random >> 52) % (random & 2 ? 0x110 : 0x30);
         uint64_t value = 0;
 
-        if (region && region->kind == UART && random & 2)
+        if (region && region->kind == UART && random & 1)
             offset &= 15;
         if (random & 12)
             offset &= -(uint64_t)access->width;
@@ -185,10 +185,17 @@ static void access_ram_end(struct hart *hart)
     }
 }
 
-/* The pages of all regions, one after the other; of the huge ones, 64 anywhere in them. */
+/* The pages of all regions, one after the other; of the huge ones, 64 anywhere in them. Between
+ * them, the first page of any region, since most devices have no more. */
 void storm_access(struct hart *hart)
 {
     uint64_t total = 0;
+
+    if (storm.region_count && random_below(hart, 2)) {
+        const struct region *region = &storm.regions[random_below(hart, storm.region_count)];
+        access_all(hart, region, region->base);
+        return;
+    }
 
     for (unsigned i = 0; i < storm.region_count; i++) {
         uint64_t pages = (storm.regions[i].size + 4095) / 4096;

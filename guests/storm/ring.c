@@ -31,7 +31,8 @@ enum {
 };
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8 };
 enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
-enum { BALLOON = 5 };
+enum { NET = 1, BALLOON = 5 };
+enum { NET_HEADER = 12, BLOCK_HEADER = 16 };
 enum { QUEUES = 4, TABLE = 4096, AVAILABLE = 20480, USED = 28672, DATA = 49152 };
 
 struct descriptor {
@@ -74,6 +75,21 @@ static void fill_data(struct hart *hart, const struct region *region, bool ballo
         else
             words[i] = random & 3 ? (uint32_t)(random >> 58) : (uint32_t)random_number(hart);
     }
+}
+
+/* A frame that is answered, so that something comes in: who has 10.0.2.2 (libslirp's router)? */
+static void fill_frame(const struct region *region)
+{
+    static const uint8_t frame[] = {
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 8, 6, /* Ethernet */
+        0,    1,    8,    0,    6,    4,    0,    1,                               /* ARP request */
+        0x52, 0x54, 0,    0x12, 0x34, 0x56, 10,   0,    2, 15,   0,    0,    0, 0,
+        0,    0,    10,   0,    2,    2,
+    };
+    volatile uint8_t *to = (volatile uint8_t *)(region->dma + DATA);
+
+    for (size_t i = 0; i < sizeof(frame); i++)
+        to[i] = frame[i];
 }
 
 static uint64_t address_random(struct hart *hart, const struct region *region)
@@ -130,13 +146,14 @@ static void fill_table(struct hart *hart, const struct region *region, unsigned 
         };
     }
     /* Among them some that are right: header, data, status. */
+    uint32_t header = get(region, DEVICE_ID) == NET ? NET_HEADER : BLOCK_HEADER;
     for (unsigned n = 0; n + 2 < 64; n += 8) {
         uint64_t random = random_next(hart);
         uint16_t first = (uint16_t)n;
         if (!(random & 3))
             continue;
         descriptors[n] =
-            (struct descriptor){region->dma + 16 * (random >> 56), 16, NEXT, first + 1};
+            (struct descriptor){region->dma + 16 * (random >> 56), header, NEXT, first + 1};
         descriptors[n + 1] = (struct descriptor){
             balloon ? region->dma : region->dma + DATA, 512 * (uint32_t)(1 + (random >> 8 & 7)),
             (uint16_t)(NEXT | (random >> 16 & WRITE)), first + 2};
@@ -227,6 +244,7 @@ static void device(struct hart *hart, const struct region *region)
         set_up_queue(hart, region, queue);
     }
     fill_data(hart, region, balloon);
+    fill_frame(region);
     if (!rarely(hart))
         set(region, STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
     for (int round = 0; round < 8; round++) {
