@@ -576,13 +576,16 @@ static bool make_amo(struct maker *m, unsigned op)
 static bool make_cbo(struct maker *m, unsigned op)
 {
     unsigned address = m->pointer[0];
+    bool manages = op != OP_cbo_zero;
 
+    /* In M-mode and without translation, the windows have no memory. */
+    if (manages && m->vm != 0 && (!m->still || m->mode == MODE_M))
+        return false;
     if (m->pmp)
         return false;
     if (!m->still || one_in(m, 2)) { /* may fault */
         unsigned block = free_reg_not_0(m);
-
-        unsigned pointer = m->pointer[m->vacant && op != OP_cbo_zero ? 0 : below(m, 3)];
+        unsigned pointer = m->pointer[m->vacant && manages ? 0 : below(m, 3)];
 
         emit_row(m, OP_andi, i_type(OP_andi, block, pointer, -64));
         address = block;
