@@ -62,7 +62,7 @@ TIMES = [
     (r"(init is running,) [\d.]+ s", r"\1 T s"),
 ]
 # Said by a worker thread whenever it is done, or only when the host was slow.
-FLOATING = r"Freeing initrd memory|hrtimer: interrupt took"
+FLOATING = r"Freeing initrd memory|audit: type=2000|hrtimer: interrupt took"
 
 
 def story(console):
