@@ -10,15 +10,18 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+/* How long the listener is left alone when there is no descriptor for another client. */
+#define ACCEPT_PAUSE_MS 100
 
 struct control_client {
     int fd; /* -1: free */
@@ -30,7 +33,7 @@ struct control {
     char name[64];
     struct sockaddr_un address;
     int listener;
-    int wake; /* eventfd: end */
+    _Atomic bool ending;
     bool serving;
     pthread_t thread;
     control_handler handler;
@@ -100,7 +103,7 @@ int control_open(struct control **out, const char *name, struct problem *problem
     if (control == NULL)
         return problem_set(problem, -E_NOMEM, "out of memory");
     snprintf(control->name, sizeof(control->name), "%s", name);
-    control->listener = control->wake = -1;
+    control->listener = -1;
     error = control_address(&control->address, name, problem);
     if (error < 0)
         goto failed;
@@ -132,7 +135,6 @@ int control_open(struct control **out, const char *name, struct problem *problem
     close(dir);
     if (error < 0)
         goto failed;
-    control->wake = eventfd(0, EFD_CLOEXEC);
     *out = control;
     return 0;
 
@@ -233,7 +235,8 @@ static void client_drop(struct control_client **slot)
     *slot = NULL;
 }
 
-static void control_accept(struct control *control)
+/* False: somebody waits, but this process has run out of descriptors (or memory) for now. */
+static bool control_accept(struct control *control)
 {
     int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
     struct ucred peer = {0};
@@ -242,11 +245,11 @@ static void control_accept(struct control *control)
     struct timeval patience = {.tv_sec = 2};
 
     if (fd < 0)
-        return;
+        return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
         (peer.uid != geteuid() && peer.uid != 0)) {
         close(fd);
-        return;
+        return true;
     }
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
@@ -256,38 +259,38 @@ static void control_accept(struct control *control)
         if (control->clients[i] == NULL)
             break;
         control->clients[i]->fd = fd;
-        return;
+        return true;
     }
     close(fd);
+    return true;
 }
 
 static void *control_thread(void *arg)
 {
     struct control *control = arg;
+    bool pause = false;
 
-    for (;;) {
-        struct pollfd polls[2 + CONTROL_CLIENTS_MAX];
-        struct control_client **slots[2 + CONTROL_CLIENTS_MAX];
-        nfds_t count = 2;
+    while (!atomic_load(&control->ending)) {
+        struct pollfd polls[1 + CONTROL_CLIENTS_MAX];
+        struct control_client **slots[1 + CONTROL_CLIENTS_MAX];
+        nfds_t count = 1;
 
-        polls[0] = (struct pollfd){.fd = control->wake, .events = POLLIN};
-        polls[1] = (struct pollfd){.fd = control->listener, .events = POLLIN};
+        polls[0] = (struct pollfd){.fd = pause ? -1 : control->listener, .events = POLLIN};
         for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
             if (control->clients[i] == NULL)
                 continue;
             slots[count] = &control->clients[i];
             polls[count++] = (struct pollfd){.fd = control->clients[i]->fd, .events = POLLIN};
         }
-        if (poll(polls, count, -1) < 0)
+        if (poll(polls, count, pause ? ACCEPT_PAUSE_MS : -1) < 0)
             continue;
-        if (polls[0].revents != 0)
-            return NULL;
-        if (polls[1].revents != 0)
-            control_accept(control);
-        for (nfds_t i = 2; i < count; i++)
+        /* Who cannot be accepted keeps the listener readable: no use in asking without a pause. */
+        pause = polls[0].revents != 0 && !control_accept(control);
+        for (nfds_t i = 1; i < count; i++)
             if (polls[i].revents != 0 && !control_read(control, *slots[i]))
                 client_drop(slots[i]);
     }
+    return NULL;
 }
 
 int control_serve(struct control *control, control_handler handler, void *arg)
@@ -307,9 +310,8 @@ void control_close(struct control *control)
     if (control == NULL)
         return;
     if (control->serving) {
-        uint64_t one = 1;
-        if (write(control->wake, &one, sizeof(one)) < 0)
-            abort(); /* an eventfd at 0 takes a write */
+        atomic_store(&control->ending, true);
+        shutdown(control->listener, SHUT_RDWR); /* wakes its poll */
         pthread_join(control->thread, NULL);
     }
     int dir = runtime_dir_lock(false, NULL);
@@ -319,7 +321,6 @@ void control_close(struct control *control)
         close(dir);
     }
     close(control->listener);
-    close(control->wake);
     for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (control->clients[i] != NULL)
             client_drop(&control->clients[i]);

@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char base[] = "/tmp/trivisor-test-XXXXXX";
@@ -330,6 +332,48 @@ static void open_folder_of_others_is_refused(void **state)
     assert_int_equal(unlink(folder), 0);
 }
 
+static uint64_t cpu_ms(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+/* A guest's connections can use up all descriptors of its process. */
+static void server_without_descriptors_waits_for_one(void **state)
+{
+    unsigned calls = 0;
+    struct control *control = serve("web", &calls);
+    struct problem problem = {.text = ""};
+    struct rlimit all, none;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    int fd = control_connect("web", &problem);
+    assert_true(fd >= 0);
+    assert_null(call(fd, "{\"cmd\":\"fly\"}", &problem)); /* it is accepted */
+    int spare = dup(fd), other = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct sockaddr_un address;
+    socklen_t len = sizeof(address);
+    assert_int_equal(getpeername(fd, (struct sockaddr *)&address, &len), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)spare, .rlim_max = all.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(connect(other, (struct sockaddr *)&address, len), 0);
+    uint64_t before = cpu_ms();
+    usleep(500000);
+    assert_true(cpu_ms() - before < 100);
+    assert_null(call(fd, "{\"cmd\":\"fly\"}", &problem)); /* and goes on answering */
+    assert_string_equal(problem.text, "no such thing as fly");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    assert_null(call(other, "{\"cmd\":\"walk\"}", &problem));
+    assert_string_equal(problem.text, "no such thing as walk");
+    close(other);
+    close(spare);
+    close(fd);
+    control_close(control);
+}
+
 static void waiting_client_sees_the_end(void **state)
 {
     unsigned calls = 0;
@@ -364,6 +408,7 @@ int main(void)
         cmocka_unit_test(list_is_sorted_and_clears_dead_ones_away),
         cmocka_unit_test(list_of_nothing_is_empty),
         cmocka_unit_test(open_folder_of_others_is_refused),
+        cmocka_unit_test(server_without_descriptors_waits_for_one),
         cmocka_unit_test(waiting_client_sees_the_end),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
