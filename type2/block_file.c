@@ -713,8 +713,3 @@ void block_file_close(struct block_backend *backend)
     pthread_cond_destroy(&file->work);
     free(file);
 }
-
-const char *block_file_kind(const struct block_backend *backend)
-{
-    return ((const struct block_file *)backend)->use_ring ? "io_uring" : "threads";
-}

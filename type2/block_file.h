@@ -32,7 +32,5 @@ struct block_backend *block_file_open(const struct block_file_options *options, 
 /* Waits for the requests in flight, flushes to the disk what was written, unlocks and frees. Not
  * from the loop's thread. */
 void block_file_close(struct block_backend *backend);
-/* "io_uring" or "threads". */
-const char *block_file_kind(const struct block_backend *backend);
 
 #endif

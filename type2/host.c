@@ -184,7 +184,6 @@ static struct {
     pthread_cond_t done; /* for who waits for a callback's end */
     pthread_t thread;
     bool started;
-    bool stopping;
     uint64_t sleeps_until; /* 0 while the thread is awake */
     struct host_timer *running;
     struct host_timer **heap; /* [1..count]; heap_index 0: not armed */
@@ -260,7 +259,7 @@ static void *timer_thread(void *arg)
     /* The kernel's default slack of 50 us would be felt as guest timer latency. */
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     pthread_mutex_lock(&timers.lock);
-    while (!timers.stopping) {
+    for (;;) {
         uint64_t first = timers.count > 0 ? timers.heap[1]->deadline_ns : UINT64_MAX;
         if (timers.count > 0 && first <= host_time_ns()) {
             struct host_timer *timer = timers.heap[1];
@@ -285,8 +284,6 @@ static void *timer_thread(void *arg)
         }
         timers.sleeps_until = 0;
     }
-    pthread_mutex_unlock(&timers.lock);
-    return NULL;
 }
 
 /* Holds timers.lock. */
@@ -303,7 +300,6 @@ static bool timer_thread_start(void)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    timers.stopping = false;
     timers.started = pthread_create(&timers.thread, NULL, timer_thread, NULL) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (timers.started)
@@ -357,38 +353,10 @@ void host_timer_cancel(struct host_timer *timer)
     pthread_mutex_unlock(&timers.lock);
 }
 
-void host_timers_stop(void)
-{
-    pthread_mutex_lock(&timers.lock);
-    bool started = timers.started;
-    timers.stopping = true;
-    if (started)
-        pthread_cond_signal(&timers.wake);
-    pthread_mutex_unlock(&timers.lock);
-    if (!started)
-        return;
-    pthread_join(timers.thread, NULL);
-    pthread_mutex_lock(&timers.lock);
-    timers.started = false;
-    pthread_cond_destroy(&timers.wake);
-    if (timers.count == 0) {
-        free(timers.heap);
-        timers.heap = NULL;
-        timers.capacity = 0;
-    }
-    pthread_mutex_unlock(&timers.lock);
-}
-
 /* ---- the log ---- */
 
-static _Atomic int log_level = HOST_LOG_INFO;
 static _Atomic int log_fd = STDERR_FILENO;
 static char log_prefix[48] = "trivisor";
-
-void host_log_set_level(enum host_log_level level)
-{
-    atomic_store(&log_level, (int)level);
-}
 
 void host_log_set_prefix(const char *prefix)
 {
@@ -406,7 +374,7 @@ void host_vlog(enum host_log_level level, const char *format, va_list args)
     static const char *const colours[] = {"\033[2m", "", "\033[33m", "\033[31m"};
     char text[1024], line[1200];
 
-    if ((int)level < atomic_load(&log_level) || level > HOST_LOG_ERROR)
+    if (level < HOST_LOG_INFO || level > HOST_LOG_ERROR)
         return;
     int fd = atomic_load(&log_fd);
     bool colour = isatty(fd) && colours[level][0] != 0;

@@ -7,22 +7,14 @@
 
 #include "core/host.h"
 
-/* Lines below `level` are not printed; HOST_LOG_INFO at first. Any thread. */
-void host_log_set_level(enum host_log_level level);
 /* Name put in front of each line ("trivisor" at first); copied, at most 47 characters. Call before
  * threads start. */
 void host_log_set_prefix(const char *prefix);
 /* Where lines go; stderr at first. Each line is one write(2). Colours only when it is a terminal.
  */
 void host_log_set_fd(int fd);
-/* vprintf form of host_log. */
+/* vprintf form of host_log. Lines below HOST_LOG_INFO are not printed. */
 void host_vlog(enum host_log_level level, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
-
-/*
- * Ends the timer thread, for programs that check for leaks and before fork(). No timer may be
- * armed. A later host_timer_arm starts it again.
- */
-void host_timers_stop(void);
 
 #endif

@@ -148,8 +148,3 @@ void line_printer_flush(struct line_printer *printer)
     if (printer->length > 0)
         print_line(printer);
 }
-
-void line_printer_tap(void *printer, const void *bytes, size_t len)
-{
-    line_printer_feed(printer, bytes, len);
-}

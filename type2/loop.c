@@ -148,18 +148,6 @@ void loop_work_post(struct loop *loop, struct loop_work *work)
         loop_wake(loop);
 }
 
-int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
-{
-    struct loop_work *work = malloc(sizeof(*work));
-
-    if (work == NULL)
-        return -E_NOMEM;
-    loop_work_init(work, fn, arg);
-    work->owned = true;
-    loop_work_post(loop, work);
-    return 0;
-}
-
 void loop_work_cancel(struct loop *loop, struct loop_work *work)
 {
     pthread_mutex_lock(&loop->lock);
@@ -190,10 +178,7 @@ static void loop_run_work(struct loop *loop)
         work->pending = false;
         void (*fn)(void *) = work->fn;
         void *arg = work->arg;
-        bool owned = work->owned;
         pthread_mutex_unlock(&loop->lock);
-        if (owned)
-            free(work);
         fn(arg);
         pthread_mutex_lock(&loop->lock);
     }
@@ -324,16 +309,6 @@ static void *loop_thread(void *arg)
     return NULL;
 }
 
-void loop_run(struct loop *loop)
-{
-    loop->thread = pthread_self();
-    atomic_store(&loop->started, true);
-    loop_body(loop);
-    atomic_store(&loop->started, false);
-    atomic_store(&loop->stopping, false);
-    loop_run_work(loop);
-}
-
 int loop_start(struct loop *loop, const char *name, struct problem *problem)
 {
     sigset_t all, before;
@@ -354,7 +329,8 @@ int loop_start(struct loop *loop, const char *name, struct problem *problem)
     return 0;
 }
 
-void loop_request_stop(struct loop *loop)
+/* Makes the loop end after the callback that runs now. */
+static void loop_request_stop(struct loop *loop)
 {
     atomic_store(&loop->stopping, true);
     loop_wake(loop);
@@ -378,8 +354,6 @@ void loop_fini(struct loop *loop)
         struct loop_work *work = loop->first;
         loop->first = work->next;
         work->pending = false;
-        if (work->owned)
-            free(work);
     }
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);

@@ -45,7 +45,6 @@ struct loop_work {
     void *arg;
     struct loop_work *next;
     bool pending;
-    bool owned; /* the loop's: made by loop_post, freed after its run */
 };
 
 /* Called on the loop's thread right before it sleeps (slirp's set of descriptors is made there). */
@@ -77,10 +76,6 @@ int loop_init(struct loop *loop, struct problem *problem);
 /* Starts the thread (all signals blocked in it). `name` is the thread's name, at most 15
  * characters. */
 int loop_start(struct loop *loop, const char *name, struct problem *problem);
-/* Runs the loop on the caller's thread until loop_request_stop; instead of loop_start. */
-void loop_run(struct loop *loop);
-/* Makes the loop end after the callback that runs now. Any thread, does not wait. */
-void loop_request_stop(struct loop *loop);
 /* Ends the thread and joins it; work posted before it is still run. Not from the loop's thread.
  * Idempotent. */
 void loop_stop(struct loop *loop);
@@ -106,10 +101,8 @@ void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
 void loop_hook_add(struct loop *loop, struct loop_hook *hook);
 void loop_hook_del(struct loop *loop, struct loop_hook *hook);
 
-/* Runs fn(arg) on the loop's thread soon. Any thread, does not wait. 0 or -E_NOMEM. */
-int loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
-/* The same with the caller's memory: no allocation, pending posts merge. */
 void loop_work_init(struct loop_work *work, void (*fn)(void *arg), void *arg);
+/* Runs the work on the loop's thread soon. Any thread, does not wait. */
 void loop_work_post(struct loop *loop, struct loop_work *work);
 /* Takes a pending post back. On the loop's thread, so that it is not running. */
 void loop_work_cancel(struct loop *loop, struct loop_work *work);

@@ -599,15 +599,6 @@ static void sink_put_on(void *arg)
     sink_watch(sink);
 }
 
-static void sink_take_off_call(void *arg)
-{
-    struct sink_call *call = arg;
-
-    if (sink_take_off(call->mux, call->sink))
-        sink_free(call->sink);
-    mux_drain(call->mux); /* it may have been what held up the others */
-}
-
 static struct stream_sink *sink_new(struct stream_mux *mux, enum sink_kind kind, bool lossless)
 {
     struct stream_sink *sink = calloc(1, sizeof(*sink));
@@ -731,14 +722,6 @@ struct stream_sink *stream_mux_add_tap(struct stream_mux *mux,
     sink->tap = fn;
     sink->arg = arg;
     return sink_begin(sink, 0);
-}
-
-void stream_mux_remove(struct stream_mux *mux, struct stream_sink *sink)
-{
-    struct sink_call call = {.mux = mux, .sink = sink};
-
-    if (sink != NULL)
-        loop_call(mux->loop, sink_take_off_call, &call);
 }
 
 /* ---- the whole ---- */

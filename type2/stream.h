@@ -60,9 +60,6 @@ struct stream_sink *stream_mux_attach(struct stream_mux *mux, int fd, size_t rep
 struct stream_sink *stream_mux_add_tap(struct stream_mux *mux,
                                        void (*fn)(void *arg, const void *bytes, size_t len),
                                        void *arg);
-/* Takes a sink off and frees it. Any thread; waits. `closed` is not called. A sink that was closed
- * by its peer is gone already. */
-void stream_mux_remove(struct stream_mux *mux, struct stream_sink *sink);
 
 /* Bytes typed for the guest. Returns how many were taken (what does not fit in the buffer is not).
  * Any thread. */
@@ -99,7 +96,5 @@ void line_printer_init(struct line_printer *printer, int fd, const char *name, u
 void line_printer_feed(struct line_printer *printer, const void *bytes, size_t len);
 /* Prints a line that was not ended (a prompt). */
 void line_printer_flush(struct line_printer *printer);
-/* The two forms above as a tap: stream_mux_add_tap(mux, line_printer_tap, printer). */
-void line_printer_tap(void *printer, const void *bytes, size_t len);
 
 #endif

@@ -157,8 +157,6 @@ static void reads_and_writes_land_where_they_should(void **state)
         assert_int_equal(disk->size, DISK_SIZE);
         assert_string_equal(disk->serial, "root-disk");
         assert_false(disk->readonly);
-        if (variants[i].threads)
-            assert_string_equal(block_file_kind(disk), "threads");
 
         assert_int_equal(disk_do(disk, BLOCK_READ, 0, bytes, DISK_SIZE, false), 0);
         assert_memory_equal(bytes, content, DISK_SIZE);
