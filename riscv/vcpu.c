@@ -317,6 +317,14 @@ static char *put_register(char *p, const char *name, uint64_t value)
     return p;
 }
 
+/* Ends the line that is in `text` and hands it out; returns where the next one begins. */
+static char *put_line(char *text, char *end, void (*line)(void *arg, const char *text), void *arg)
+{
+    *end = 0;
+    line(arg, text);
+    return text;
+}
+
 void riscv_vcpu_describe(const struct riscv_vcpu *hart, void (*line)(void *arg, const char *text),
                          void *arg)
 {
@@ -332,22 +340,15 @@ void riscv_vcpu_describe(const struct riscv_vcpu *hart, void (*line)(void *arg, 
         {"mtval", hart->mtval},     {"instret", hart->instret}, {"stimecmp", hart->stimecmp},
     };
     char text[128], *p = text;
-    unsigned column = 0;
 
-    for (unsigned i = 0; i < sizeof csrs / sizeof csrs[0] + 31; i++) {
-        unsigned reg = i - (unsigned)(sizeof csrs / sizeof csrs[0]) + 1;
-        bool is_csr = i < sizeof csrs / sizeof csrs[0];
-        p = put_register(p, is_csr ? csrs[i].name : riscv_reg_names[reg],
-                         is_csr ? csrs[i].value : hart->x[reg]);
-        if (++column == 4) {
-            *p = 0;
-            line(arg, text);
-            p = text;
-            column = 0;
-        }
+    for (unsigned i = 0; i < sizeof csrs / sizeof csrs[0]; i++) {
+        p = put_register(p, csrs[i].name, csrs[i].value);
+        if (i % 4 == 3 || i + 1 == sizeof csrs / sizeof csrs[0])
+            p = put_line(text, p, line, arg);
     }
-    if (column != 0) {
-        *p = 0;
-        line(arg, text);
+    for (unsigned i = 1; i < 32; i++) {
+        p = put_register(p, riscv_reg_names[i], hart->x[i]);
+        if (i % 4 == 0 || i == 31)
+            p = put_line(text, p, line, arg);
     }
 }
