@@ -1,4 +1,5 @@
-/* The instruction table's own rules, and decoding of encodings worked out by hand from the ISA manual. */
+/* The instruction table's own rules, and decoding of encodings worked out by hand from the ISA
+ * manual. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,8 +33,8 @@ static void insn_match_has_no_bit_outside_its_mask(void **state)
     }
 }
 
-/* Each row's own bits, with every free bit 0 and with every free bit 1, decode to that row or to a special
- * case of it that stands before it and whose mask is stricter. */
+/* Each row's own bits, with every free bit 0 and with every free bit 1, decode to that row or to a
+ * special case of it that stands before it and whose mask is stricter. */
 static void insn_row_decodes_to_itself_or_a_stricter_row(void **state)
 {
     (void)state;
@@ -106,30 +107,30 @@ static void insn_disassembles_as_the_assembler_reads(void **state)
 static void insn_compressed_forms_decode_to_their_meaning(void **state)
 {
     static const struct expected cases[] = {
-        {0x0001, "addi zero, zero, 0"},     /* c.nop */
-        {0x1141, "addi sp, sp, -16"},       /* c.addi sp, -16 */
-        {0xe406, "sd ra, 8(sp)"},           /* c.sdsp */
-        {0x60a2, "ld ra, 8(sp)"},           /* c.ldsp */
-        {0x0141, "addi sp, sp, 16"},        /* c.addi */
-        {0x8082, "jalr zero, 0(ra)"},       /* c.jr ra */
-        {0x852a, "add a0, zero, a0"},       /* c.mv a0, a0 */
-        {0x4501, "addi a0, zero, 0"},       /* c.li */
-        {0x6505, "lui a0, 0x1"},            /* c.lui */
-        {0x7139, "addi sp, sp, -64"},       /* c.addi16sp */
-        {0x0808, "addi a0, sp, 16"},        /* c.addi4spn */
-        {0x4188, "lw a0, 0(a1)"},           /* c.lw */
-        {0xa001, "jal zero, 0x0"},          /* c.j . */
-        {0xc101, "beq a0, zero, 0x0"},      /* c.beqz a0, . */
-        {0x9002, "ebreak"},                 /* c.ebreak */
-        {0x9d71, "add.uw a0, a0, zero"},    /* c.zext.w a0 */
-        {0x9d61, "andi a0, a0, 255"},       /* c.zext.b a0 */
-        {0x9d75, "xori a0, a0, -1"},        /* c.not a0 */
-        {0x0000, ".half 0x0"},              /* defined illegal */
-        {0x6081, "fence"},                  /* c.mop.1: does nothing */
-        {0x2001, ".half 0x2001"},           /* c.addiw x0: reserved */
-        {0x4002, ".half 0x4002"},           /* c.lwsp x0: reserved */
-        {0x8002, ".half 0x8002"},           /* c.jr x0: reserved */
-        {0x6101, ".half 0x6101"},           /* c.addi16sp 0: reserved */
+        {0x0001, "addi zero, zero, 0"},  /* c.nop */
+        {0x1141, "addi sp, sp, -16"},    /* c.addi sp, -16 */
+        {0xe406, "sd ra, 8(sp)"},        /* c.sdsp */
+        {0x60a2, "ld ra, 8(sp)"},        /* c.ldsp */
+        {0x0141, "addi sp, sp, 16"},     /* c.addi */
+        {0x8082, "jalr zero, 0(ra)"},    /* c.jr ra */
+        {0x852a, "add a0, zero, a0"},    /* c.mv a0, a0 */
+        {0x4501, "addi a0, zero, 0"},    /* c.li */
+        {0x6505, "lui a0, 0x1"},         /* c.lui */
+        {0x7139, "addi sp, sp, -64"},    /* c.addi16sp */
+        {0x0808, "addi a0, sp, 16"},     /* c.addi4spn */
+        {0x4188, "lw a0, 0(a1)"},        /* c.lw */
+        {0xa001, "jal zero, 0x0"},       /* c.j . */
+        {0xc101, "beq a0, zero, 0x0"},   /* c.beqz a0, . */
+        {0x9002, "ebreak"},              /* c.ebreak */
+        {0x9d71, "add.uw a0, a0, zero"}, /* c.zext.w a0 */
+        {0x9d61, "andi a0, a0, 255"},    /* c.zext.b a0 */
+        {0x9d75, "xori a0, a0, -1"},     /* c.not a0 */
+        {0x0000, ".half 0x0"},           /* defined illegal */
+        {0x6081, "fence"},               /* c.mop.1: does nothing */
+        {0x2001, ".half 0x2001"},        /* c.addiw x0: reserved */
+        {0x4002, ".half 0x4002"},        /* c.lwsp x0: reserved */
+        {0x8002, ".half 0x8002"},        /* c.jr x0: reserved */
+        {0x6101, ".half 0x6101"},        /* c.addi16sp 0: reserved */
     };
     (void)state;
     check(cases, sizeof cases / sizeof cases[0], 0);
