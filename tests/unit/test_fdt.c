@@ -441,10 +441,50 @@ static void we_read_what_dtc_writes(void **state)
     assert_true(address == 0x90000000 && len == 0x200);
 }
 
+/* A property without the parent's cells, or cells that no address of 64 bits has, is no "reg". */
+static void reg_that_cannot_be_read_is_not_there(void **state)
+{
+    static const struct {
+        uint32_t address_cells, size_cells;
+        bool present;
+        int want;
+    } cases[] = {
+        {2, 1, true, 0},        {1, 0, true, 0},
+        {2, 2, true, 0},        {2, 1, false, -E_NOENT},
+        {0, 1, true, -E_NOENT}, {3, 1, true, -E_NOENT},
+        {1, 3, true, -E_NOENT}, {1, 0xffffffff, true, -E_NOENT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fdt_writer w;
+        struct fdt fdt;
+        uint64_t address = 1, size = 1;
+        fdt_begin(&w, blob, sizeof(blob));
+        fdt_node(&w, "");
+        fdt_put_u32(&w, "#address-cells", cases[i].address_cells);
+        fdt_put_u32(&w, "#size-cells", cases[i].size_cells);
+        fdt_node(&w, "device");
+        if (cases[i].present)
+            fdt_put_cells(&w, "reg", (const uint32_t[]){0, 0, 0, 0, 0, 0}, 6);
+        fdt_end(&w);
+        fdt_end(&w);
+        assert_int_equal(fdt_open(&fdt, blob, (size_t)fdt_finish(&w)), 0);
+        assert_int_equal(fdt_reg(&fdt, fdt_child(&fdt, 0, "device"), 0, &address, &size),
+                         cases[i].want);
+    }
+    /* The root has no parent to say how many cells. */
+    struct fdt fdt;
+    uint64_t address, size;
+    assert_int_equal(fdt_open(&fdt, blob, sizeof(blob)), 0);
+    assert_int_equal(fdt_reg(&fdt, 0, 0, &address, &size), -E_NOENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read_back),
+        cmocka_unit_test(reg_that_cannot_be_read_is_not_there),
         cmocka_unit_test(nodes_are_found_by_every_road),
         cmocka_unit_test(properties_come_in_the_order_written),
         cmocka_unit_test(a_buffer_too_small_by_any_amount_is_an_error),
