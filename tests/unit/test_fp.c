@@ -95,6 +95,10 @@ static void check_op(const struct op *op, const uint64_t *in, unsigned rm)
         want_flags |= inf_zero ? FP_NV : 0;
     }
     expect(op->name, op->format, in, rm, want, want_flags, got, got_flags);
+    /* Flags accumulate: whatever is raised here stays beside what was raised before. */
+    uint32_t all = ~want_flags & (FP_NX | FP_UF | FP_OF | FP_DZ | FP_NV);
+    (void)op->ours(in[0], in[1], in[2], rm, &all);
+    assert_int_equal(all, FP_NX | FP_UF | FP_OF | FP_DZ | FP_NV);
 }
 
 static void check_ops(const struct op *ops, size_t count)
@@ -187,12 +191,29 @@ static void fma_of_infinity_and_zero_is_invalid_even_with_a_quiet_nan(void **sta
     assert_int_equal(flags, FP_NV);
 }
 
+/* Each flag raised by an operation that raises nothing else but NX, beside all the others. */
 static void flags_accumulate(void **state)
 {
+    static const struct {
+        uint64_t (*op)(uint64_t, uint64_t, uint64_t, unsigned, uint32_t *);
+        uint64_t a, b;
+        uint32_t raised;
+    } cases[] = {
+        {our_div_d, 0x3ff0000000000000, 0x0000000000000000, FP_DZ},         /* 1 / 0 */
+        {our_div_d, 0x3ff0000000000000, 0x4008000000000000, FP_NX},         /* 1 / 3 */
+        {our_div_d, 0x0000000000000000, 0x0000000000000000, FP_NV},         /* 0 / 0 */
+        {our_mul_d, 0x7fefffffffffffff, 0x4000000000000000, FP_OF | FP_NX}, /* max * 2 */
+        {our_mul_d, 0x0010000000000001, 0x3fe0000000000000, FP_UF | FP_NX}, /* subnormal */
+    };
+
     (void)state;
-    uint32_t flags = FP_DZ;
-    (void)fp_div_d(0x3ff0000000000000, 0x4008000000000000, FP_RNE, &flags);
-    assert_int_equal(flags, FP_DZ | FP_NX);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (uint32_t before = 0; before < 32; before++) {
+            uint32_t flags = before;
+            (void)cases[i].op(cases[i].a, cases[i].b, 0, FP_RNE, &flags);
+            assert_int_equal(flags, before | cases[i].raised);
+        }
+    }
 }
 
 int main(void)
