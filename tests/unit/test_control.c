@@ -374,6 +374,71 @@ static void server_without_descriptors_waits_for_one(void **state)
     control_close(control);
 }
 
+#define SOMEBODY_ELSE 65534
+
+static void need_root(void)
+{
+    if (geteuid() == 0)
+        return;
+    print_message("only root can become somebody else\n");
+    skip();
+}
+
+static void folder_that_somebody_else_owns_is_refused(void **state)
+{
+    struct control *control = NULL;
+    struct problem problem = {.text = ""};
+
+    (void)state;
+    need_root();
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(chown(folder, SOMEBODY_ELSE, SOMEBODY_ELSE), 0);
+    assert_int_equal(control_open(&control, "web", &problem), -E_INVAL);
+    assert_non_null(strstr(problem.text, "0700"));
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* 0 if the server hung up on the first request; 1 if it answered; 2 if we did not get that far. */
+static int request_as_somebody_else(const struct sockaddr_un *address)
+{
+    static const char request[] = "{\"cmd\":\"add\",\"a\":1,\"b\":1}\n";
+    char answer[64];
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (setgid(SOMEBODY_ELSE) < 0 || setuid(SOMEBODY_ELSE) < 0)
+        return 2;
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+        return 2;
+    (void)send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL);
+    return recv(fd, answer, sizeof(answer), 0) > 0;
+}
+
+/* The folder and the socket are opened to all, so that nothing but SO_PEERCRED tells them apart. */
+static void peer_of_another_user_is_hung_up_on(void **state)
+{
+    unsigned calls = 0;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int status;
+
+    (void)state;
+    need_root();
+    struct control *control = serve("web", &calls);
+    assert_true(strlen(base) + sizeof("/trivisor/web.sock") <= sizeof(address.sun_path));
+    strcat(strcpy(address.sun_path, base), "/trivisor/web.sock");
+    assert_int_equal(chmod(base, 0711), 0);
+    assert_int_equal(chmod(folder, 0711), 0);
+    assert_int_equal(chmod(address.sun_path, 0666), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(request_as_somebody_else(&address));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(chmod(folder, 0700), 0);
+    assert_int_equal(chmod(base, 0700), 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(calls, 0);
+    control_close(control);
+}
+
 static void waiting_client_sees_the_end(void **state)
 {
     unsigned calls = 0;
@@ -409,6 +474,8 @@ int main(void)
         cmocka_unit_test(list_of_nothing_is_empty),
         cmocka_unit_test(open_folder_of_others_is_refused),
         cmocka_unit_test(server_without_descriptors_waits_for_one),
+        cmocka_unit_test(folder_that_somebody_else_owns_is_refused),
+        cmocka_unit_test(peer_of_another_user_is_hung_up_on),
         cmocka_unit_test(waiting_client_sees_the_end),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
