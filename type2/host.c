@@ -253,7 +253,7 @@ static bool heap_reserve(void)
     return true;
 }
 
-static void *timer_thread(void *arg)
+static _Noreturn void *timer_thread(void *arg)
 {
     (void)arg;
     /* The kernel's default slack of 50 us would be felt as guest timer latency. */
