@@ -1,6 +1,7 @@
-/* stop, kill, pause, resume, save: one request to a VM's control socket. */
+/* stop, kill, pause, resume, balloon, save: one request to a VM's control socket. */
 #define _GNU_SOURCE
 #include "type2/command.h"
+#include "type2/config.h"
 #include "type2/control.h"
 
 #include <errno.h>
@@ -168,6 +169,31 @@ int cmd_kill(int argc, char **argv)
     for (int i = optind; i < argc; i++)
         if (kill_one(argv[i]) != 0)
             status = 2;
+    return status;
+}
+
+int cmd_balloon(int argc, char **argv)
+{
+    struct problem problem = {.text = ""};
+    uint64_t size;
+    int c = command_getopt(argc, argv, no_options);
+
+    if (c != -1)
+        return c == -2 ? 0 : 2;
+    if (!command_words(argc, argv, 2))
+        return 2;
+    const char *name = argv[optind];
+    if (config_parse_size(argv[optind + 1], &size, &problem) < 0)
+        return command_fail("balloon: %s", problem.text);
+    int fd = control_connect(name, &problem);
+    if (fd < 0)
+        return command_fail("%s", problem.text);
+    json_t *message = json_pack("{s:s,s:I}", "cmd", "balloon", "size", (json_int_t)size);
+    json_t *answer = control_call(fd, message, ANSWER_MS, &problem);
+    json_decref(message);
+    int status = answer != NULL ? 0 : command_fail("balloon: %s", problem.text);
+    json_decref(answer);
+    close(fd);
     return status;
 }
 

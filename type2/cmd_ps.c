@@ -39,7 +39,7 @@ static void list_one(void *arg, const char *name, int fd)
     table_add(&listing->table, "%ld", (long)control_peer(fd));
     if (status == NULL) {
         table_add(&listing->table, "silent"); /* still starting, or stuck */
-        for (int i = 0; i < 5; i++)
+        for (int i = 0; i < 6; i++)
             table_add(&listing->table, "-");
         return;
     }
@@ -49,6 +49,11 @@ static void list_one(void *arg, const char *name, int fd)
               table_bytes(text, (uint64_t)json_integer_value(json_object_get(status, "memory"))));
     table_add(&listing->table, "%s",
               table_bytes(text, (uint64_t)json_integer_value(json_object_get(status, "resident"))));
+    json_t *given = json_object_get(json_object_get(status, "balloon"), "given");
+    if (given != NULL)
+        table_add(&listing->table, "%s", table_bytes(text, (uint64_t)json_integer_value(given)));
+    else
+        table_add(&listing->table, "-");
     table_add(&listing->table, "%.0f s", json_real_value(json_object_get(status, "run_ms")) / 1000);
     table_add(
         &listing->table, "%s",
@@ -60,8 +65,9 @@ int cmd_ps(int argc, char **argv)
 {
     static const struct option options[] = {
         {"help", no_argument, NULL, 'h'}, {"json", no_argument, NULL, 'j'}, {0}};
-    static const char *const heads[] = {"name",      ">pid", "state",         ">harts", ">memory",
-                                        ">resident", ">up",  ">instructions", NULL};
+    static const char *const heads[] = {"name",          ">pid",      "state",    ">harts",
+                                        ">memory",       ">resident", ">balloon", ">up",
+                                        ">instructions", NULL};
     struct listing listing = {.json = false};
     struct problem problem = {.text = ""};
     int c;

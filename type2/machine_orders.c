@@ -1,5 +1,5 @@
 /*
- * Orders to a machine that runs: stop, kill, pause, resume. From any thread but a VCPU's.
+ * Orders to a machine that runs: stop, kill, pause, resume, balloon. From any thread but a VCPU's.
  */
 #include "type2/host.h"
 #include "type2/machine_impl.h"
@@ -105,6 +105,25 @@ int machine_resume(struct machine *machine, struct problem *problem)
     if (error < 0)
         return error;
     machine_unpark(machine);
+    pthread_mutex_unlock(&machine->lock);
+    return 0;
+}
+
+int machine_balloon(struct machine *machine, uint64_t bytes, struct problem *problem)
+{
+    const struct spec_vm *spec = machine->spec;
+
+    if (spec->no_balloon)
+        return problem_set(problem, -E_NOTSUP,
+                           "%s: it has no balloon; start it without --no-balloon", spec->name);
+    if (bytes >= spec->memory)
+        return problem_set(problem, -E_RANGE,
+                           "%s: it cannot give all of its %llu MiB; ask for less", spec->name,
+                           (unsigned long long)(spec->memory >> 20));
+    int error = machine_lock_live(machine, problem);
+    if (error < 0)
+        return error;
+    virtio_balloon_set_target(&machine->board.balloon, (uint32_t)(bytes >> MEM_PAGE_SHIFT));
     pthread_mutex_unlock(&machine->lock);
     return 0;
 }

@@ -86,6 +86,21 @@ static const char *machine_state_name(struct machine *machine)
     }
 }
 
+/* What the guest was asked for, what it has given, and what it says it could still do without. */
+static json_t *balloon_json(struct machine *machine)
+{
+    struct virtio_balloon *balloon = &machine->board.balloon;
+
+    if (machine->spec->no_balloon)
+        return json_null();
+    uint64_t available = virtio_balloon_stat(balloon, VIRTIO_BALLOON_S_AVAIL);
+    virtio_balloon_request_stats(balloon); /* for whoever asks next */
+    return json_pack("{s:I,s:I,s:o}", "target",
+                     (json_int_t)virtio_balloon_target(balloon) << MEM_PAGE_SHIFT, "given",
+                     (json_int_t)virtio_balloon_actual(balloon) << MEM_PAGE_SHIFT, "available",
+                     available == UINT64_MAX ? json_null() : json_integer((json_int_t)available));
+}
+
 json_t *machine_status(struct machine *machine)
 {
     struct machine_result counters = {0};
@@ -97,6 +112,7 @@ json_t *machine_status(struct machine *machine)
     json_object_set_new(status, "state", json_string(machine_state_name(machine)));
     json_object_set_new(status, "engine", json_string(machine->vm.engine->name));
     json_object_set_new(status, "resident", json_integer((json_int_t)ram_resident(&machine->ram)));
+    json_object_set_new(status, "balloon", balloon_json(machine));
     return status;
 }
 

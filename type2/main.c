@@ -53,6 +53,12 @@ const struct command commands[] = {
      cmd_pause},
     {"resume", "NAME...", "let a paused machine go on", "Example: trivisor resume web\n",
      cmd_resume},
+    {"balloon", "NAME SIZE", "ask a guest to give up SIZE of its memory; 0: none",
+     "SIZE (256M, 1G) is what the guest is to do without in total. It gives it when it can, and\n"
+     "gets it back by a smaller SIZE; 'trivisor ps' shows what it has given.\n"
+     "\n"
+     "Example: trivisor balloon web 256M\n",
+     cmd_balloon},
     {"save", "[--keep] NAME FILE", "write a machine into a file, and end it",
      "  --keep        let it go on running (only without writable disks)\n"
      "\n"

@@ -79,6 +79,13 @@ static void life_answer(void *arg, const char *cmd, const json_t *request,
         reply->answer = answer_of(machine_pause(machine, &problem), &problem);
     } else if (strcmp(cmd, "resume") == 0) {
         reply->answer = answer_of(machine_resume(machine, &problem), &problem);
+    } else if (strcmp(cmd, "balloon") == 0) {
+        const json_t *size = json_object_get(request, "size");
+        if (!json_is_integer(size) || json_integer_value(size) < 0)
+            reply->answer = control_error("balloon: \"size\" must be a number of bytes");
+        else
+            reply->answer = answer_of(
+                machine_balloon(machine, (uint64_t)json_integer_value(size), &problem), &problem);
     } else if (strcmp(cmd, "save") == 0) {
         const char *path = json_string_value(json_object_get(request, "file"));
         bool keep = json_is_true(json_object_get(request, "keep"));

@@ -207,6 +207,16 @@ void virtio_balloon_set_target(struct virtio_balloon *balloon, uint32_t pages)
     virtio_unlock(&balloon->virtio);
 }
 
+uint32_t virtio_balloon_target(struct virtio_balloon *balloon)
+{
+    uint32_t pages;
+
+    virtio_lock(&balloon->virtio);
+    pages = balloon->config.num_pages;
+    virtio_unlock(&balloon->virtio);
+    return pages;
+}
+
 uint32_t virtio_balloon_actual(struct virtio_balloon *balloon)
 {
     uint32_t pages;

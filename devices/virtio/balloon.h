@@ -9,7 +9,8 @@
 #include "devices/backend.h"
 #include "devices/virtio/virtio.h"
 
-#define VIRTIO_BALLOON_STATS 10 /* tags 0..9, 5.5.6.4 */
+#define VIRTIO_BALLOON_STATS   10 /* tags 0..9, 5.5.6.4 */
+#define VIRTIO_BALLOON_S_AVAIL 6  /* bytes that could be given without swapping */
 
 /* Configuration space, 5.5.4. Pages of 4096 bytes. */
 struct virtio_balloon_config {
@@ -31,6 +32,8 @@ void virtio_balloon_init(struct virtio_balloon *balloon, struct memory *mem,
                          struct reclaim_backend *backend);
 /* Asks the guest for `pages` of 4096 bytes in total (it gives them when it can). Any thread. */
 void virtio_balloon_set_target(struct virtio_balloon *balloon, uint32_t pages);
+/* What it was last asked for. Any thread. */
+uint32_t virtio_balloon_target(struct virtio_balloon *balloon);
 /* Pages that the guest has given. Any thread. */
 uint32_t virtio_balloon_actual(struct virtio_balloon *balloon);
 /* The statistic `tag` as last told; UINT64_MAX: unknown. Any thread. */

@@ -106,6 +106,8 @@ bad "control of a VM that is not there" "ghost" stop ghost
 bad "console of a VM that is not there" "ghost" console ghost
 bad "logs of a VM that is not there" "ghost" logs ghost
 bad "save of a VM that is not there" "ghost" save ghost x.saved
+bad "balloon of a VM that is not there" "ghost" balloon ghost 64M
+bad "balloon of a wrong size" "12X" balloon ghost 12X
 bad "unknown guest" "minix" guest minix
 
 # ---- files ----
@@ -181,6 +183,9 @@ done
 bad "name in use" "first" run --name first --memory 64M --kernel spin.img
 bad "disk in use by another VM" "disk.raw" run --memory 64M --kernel spin.img --disk disk.raw
 bad "port in use" "$port" run --memory 64M --kernel spin.img --net user,forward=tcp:127.0.0.1:$port:80
+bad "balloon of all memory" "first.*64 MiB" balloon first 64M
+"$trivisor" balloon first 16M && "$trivisor" ps --json | grep -q '"balloon":{"target":16777216,"given":0,' &&
+    pass "balloon asks the guest" || fail "balloon asks the guest" "$("$trivisor" ps --json)"
 bad "save into a folder that is missing" "nowhere" save first nowhere/x.saved
 bad "save that keeps running with a writable disk" "disk.raw" save --keep first x.saved
 
@@ -219,7 +224,7 @@ pids=()
     fail "SIGTERM ends it in order" "status $status, $(leavings)"
 
 # ---- every command teaches ----
-for command in run up ps console logs stop kill pause resume save restore validate guest help version; do
+for command in run up ps console logs stop kill pause resume balloon save restore validate guest help version; do
     text=$("$trivisor" help "$command" 2>&1) && grep -q "^trivisor $command" <<<"$text" && grep -q "Example: trivisor" <<<"$text" &&
         pass "help $command" || fail "help $command" "$text"
 done

@@ -66,6 +66,7 @@ static void target_and_actual_are_configuration(void **state)
 
     guest_start(g, 0, 2, 8);
     virtio_balloon_set_target(&f->balloon, 1000);
+    assert_int_equal(virtio_balloon_target(&f->balloon), 1000);
     assert_int_equal(guest_ack(g), 2);
     assert_int_equal(config(g, 0, 4), 1000);
     assert_int_equal(virtio_mmio_bus_ops.write(&g->mmio, 0x104, 4, 12), 0);
