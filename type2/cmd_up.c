@@ -76,7 +76,7 @@ struct up {
     bool detach;
     unsigned grace_ms;
     const char *logs;
-    const char *json;
+    struct results_file json;
     struct child children[SPEC_VMS_MAX];
     unsigned count;
     int signals;
@@ -396,7 +396,7 @@ static int up_finish(struct up *up)
     }
     putchar('\n');
     results_print(results, stdout);
-    if (up->json != NULL && results_write(results, up->json, &problem) < 0) {
+    if (results_write(&up->json, results, &problem) < 0) {
         command_fail("%s", problem.text);
         status = PROCESS_FAILED;
     }
@@ -457,6 +457,7 @@ int cmd_up(int argc, char **argv)
                                             {0}};
     struct problem problem = {.text = ""};
     struct up *up = calloc(1, sizeof(*up));
+    const char *json = NULL;
     struct stat st;
     int c;
 
@@ -470,7 +471,7 @@ int cmd_up(int argc, char **argv)
         else if (c == LOGS)
             up->logs = optarg;
         else if (c == JSON)
-            up->json = optarg;
+            json = optarg;
         else if (c == RUN_GRACE && run_grace_parse(optarg, &up->grace_ms, &problem) < 0) {
             command_fail("up: %s", problem.text);
             goto done;
@@ -484,7 +485,7 @@ int cmd_up(int argc, char **argv)
         command_fail("up: --logs %s: not a folder; make it first", up->logs);
         goto done;
     }
-    if (up->detach && up->json != NULL) {
+    if (up->detach && json != NULL) {
         command_fail("up: --json tells how machines ended; it does not go with --detach");
         goto done;
     }
@@ -499,7 +500,11 @@ int cmd_up(int argc, char **argv)
         up->children[i].spec = &fleet->vms[i];
         up->children[i].console = up->children[i].notes = up->children[i].go = -1;
     }
-    status = up_run(up);
+    if (results_open(&up->json, json, &problem) < 0)
+        status = command_fail("%s", problem.text);
+    else
+        status = up_run(up);
+    results_abandon(&up->json); /* all went well: it is closed already */
     config_free(config);
 done:
     free(up);

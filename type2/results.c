@@ -3,7 +3,10 @@
 #include "type2/table.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static uint64_t number(const json_t *object, const char *key)
 {
@@ -81,20 +84,55 @@ void results_print(const json_t *results, FILE *to)
     table_fini(&table);
 }
 
-int results_write(json_t *results, const char *path, struct problem *problem)
+int results_open(struct results_file *to, const char *path, struct problem *problem)
 {
-    json_t *whole = json_pack("{s:O}", "vms", results);
-    FILE *file = fopen(path, "we");
-    int error = 0;
-
-    if (file == NULL)
-        error = problem_set(problem, -errno, "--json %s: %s", path, strerror(errno));
-    else if (json_dumpf(whole, file,
-                        JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) < 0 ||
-             fputc('\n', file) == EOF)
-        error = problem_set(problem, -E_IO, "--json %s: cannot be written", path);
-    if (file != NULL && fclose(file) != 0 && error == 0)
-        error = problem_set(problem, -errno, "--json %s: %s", path, strerror(errno));
-    json_decref(whole);
+    *to = (struct results_file){.path = path};
+    if (path == NULL)
+        return 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+    to->made = fd >= 0;
+    if (fd < 0 && errno == EEXIST) /* O_CREAT: a symbolic link to a file that is yet to be made */
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    to->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (to->file != NULL)
+        return 0;
+    int error = problem_set(problem, -errno, "--json %s: %s; name a file that you can write", path,
+                            strerror(errno));
+    if (fd >= 0)
+        close(fd);
     return error;
+}
+
+int results_write(struct results_file *to, json_t *results, struct problem *problem)
+{
+    if (to->file == NULL)
+        return 0;
+    json_t *whole = json_pack("{s:O}", "vms", results);
+    struct stat st;
+    bool well = fstat(fileno(to->file), &st) == 0 &&
+                (!S_ISREG(st.st_mode) || ftruncate(fileno(to->file), 0) == 0) &&
+                json_dumpf(whole, to->file,
+                           JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12)) == 0 &&
+                fputc('\n', to->file) != EOF;
+    int error = errno;
+    if (fclose(to->file) != 0) {
+        error = errno;
+        well = false;
+    }
+    to->file = NULL;
+    json_decref(whole);
+    if (!well)
+        return problem_set(problem, -E_IO, "--json %s: cannot be written: %s", to->path,
+                           strerror(error));
+    return 0;
+}
+
+void results_abandon(struct results_file *to)
+{
+    if (to->file == NULL)
+        return;
+    fclose(to->file);
+    to->file = NULL;
+    if (to->made)
+        unlink(to->path);
 }

@@ -36,17 +36,23 @@ int run_process(struct process *process, const struct run_options *run)
 {
     struct problem problem = {.text = ""};
 
+    struct results_file file;
+
+    if (results_open(&file, run->json, &problem) < 0)
+        return command_fail("%s", problem.text);
     process->console_in = STDIN_FILENO;
     process->console_out = STDOUT_FILENO;
     process->console_log = run->console_log;
     process->options.grace_ms = run->grace_ms;
     int status = (int)process_run(process, &problem);
-    if (process->result == NULL)
+    if (process->result == NULL) {
+        results_abandon(&file);
         return command_fail("%s", problem.text);
+    }
     json_t *results = json_pack("[o]", process->result);
     if (run->stats)
         results_print(results, stderr);
-    if (run->json != NULL && results_write(results, run->json, &problem) < 0) {
+    if (results_write(&file, results, &problem) < 0) {
         command_fail("%s", problem.text);
         status = status == PROCESS_WELL ? PROCESS_FAILED : status;
     }

@@ -131,6 +131,9 @@ bad "empty disk" "empty" run --kernel spin.img --disk empty
 bad "disk is a folder" "files" run --kernel spin.img --disk "$work/files"
 bad "one disk twice" "disk" run --kernel spin.img --disk disk.raw --disk disk.raw
 bad "log file in a folder that is missing" "nowhere" run --kernel spin.img --console-log nowhere/log
+bad "JSON file in a folder that is missing" "--json nowhere/x.json" run --kernel spin.img --json nowhere/x.json
+bad "JSON file that is a folder" "--json $work/tmp" restore --json "$work/tmp" notsaved
+bad "no JSON file of what did not start" "missing.img" run --kernel missing.img --json x.json
 bad "more devices than the board has slots for" "virtio devices" run --kernel spin.img \
     --net user --net user --net user --net user --virtio-console \
     --disk disk.raw,readonly --disk disk.raw,readonly --disk disk.raw,readonly --disk disk.raw,readonly
@@ -167,6 +170,9 @@ for command in validate up; do
     bad "$command: not YAML" "syntax.yaml" $command syntax.yaml
     bad "$command: noise" "noise.yaml" $command noise.yaml
 done
+yaml good.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: spin.img'
+bad "up: JSON file in a folder that is missing" "--json nowhere/x.json" up --json nowhere/x.json good.yaml
+bad "up: no JSON file of what did not start" "arm64.img" up --json x.json second.yaml
 bad "up: folder of logs is missing" "nowhere" up --logs nowhere second.yaml
 
 # ---- what another VM holds ----
