@@ -1,6 +1,7 @@
 #include "type2/config.h"
 
 #include "core/error.h"
+#include "type2/engines.h"
 #include "type2/unpack.h"
 #include "type2/yaml_lines.h"
 
@@ -442,7 +443,21 @@ static void check(struct reading *r)
     say(r, path, colon != NULL ? colon + 2 : words);
 }
 
-/* ---- Files that a description names ---- */
+/* ---- What a description needs of this program and this host ---- */
+
+static void check_engines(struct reading *r)
+{
+    for (unsigned i = 0; r->error == 0 && i < r->config->fleet.vm_count; i++) {
+        const char *name = r->config->fleet.vms[i].engine;
+        char path[PATH_SIZE], words[100];
+        if (engine_find(name) != NULL)
+            continue;
+        snprintf(path, sizeof(path), "vms[%u].engine", i);
+        snprintf(words, sizeof(words), "'%.20s' is not in this build; write %s", name,
+                 engine_names);
+        say(r, path, words);
+    }
+}
 
 static void check_file(struct reading *r, unsigned vm, const char *key, const char *file,
                        bool writable)
@@ -547,8 +562,10 @@ static int read_bytes(struct config **config, const char *name, const char *fold
         r.error = problem_set(problem, -E_NOMEM, "%s: not enough memory to read it", name);
     } else {
         load(&r, bytes, size);
-        if (files)
+        if (files) {
+            check_engines(&r);
             check_files(&r);
+        }
     }
     yaml_lines_free(lines);
     if (r.error != 0) {

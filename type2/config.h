@@ -16,7 +16,8 @@ struct config;
 
 /*
  * Reads and checks a description. Relative paths in it are relative to its own folder, and come out
- * joined with it. Kernel, initrd, firmware and disks must be there. A negative error with `problem`
+ * joined with it. Kernel, initrd, firmware and disks must be there, and engines in this build. A
+ * negative error with `problem`
  * filled, and *config NULL.
  */
 int config_read(struct config **config, const char *path, struct problem *problem);

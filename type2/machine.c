@@ -1,8 +1,8 @@
 #define _GNU_SOURCE
 #include "type2/machine_impl.h"
 
-#include "engine/interp/interp.h"
 #include "type2/block_file.h"
+#include "type2/engines.h"
 #include "type2/entropy.h"
 #include "type2/host.h"
 #include "type2/net_tap.h"
@@ -25,8 +25,6 @@
  */
 #define PANIC_SILENCE_NS 3000000000ULL
 #define PANIC_LOOK_NS    500000000ULL
-
-static const struct engine_ops *const engines[] = {&interp_engine};
 
 /* ---- console ---- */
 
@@ -145,15 +143,11 @@ static int machine_find_engine(struct machine *machine, struct problem *problem)
 {
     const char *name = machine->spec->engine;
 
-    for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
-        if (name != NULL && strcmp(engines[i]->name, name) != 0)
-            continue;
-        machine->vm.engine = engines[i];
+    machine->vm.engine = engine_find(name);
+    if (machine->vm.engine != NULL)
         return 0;
-    }
-    return problem_set(problem, -E_NOTSUP,
-                       "%s: engine '%s' is not in this build; use --engine interp",
-                       machine->spec->name, name);
+    return problem_set(problem, -E_NOTSUP, "%s: engine '%s' is not in this build; use --engine %s",
+                       machine->spec->name, name, engine_names);
 }
 
 /* A locally administered address that stays the same for the same VM (FNV-1a of name and index). */

@@ -153,6 +153,7 @@ yaml key.yaml 'vms:' '  - name: a' '    kernel: spin.img' '    memroy: 64M'
 yaml type.yaml 'vms:' '  - name: a' '    kernel: spin.img' '    cpus: many'
 yaml unit.yaml 'vms:' '  - name: a' '    kernel: spin.img' '    memory: 64Q'
 yaml twice.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: spin.img' '  - name: a' '    memory: 64M' '    kernel: spin.img'
+yaml engine.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: spin.img' '    engine: kvm'
 yaml none.yaml 'vms: []'
 yaml file.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: gone.img'
 yaml second.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: spin.img' '  - name: b' '    memory: 64M' '    kernel: arm64.img'
@@ -163,6 +164,7 @@ for command in validate up; do
     bad "$command: wrong key" "key.yaml:4.*memroy" $command key.yaml
     bad "$command: wrong type" "type.yaml:4.*cpus" $command type.yaml
     bad "$command: wrong unit" "unit.yaml:4.*64Q" $command unit.yaml
+    bad "$command: engine that is not in this build" "engine.yaml:5.*engine: 'kvm'" $command engine.yaml
     bad "$command: duplicate name" "twice.yaml:5" $command twice.yaml
     bad "$command: no machines" "none.yaml" $command none.yaml
     bad "$command: missing kernel" "file.yaml:4.*gone.img" $command file.yaml

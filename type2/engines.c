@@ -1,0 +1,16 @@
+#include "type2/engines.h"
+
+#include "engine/interp/interp.h"
+
+#include <string.h>
+
+static const struct engine_ops *const engines[] = {&interp_engine}; /* the default first */
+const char engine_names[] = "interp";
+
+const struct engine_ops *engine_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++)
+        if (name == NULL || strcmp(engines[i]->name, name) == 0)
+            return engines[i];
+    return NULL;
+}
