@@ -60,6 +60,8 @@ TIMES = [
     (r"(cpu\d: Ratio of byte access time to unaligned word access is) .*", r"\1 T"),
     (r"(node 0 deferred pages initialised in) \d+ms", r"\1 T"),
     (r"(init is running,) [\d.]+ s", r"\1 T s"),
+    # A few KiB more or less, with two harts under firmware: which of them boots is a lottery.
+    (r"Memory: \d+K(/.*, )\d+K reserved", r"Memory: K\1K reserved"),
 ]
 # Said by a worker thread whenever it is done, or only when the host was slow.
 FLOATING = r"Freeing initrd memory|audit: type=2000|hrtimer: interrupt took"
