@@ -79,7 +79,7 @@ static const struct signature foreign[] = {
     {0x38, 4, "\xcd\x23\x82\x81", "is a kernel for LoongArch, not for RISC-V"},
     {0x202, 4, "HdrS", "is a kernel for x86 (bzImage), not for RISC-V"},
     {0x24, 4, "\x18\x28\x6f\x01", "is a kernel for 32-bit Arm (zImage), not for RISC-V"},
-    {4, 4, "zimg", "is an EFI zboot image that was not unpacked"},
+    {4, 4, "zimg", "is an EFI zboot image; unpack it first"},
     {0, 2, "MZ", "is an EFI program, not a RISC-V Linux Image"},
     {0, 2, "\x1f\x8b", "is gzip-compressed; unpack it first"},
     {0, 4, "\x28\xb5\x2f\xfd", "is zstd-compressed; unpack it first"},
@@ -159,7 +159,7 @@ static int elf_open(struct image *image)
     const uint8_t *bytes = image->bytes;
     image->kind = IMAGE_ELF;
     if (image->size < ELF_HEADER_SIZE)
-        return refuse(image, "is a truncated ELF file");
+        return refuse(image, "is a truncated ELF file; fetch or copy it again");
     bool little = bytes[ELF_DATA] == ELF_DATA_LITTLE;
     unsigned machine = little ? get_le16(bytes + ELF_MACHINE)
                               : (unsigned)bytes[ELF_MACHINE] << 8 | bytes[ELF_MACHINE + 1];
@@ -174,14 +174,14 @@ static int elf_open(struct image *image)
                       "is for 32-bit or big-endian RISC-V; only 64-bit little-endian runs here");
     uint16_t type = get_le16(bytes + ELF_TYPE);
     if (type != ELF_TYPE_EXEC && type != ELF_TYPE_DYN)
-        return refuse(image, "is an ELF object file, not an executable");
+        return refuse(image, "is an ELF object file, not an executable; link it");
 
     uint64_t table = get_le64(bytes + ELF_PHOFF);
     unsigned count = get_le16(bytes + ELF_PHNUM);
     if (count == 0 || count > SEGMENTS_MAX || get_le16(bytes + ELF_PHENTSIZE) != PH_SIZE)
         return refuse(image, "is an ELF file without program headers, or with too many");
     if (table > image->size || (uint64_t)count * PH_SIZE > image->size - table)
-        return refuse(image, "is a truncated ELF file");
+        return refuse(image, "is a truncated ELF file; fetch or copy it again");
 
     uint64_t entry = get_le64(bytes + ELF_ENTRY);
     image->entry = entry;
@@ -193,10 +193,10 @@ static int elf_open(struct image *image)
     struct segment segment;
     while (next_segment(image, &index, &segment)) {
         if (segment.offset > image->size || segment.filesz > image->size - segment.offset)
-            return refuse(image, "is a truncated ELF file");
+            return refuse(image, "is a truncated ELF file; fetch or copy it again");
         if (segment.filesz > segment.memsz || segment.memsz > MEM_SIZE_LIMIT ||
             segment.paddr > UINT64_MAX - segment.memsz)
-            return refuse(image, "is an ELF file with a malformed segment");
+            return refuse(image, "is an ELF file with a malformed segment; link or fetch it again");
         total += segment.memsz;
         if (segment.paddr < image->low)
             image->low = segment.paddr;
@@ -208,11 +208,11 @@ static int elf_open(struct image *image)
         }
     }
     if (image->high == 0)
-        return refuse(image, "is an ELF file with nothing to load");
+        return refuse(image, "is an ELF file with nothing to load; link it again");
     image->mem_size = image->high - image->low;
     /* Loading takes as long as all segments together, whatever RAM there is. */
     if (total > image->mem_size)
-        return refuse(image, "is an ELF file with overlapping segments");
+        return refuse(image, "is an ELF file with overlapping segments; link it again");
     return 0;
 }
 
@@ -245,9 +245,9 @@ static int linux_open(struct image *image)
     if (get_le64(image->bytes + LINUX_FLAGS) & LINUX_FLAG_BIG_ENDIAN)
         return refuse(image, "is a big-endian kernel; only little-endian runs here");
     if (size > MEM_SIZE_LIMIT || image->text_offset > TEXT_OFFSET_LIMIT)
-        return refuse(image, "is a Linux Image with a malformed header");
+        return refuse(image, "is a Linux Image with a malformed header; build or fetch it again");
     if (pe_truncated(image))
-        return refuse(image, "is a truncated Linux Image");
+        return refuse(image, "is a truncated Linux Image; fetch or copy it again");
     /* Signatures behind the kernel may make the file longer than what it says it occupies. */
     image->mem_size = size > image->size ? size : image->size;
     return 0;
@@ -257,7 +257,7 @@ int image_open(struct image *image, const void *bytes, size_t size)
 {
     *image = (struct image){.kind = IMAGE_RAW, .bytes = bytes, .size = size, .mem_size = size};
     if (size == 0)
-        return refuse(image, "is empty");
+        return refuse(image, "is empty; fetch or copy it again");
     if (holds(image, 0, "\177ELF", 4))
         return elf_open(image);
     if (size >= LINUX_HEADER_SIZE && holds(image, LINUX_MAGIC2, "RSC\x05", 4))

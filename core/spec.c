@@ -32,7 +32,24 @@ static void append_number(struct spec_problem *problem, size_t *at, uint64_t val
         append_char(problem, at, digits[--count]);
 }
 
-/* %s is a string, %u an unsigned, %l a uint64_t. */
+/* In the largest unit that says it exactly: "1025G", "8191K", "8388607 bytes". */
+static void append_size(struct spec_problem *problem, size_t *at, uint64_t bytes)
+{
+    static const char units[] = "KMGT";
+    unsigned unit = 0;
+
+    while (bytes != 0 && bytes % 1024 == 0 && unit < sizeof(units) - 1) {
+        bytes /= 1024;
+        unit++;
+    }
+    append_number(problem, at, bytes);
+    if (unit > 0)
+        append_char(problem, at, units[unit - 1]);
+    for (const char *s = unit > 0 ? "" : " bytes"; *s != 0; s++)
+        append_char(problem, at, *s);
+}
+
+/* %s is a string, %u an unsigned, %z a uint64_t that is a size. */
 static void append(struct spec_problem *problem, size_t *at, const char *format, va_list args)
 {
     for (; *format != 0; format++) {
@@ -47,7 +64,7 @@ static void append(struct spec_problem *problem, size_t *at, const char *format,
         } else if (*format == 'u') {
             append_number(problem, at, va_arg(args, unsigned));
         } else {
-            append_number(problem, at, va_arg(args, uint64_t));
+            append_size(problem, at, va_arg(args, uint64_t));
         }
     }
 }
@@ -114,7 +131,7 @@ static int check_name(const struct place *place, const struct spec_fleet *fleet)
 {
     const char *name = fleet->vms[place->index].name;
     if (name == NULL)
-        return fail_at(place, "name: is missing");
+        return fail_at(place, "name: is missing; write one, as name: web");
     if (!name_valid(name))
         return fail_at(place,
                        "name: '%s' is not a name; write 1 to %u letters, digits, '_', '.' or '-', "
@@ -122,7 +139,7 @@ static int check_name(const struct place *place, const struct spec_fleet *fleet)
                        name, NAME_MAX_LEN);
     for (unsigned i = 0; i < place->index; i++) {
         if (strcmp(fleet->vms[i].name, name) == 0)
-            return fail_at(place, "name: vms[%u] has the same name", i);
+            return fail_at(place, "name: vms[%u] has the same name; give each its own", i);
     }
     return 0;
 }
@@ -130,19 +147,20 @@ static int check_name(const struct place *place, const struct spec_fleet *fleet)
 static int check_size(const struct place *place, const struct spec_vm *vm)
 {
     if (vm->cpus < 1)
-        return fail_at(place, "cpus: must be 1 to %u", SPEC_CPUS_MAX);
+        return fail_at(place, "cpus: is 0; write 1 to %u", SPEC_CPUS_MAX);
     if (vm->cpus > SPEC_CPUS_MAX)
-        return fail_at(place, "cpus: %u is more than %u", vm->cpus, SPEC_CPUS_MAX);
+        return fail_at(place, "cpus: %u is more than %u; write 1 to %u", vm->cpus, SPEC_CPUS_MAX,
+                       SPEC_CPUS_MAX);
     if (vm->memory == 0)
         return fail_at(place, "memory: is missing or 0; write 512M or 2G");
     if (vm->memory < SPEC_MEMORY_MIN)
-        return fail_at(place, "memory: %l bytes is less than %lM", vm->memory,
-                       SPEC_MEMORY_MIN / MEMORY_STEP);
+        return fail_at(place, "memory: %z is less than %z; give it more, as 512M", vm->memory,
+                       SPEC_MEMORY_MIN);
     if (vm->memory > SPEC_MEMORY_MAX)
-        return fail_at(place, "memory: %l bytes is more than %lG", vm->memory,
-                       SPEC_MEMORY_MAX >> 30);
+        return fail_at(place, "memory: %z is more than %z; give it less, as 2G", vm->memory,
+                       SPEC_MEMORY_MAX);
     if (vm->memory % MEMORY_STEP != 0)
-        return fail_at(place, "memory: %l bytes is not a multiple of 1M", vm->memory);
+        return fail_at(place, "memory: %z is not a multiple of 1M; write 512M or 2G", vm->memory);
     return 0;
 }
 
@@ -158,9 +176,10 @@ static int check_payload(const struct place *place, const struct spec_vm *vm)
     if (vm->kernel == NULL && vm->firmware == NULL)
         return fail_at(place, "kernel: is missing; name a kernel or a firmware");
     if (vm->initrd != NULL && vm->kernel == NULL)
-        return fail_at(place, "initrd: needs a kernel");
+        return fail_at(place, "initrd: needs a kernel; name one, or leave the initrd out");
     if (vm->cmdline != NULL && strlen(vm->cmdline) > SPEC_CMDLINE_MAX)
-        return fail_at(place, "cmdline: is longer than %u characters", SPEC_CMDLINE_MAX);
+        return fail_at(place, "cmdline: is longer than %u characters; shorten it",
+                       SPEC_CMDLINE_MAX);
     if (vm->engine != NULL && strcmp(vm->engine, "interp") != 0 && strcmp(vm->engine, "jit") != 0 &&
         strcmp(vm->engine, "kvm") != 0)
         return fail_at(place, "engine: '%s' is not an engine; write interp, jit or kvm",
@@ -191,14 +210,16 @@ static int check_disks(const struct place *place, const struct spec_fleet *fleet
 {
     const struct spec_vm *vm = &fleet->vms[place->index];
     if (vm->disk_count > SPEC_DISKS_MAX)
-        return fail_at(place, "disks: %u are more than %u", vm->disk_count, SPEC_DISKS_MAX);
+        return fail_at(place, "disks: %u are more than %u; leave some out", vm->disk_count,
+                       SPEC_DISKS_MAX);
     for (unsigned i = 0; i < vm->disk_count; i++) {
         const struct spec_disk *disk = &vm->disks[i];
         if (disk->path == NULL || disk->path[0] == 0)
-            return fail_at(place, "disks[%u].path: is missing", i);
+            return fail_at(place, "disks[%u].path: is missing; name a file", i);
         if (disk->serial != NULL && (strlen(disk->serial) > SERIAL_MAX || !printable(disk->serial)))
-            return fail_at(place, "disks[%u].serial: must be at most %u printable characters", i,
-                           SERIAL_MAX);
+            return fail_at(place,
+                           "disks[%u].serial: must be at most %u printable characters; shorten it",
+                           i, SERIAL_MAX);
         int error = check_disk_alone(place, fleet, i);
         if (error != 0)
             return error;
@@ -223,8 +244,10 @@ static int check_forward_free(const struct place *place, const struct spec_fleet
                 if (v == place->index && (n > net || (n == net && f >= index)))
                     return 0;
                 if (forwards_clash(forward, &vm->nets[n].forwards[f]))
-                    return fail_at(place, "net[%u].forward[%u]: host port %u is taken by vms[%u]",
-                                   net, index, (unsigned)forward->host_port, v);
+                    return fail_at(
+                        place,
+                        "net[%u].forward[%u]: host port %u is taken by vms[%u]; choose another",
+                        net, index, (unsigned)forward->host_port, v);
             }
         }
     }
@@ -235,7 +258,8 @@ static int check_nets(const struct place *place, const struct spec_fleet *fleet)
 {
     const struct spec_vm *vm = &fleet->vms[place->index];
     if (vm->net_count > SPEC_NETS_MAX)
-        return fail_at(place, "net: %u are more than %u", vm->net_count, SPEC_NETS_MAX);
+        return fail_at(place, "net: %u are more than %u; leave some out", vm->net_count,
+                       SPEC_NETS_MAX);
     for (unsigned i = 0; i < vm->net_count; i++) {
         const struct spec_net *net = &vm->nets[i];
         if (net->kind != SPEC_NET_USER && net->kind != SPEC_NET_TAP)
@@ -252,13 +276,14 @@ static int check_nets(const struct place *place, const struct spec_fleet *fleet)
             return fail_at(place, "net[%u].ifname: is for kind tap only", i);
         }
         if (net->mac[0] & 1)
-            return fail_at(place, "net[%u].mac: is a multicast address", i);
+            return fail_at(place, "net[%u].mac: is a multicast address; make its first byte even",
+                           i);
         if (net->forward_count > SPEC_FORWARDS_MAX)
-            return fail_at(place, "net[%u].forward: %u are more than %u", i, net->forward_count,
-                           SPEC_FORWARDS_MAX);
+            return fail_at(place, "net[%u].forward: %u are more than %u; leave some out", i,
+                           net->forward_count, SPEC_FORWARDS_MAX);
         for (unsigned f = 0; f < net->forward_count; f++) {
             if (net->forwards[f].host_port == 0 || net->forwards[f].guest_port == 0)
-                return fail_at(place, "net[%u].forward[%u]: a port must be 1 to 65535", i, f);
+                return fail_at(place, "net[%u].forward[%u]: a port is 0; write 1 to 65535", i, f);
             int error = check_forward_free(place, fleet, i, f);
             if (error != 0)
                 return error;
@@ -274,7 +299,7 @@ static int check_slots(const struct place *place, const struct spec_vm *vm)
     if (used > SPEC_VIRTIO_SLOTS)
         return fail_at(place,
                        "disks and net: %u virtio devices with entropy, balloon and console are "
-                       "more than the board's %u",
+                       "more than the board's %u; leave one out",
                        used, SPEC_VIRTIO_SLOTS);
     return 0;
 }
@@ -285,7 +310,8 @@ int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem)
     if (fleet->vm_count == 0)
         return fail(problem, "vms: there is none; describe at least one virtual machine");
     if (fleet->vm_count > SPEC_VMS_MAX)
-        return fail(problem, "vms: %u are more than %u", fleet->vm_count, SPEC_VMS_MAX);
+        return fail(problem, "vms: %u are more than %u; leave some out", fleet->vm_count,
+                    SPEC_VMS_MAX);
 
     for (unsigned i = 0; i < fleet->vm_count; i++) {
         const struct spec_vm *vm = &fleet->vms[i];

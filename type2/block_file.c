@@ -581,7 +581,7 @@ static int block_file_lock(struct block_file *file, const char *path, struct pro
     if (errno == EAGAIN || errno == EACCES)
         return problem_set(problem, -E_BUSY,
                            file->backend.readonly
-                               ? "disk %s: in use for writing by another VM"
+                               ? "disk %s: in use for writing by another VM; stop it first"
                                : "disk %s: in use by another VM; stop it, or share it ,readonly",
                            path);
     /* Some file systems know no locks; refusing them would help nobody. */
@@ -605,22 +605,25 @@ static int block_file_measure(struct block_file *file, const char *path, struct 
     } else if (S_ISREG(st.st_mode)) {
         file->backend.size = (uint64_t)st.st_size;
     } else {
-        return problem_set(problem, -E_INVAL, "disk %s: is %s, not a file or a block device", path,
-                           S_ISDIR(st.st_mode) ? "a directory" : "something special");
+        return problem_set(problem, -E_INVAL,
+                           "disk %s: is %s, not a file or a block device; name one of these", path,
+                           S_ISDIR(st.st_mode) ? "a folder" : "something special");
     }
     if (file->backend.size == 0)
         return problem_set(problem, -E_INVAL,
-                           "disk %s: is empty; give it a size, as by: truncate -s 1G", path);
+                           "disk %s: is empty; give it a size: truncate -s 1G %s", path, path);
     if (file->backend.size % SECTOR != 0)
         return problem_set(problem, -E_INVAL,
-                           "disk %s: its size (%llu bytes) is not a multiple of 512", path,
-                           (unsigned long long)file->backend.size);
+                           "disk %s: its size (%llu bytes) is not a multiple of 512; fill it up: "
+                           "truncate -s %%512 %s",
+                           path, (unsigned long long)file->backend.size, path);
     if (pread(file->fd, magic, sizeof(magic), 0) == sizeof(magic) &&
         memcmp(magic, "QFI\xfb", sizeof(magic)) == 0)
-        return problem_set(problem, -E_INVAL,
-                           "disk %s: is a qcow2 image; only raw ones can be used (qemu-img convert "
-                           "-O raw makes one)",
-                           path);
+        return problem_set(
+            problem, -E_INVAL,
+            "disk %s: is a qcow2 image; make a raw one of it: qemu-img convert -O raw "
+            "%s NEW.raw",
+            path, path);
     return 0;
 }
 
@@ -632,7 +635,8 @@ struct block_backend *block_file_open(const struct block_file_options *options, 
     struct block_file *file = calloc(1, sizeof(*file));
 
     if (file == NULL) {
-        problem_set(problem, -E_NOMEM, "disk %s: out of memory", options->path);
+        problem_set(problem, -E_NOMEM, "disk %s: out of memory; free some on this host",
+                    options->path);
         return NULL;
     }
     file->backend.ops = &block_file_ops;
@@ -653,12 +657,16 @@ struct block_backend *block_file_open(const struct block_file_options *options, 
                     (options->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file->fd < 0) {
         int error = errno;
-        problem_set(problem, -error, "disk %s: %s%s", options->path,
-                    error == EISDIR ? "is a directory, not a file or a block device"
-                                    : strerror(error),
-                    !options->readonly && (error == EACCES || error == EROFS || error == EPERM)
-                        ? " (if the guest only reads it, add ,readonly)"
-                        : "");
+        if (error == ENOENT)
+            problem_set(problem, -error, "disk %s: no such file; make one: truncate -s 1G %s",
+                        options->path, options->path);
+        else if (error == EISDIR)
+            problem_set(problem, -error, "disk %s: is a folder, not a file; name a file in it",
+                        options->path);
+        else
+            problem_set(problem, -error, "disk %s: %s; %s", options->path, strerror(error),
+                        options->readonly ? "give one that you can read"
+                                          : "give one that you can write, or add ,readonly");
         goto failed;
     }
     if (block_file_measure(file, options->path, problem) != 0 ||

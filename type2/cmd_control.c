@@ -115,7 +115,7 @@ int cmd_stop(int argc, char **argv)
     /* All are asked before the first is waited for. */
     int *fds = calloc((size_t)argc, sizeof(*fds));
     if (fds == NULL)
-        return command_fail("out of memory");
+        return command_fail("out of memory; free some on this host");
     for (int i = optind; i < argc; i++)
         fds[i] = request(argv[i], "stop", ANSWER_MS);
     for (int i = optind; i < argc; i++) {

@@ -85,11 +85,13 @@ static int run_take(struct spec_vm *spec, int option, char *value, struct proble
     case OPT_FIRMWARE: spec->firmware = value; return 0;
     case OPT_DISK:
         if (spec->disk_count == SPEC_DISKS_MAX)
-            return problem_set(problem, -E_NOSPC, "at most %d of them", SPEC_DISKS_MAX);
+            return problem_set(problem, -E_NOSPC, "at most %d of them; leave some out",
+                               SPEC_DISKS_MAX);
         return config_parse_disk(value, &spec->disks[spec->disk_count++], problem);
     case OPT_NET:
         if (spec->net_count == SPEC_NETS_MAX)
-            return problem_set(problem, -E_NOSPC, "at most %d of them", SPEC_NETS_MAX);
+            return problem_set(problem, -E_NOSPC, "at most %d of them; leave some out",
+                               SPEC_NETS_MAX);
         return config_parse_net(value, &spec->nets[spec->net_count++], problem);
     case OPT_ENGINE: spec->engine = value; return 0;
     case OPT_NO_REBOOT: spec->no_reboot = true; return 0;

@@ -462,7 +462,7 @@ int cmd_up(int argc, char **argv)
     int c;
 
     if (up == NULL)
-        return command_fail("out of memory");
+        return command_fail("out of memory; free some on this host");
     int status = 2;
     up->grace_ms = RUN_GRACE_MS;
     while ((c = command_getopt(argc, argv, options)) > 0 && c != '?') {

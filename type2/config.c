@@ -272,7 +272,7 @@ static void say_trace(struct reading *r, cyaml_err_t error, const struct trace *
         trace_path(trace, 1, path);
         if (bracket != NULL)
             sscanf(bracket, "(%u", &max);
-        snprintf(words, sizeof(words), "has more than %u entries", max);
+        snprintf(words, sizeof(words), "has more than %u entries; leave some out", max);
         say(r, path, words);
         return;
     }
@@ -320,7 +320,8 @@ static void convert_bool(struct reading *r, const char *base, const char *key, c
         }
     }
     path_key(path, base, key);
-    snprintf(words, sizeof(words), "'%.100s' is neither true nor false", text);
+    snprintf(words, sizeof(words), "'%.100s' is neither true nor false; write one of the two",
+             text);
     say(r, path, words);
 }
 
@@ -469,11 +470,13 @@ static void check_file(struct reading *r, unsigned vm, const char *key, const ch
     if (file == NULL)
         return;
     if (stat(file, &st) != 0)
-        reason = errno == EACCES ? "no permission to reach it" : "no such file";
+        reason = errno == EACCES                 ? "no permission to reach it; check its folders"
+                 : strncmp(key, "disks", 5) == 0 ? "no such file; make it: truncate -s 1G FILE"
+                                                 : "no such file; check the path";
     else if (S_ISDIR(st.st_mode))
-        reason = "is a folder, not a file";
+        reason = "is a folder, not a file; name a file in it";
     else if (access(file, R_OK) != 0)
-        reason = "no permission to read it";
+        reason = "no permission to read it; make it readable for you: chmod a+r FILE";
     else if (writable && access(file, W_OK) != 0)
         reason = "no permission to write it; mend that, or add readonly: true";
     if (reason == NULL)

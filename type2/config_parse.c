@@ -40,7 +40,7 @@ int config_parse_size(const char *text, uint64_t *bytes, struct problem *problem
         shift = 10 * (unsigned)(unit - units + 1);
     }
     if (number > UINT64_MAX >> shift)
-        return problem_set(problem, -E_INVAL, "'%s' is too large a size", text);
+        return problem_set(problem, -E_INVAL, "'%s' is too large a size; write 512M or 2G", text);
     *bytes = number << shift;
     return 0;
 }
@@ -149,8 +149,8 @@ int config_parse_disk(char *text, struct spec_disk *disk, struct problem *proble
             found.readonly = true;
         } else if (serial != NULL) {
             if (strlen(serial) > 20)
-                return problem_set(problem, -E_INVAL, "serial '%s' is longer than 20 characters",
-                                   serial);
+                return problem_set(problem, -E_INVAL,
+                                   "serial '%s' is longer than 20 characters; shorten it", serial);
             found.serial = serial;
         } else {
             return problem_set(problem, -E_INVAL,
@@ -180,12 +180,13 @@ int config_parse_net(char *text, struct spec_net *net, struct problem *problem)
             error = config_parse_mac(value, found.mac, problem);
         } else if ((value = value_of(item, "ifname")) != NULL && found.kind == SPEC_NET_TAP) {
             if (*value == 0 || strlen(value) > 15)
-                error = problem_set(problem, -E_INVAL, "ifname '%s' must have 1 to 15 characters",
-                                    value);
+                error = problem_set(problem, -E_INVAL,
+                                    "ifname '%s' must have 1 to 15 characters; write tap0", value);
             found.ifname = value;
         } else if ((value = value_of(item, "forward")) != NULL && found.kind == SPEC_NET_USER) {
             if (found.forward_count == SPEC_FORWARDS_MAX)
-                error = problem_set(problem, -E_INVAL, "more than %d port forwards on one network",
+                error = problem_set(problem, -E_INVAL,
+                                    "more than %d port forwards on one network; leave some out",
                                     SPEC_FORWARDS_MAX);
             else
                 error =

@@ -101,7 +101,7 @@ int control_open(struct control **out, const char *name, struct problem *problem
     int error;
 
     if (control == NULL)
-        return problem_set(problem, -E_NOMEM, "out of memory");
+        return problem_set(problem, -E_NOMEM, "out of memory; free some on this host");
     snprintf(control->name, sizeof(control->name), "%s", name);
     control->listener = -1;
     error = control_address(&control->address, name, problem);

@@ -106,7 +106,7 @@ int machine_check(const struct spec_vm *spec, struct problem *problem)
     struct spec_problem why = {.text = ""};
 
     if (one == NULL)
-        return problem_set(problem, -E_NOMEM, "out of memory");
+        return problem_set(problem, -E_NOMEM, "out of memory; free some on this host");
     one->vms[0] = *spec;
     one->vm_count = 1;
     int error = spec_check(one, &why);
@@ -125,12 +125,13 @@ static int machine_set_spec(struct machine *machine, const struct spec_vm *spec,
         return error;
     machine->spec_blob = malloc(SPEC_BLOB_MAX);
     if (machine->spec_blob == NULL)
-        return problem_set(problem, -E_NOMEM, "out of memory");
+        return problem_set(problem, -E_NOMEM, "out of memory; free some on this host");
     one->vms[0] = *spec;
     one->vm_count = 1;
     long size = spec_flatten(one, machine->spec_blob, SPEC_BLOB_MAX);
     if (size < 0)
-        return problem_set(problem, (int)size, "%s: the description is longer than %d KiB",
+        return problem_set(problem, (int)size,
+                           "%s: the description is longer than %d KiB; shorten its texts",
                            spec->name, SPEC_BLOB_MAX >> 10);
     error = spec_read(&machine->fleet, machine->spec_blob, (size_t)size, &why);
     if (error < 0)
@@ -207,7 +208,7 @@ static int machine_open_backends(struct machine *machine, struct problem *proble
     }
     machine->mux = stream_mux_new(spec->name, &machine->loop);
     if (machine->mux == NULL || stream_mux_add_tap(machine->mux, machine_tap, machine) == NULL)
-        return problem_set(problem, -E_NOMEM, "out of memory");
+        return problem_set(problem, -E_NOMEM, "out of memory; free some on this host");
     return 0;
 }
 
@@ -281,7 +282,7 @@ int machine_build(struct machine *machine, const struct spec_vm *spec, struct pr
     machine->stats = calloc(spec->cpus, sizeof(*machine->stats));
     machine->threads = calloc(spec->cpus, sizeof(*machine->threads));
     if (machine->harts == NULL || machine->stats == NULL || machine->threads == NULL)
-        return problem_set(problem, -E_NOMEM, "out of memory");
+        return problem_set(problem, -E_NOMEM, "out of memory; free some on this host");
 
     error = loop_init(&machine->loop, problem);
     if (error < 0)
@@ -355,7 +356,7 @@ int machine_create(struct machine **out, const struct spec_vm *spec,
     struct machine *machine = machine_new(options);
 
     if (machine == NULL)
-        return problem_set(problem, -E_NOMEM, "out of memory");
+        return problem_set(problem, -E_NOMEM, "out of memory; free some on this host");
     int error = machine_build(machine, spec, problem);
     if (error == 0)
         error = machine_boot(machine, problem);
@@ -501,7 +502,8 @@ int machine_start(struct machine *machine, struct problem *problem)
     if (error < 0) {
         vm_power_request(&machine->vm, VM_POWER_OFF, 0, machine_ordered_kill);
         machine_join_vcpus(machine);
-        return problem_set(problem, error, "%s: cannot start a thread for each of %u VCPUs: %s",
+        return problem_set(problem, error,
+                           "%s: cannot start a thread for each of %u VCPUs: %s; give it fewer",
                            machine->spec->name, machine->spec->cpus, strerror(-error));
     }
     return 0;

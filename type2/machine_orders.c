@@ -84,7 +84,8 @@ int machine_lock_live(struct machine *machine, struct problem *problem)
     if (!machine->ended && vm_power_state(&machine->vm) == VM_POWER_ON)
         return 0;
     pthread_mutex_unlock(&machine->lock);
-    return problem_set(problem, -E_BUSY, "%s: it is about to end or to reboot", machine->vm.name);
+    return problem_set(problem, -E_BUSY, "%s: it is about to end or to reboot; try again",
+                       machine->vm.name);
 }
 
 int machine_pause(struct machine *machine, struct problem *problem)

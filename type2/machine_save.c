@@ -166,7 +166,8 @@ int machine_save(struct machine *machine, const char *path, bool keep, struct pr
     bool paused = atomic_load(&machine->vm.paused);
     machine_park(machine);
     if (vm_power_state(&machine->vm) != VM_POWER_ON)
-        error = problem_set(problem, -E_BUSY, "%s: it ended before it could be saved", spec->name);
+        error = problem_set(problem, -E_BUSY,
+                            "%s: it ended before it could be saved; start it again", spec->name);
     else
         error = machine_write(machine, path, problem);
     if (error == 0 && !keep)
@@ -192,11 +193,13 @@ static int load_description(struct machine *machine, struct spec_fleet *fleet, u
     if (length > SPEC_BLOB_MAX)
         state_fail(state, -E_PROTO);
     if (state->error < 0)
-        return problem_set(problem, state->error,
-                           "%s: not a saved machine that this version can read", path);
+        return problem_set(
+            problem, state->error,
+            "%s: not a saved machine that this version can read; save it again with this one",
+            path);
     *blob = malloc(length + 1u);
     if (*blob == NULL)
-        return problem_set(problem, -E_NOMEM, "out of memory");
+        return problem_set(problem, -E_NOMEM, "out of memory; free some on this host");
     state_bytes(state, *blob, length);
     state_u64(state, &machine->init_ns);
     state_u64(state, &elapsed);
@@ -205,7 +208,8 @@ static int load_description(struct machine *machine, struct spec_fleet *fleet, u
     machine->start_ns = host_time_ns() - elapsed;
     machine->reboots = reboots;
     if (state->error < 0 || spec_read(fleet, *blob, length, &why) < 0 || fleet->vm_count != 1)
-        return problem_set(problem, -E_PROTO, "%s: the description in it is damaged: %s", path,
+        return problem_set(problem, -E_PROTO,
+                           "%s: the description in it is damaged: %s; save the machine again", path,
                            why.text);
     return 0;
 }
@@ -252,7 +256,7 @@ static int check_files(const struct spec_vm *spec, struct state *state, const ch
                                path, disk->path);
     }
     if (state->error != 0)
-        return problem_set(problem, state->error, "%s: damaged", path);
+        return problem_set(problem, state->error, "%s: damaged; save the machine again", path);
     return 0;
 }
 
@@ -270,7 +274,7 @@ int machine_restore(struct machine **out, const char *path, const char *name,
         goto done;
     }
     if (fleet == NULL || machine == NULL) {
-        problem_set(problem, error, "out of memory");
+        problem_set(problem, error, "out of memory; free some on this host");
         goto done;
     }
     struct state *state = savefile_state(file);

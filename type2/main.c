@@ -166,7 +166,7 @@ static void print_overview(FILE *to)
 int cmd_help(int argc, char **argv)
 {
     if (argc > 2)
-        return command_fail("help: one command at a time");
+        return command_fail("help: too many words; usage: trivisor help [COMMAND]");
     if (argc == 2) {
         const struct command *command = command_find(argv[1]);
         if (command == NULL)
@@ -183,7 +183,7 @@ int cmd_version(int argc, char **argv)
 {
     (void)argv;
     if (argc > 1)
-        return command_fail("version: takes no arguments");
+        return command_fail("version: too many words; usage: trivisor version");
     printf("trivisor " TRIVISOR_VERSION "\n");
     return 0;
 }
@@ -191,7 +191,7 @@ int cmd_version(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (argc < 2)
-        return command_fail("which command? 'trivisor help' lists them");
+        return command_fail("no command is given; 'trivisor help' lists them");
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         name = "help";

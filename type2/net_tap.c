@@ -143,13 +143,14 @@ struct net_backend *net_tap_open(const struct net_tap_options *options, struct l
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
 
     if (name == NULL || name[0] == 0 || strlen(name) >= IFNAMSIZ) {
-        problem_set(problem, -E_INVAL, "tap %s: an interface's name has 1 to 15 characters",
+        problem_set(problem, -E_INVAL,
+                    "tap %s: an interface's name has 1 to 15 characters; write tap0",
                     name != NULL ? name : "");
         return NULL;
     }
     struct net_tap *tap = calloc(1, sizeof(*tap));
     if (tap == NULL) {
-        problem_set(problem, -E_NOMEM, "tap %s: out of memory", name);
+        problem_set(problem, -E_NOMEM, "tap %s: out of memory; free some on this host", name);
         return NULL;
     }
     tap->backend.ops = &net_tap_ops;
@@ -160,10 +161,10 @@ struct net_backend *net_tap_open(const struct net_tap_options *options, struct l
 
     int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
-        problem_set(problem, -errno, "tap %s: /dev/net/tun: %s%s", name, strerror(errno),
+        problem_set(problem, -errno, "tap %s: /dev/net/tun: %s; %s", name, strerror(errno),
                     errno == ENOENT || errno == ENODEV || errno == ENXIO
-                        ? " (the host's kernel module tun is missing)"
-                        : "");
+                        ? "load the host's kernel module: modprobe tun"
+                        : "run as root, or let root open it to you: chmod a+rw /dev/net/tun");
         goto failed;
     }
     strcpy(request.ifr_name, name);
@@ -172,17 +173,15 @@ struct net_backend *net_tap_open(const struct net_tap_options *options, struct l
         const char *why = strerror(error);
         bool there = if_nametoindex(name) != 0;
         if ((error == EPERM || error == EACCES) && there)
-            why =
-                "no permission to use it; it must belong to you (ip tuntap add mode tap user NAME)";
+            why = "no permission to use it; be root, or let root make one for you";
         else if (error == EPERM || error == EACCES)
-            why =
-                "no such interface, and no permission to make one; let an administrator do it: ip "
-                "tuntap add mode tap user NAME";
+            why = "no such interface, and no permission to make one; be root, or let root make it";
         else if (error == EBUSY)
-            why = "in use by another VM";
+            why = "in use by another VM; stop that, or make another";
         else if (error == EINVAL && there)
-            why = "is not a tap interface";
-        problem_set(problem, -error, "tap %s: %s", name, why);
+            why = "is not a tap interface; name or make one that is";
+        problem_set(problem, -error, "tap %s: %s%s: ip tuntap add %s mode tap user $USER", name,
+                    why, strchr(why, ';') == NULL ? "; try another" : "", there ? "NEWNAME" : name);
         goto failed;
     }
     net_tap_up(name);

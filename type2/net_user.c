@@ -430,13 +430,13 @@ static int net_user_forward(struct net_user *net, const struct spec_forward *for
                           forward->host_port, address(GUEST), forward->guest_port) >= 0)
         return 0;
     int error = errno != 0 ? errno : EADDRINUSE;
-    const char *why = strerror(error);
+    const char *why = "cannot be forwarded; choose another";
     if (error == EADDRINUSE)
         why = "in use by another program; choose another port or stop that program";
     else if (error == EACCES || error == EPERM)
-        why = "no permission (ports below 1024 are for root)";
+        why = "no permission: ports below 1024 are for root; choose one above";
     else if (error == EADDRNOTAVAIL)
-        why = "this host does not have that address";
+        why = "this host does not have that address; take 127.0.0.1 or one of 'ip address'";
     uint32_t host = forward->host_address;
     return problem_set(net->problem, -error, "port %u.%u.%u.%u:%u/%s: %s", host >> 24,
                        host >> 16 & 0xff, host >> 8 & 0xff, host & 0xff, forward->host_port,
@@ -484,7 +484,9 @@ static void net_user_begin(void *arg)
 
     net->slirp = slirp_new(&config, &slirp_calls, net);
     if (net->slirp == NULL) {
-        net->error = problem_set(net->problem, -E_NOMEM, "user network: slirp does not start");
+        net->error =
+            problem_set(net->problem, -E_NOMEM,
+                        "user network: slirp does not start; free some memory on this host");
         return;
     }
     for (unsigned i = 0; i < net->options->forward_count && net->error == 0; i++)
@@ -515,7 +517,7 @@ struct net_backend *net_user_open(const struct net_user_options *options, struct
     struct net_user *net = calloc(1, sizeof(*net));
 
     if (net == NULL) {
-        problem_set(problem, -E_NOMEM, "user network: out of memory");
+        problem_set(problem, -E_NOMEM, "user network: out of memory; free some on this host");
         return NULL;
     }
     net->backend.ops = &net_user_ops;
@@ -531,7 +533,7 @@ struct net_backend *net_user_open(const struct net_user_options *options, struct
     loop_work_init(&net->resume_work, net_user_deliver_held, net);
     loop_timer_init(&net->timeout, net_user_timeout, net);
     if (net->out.bytes == NULL || net->busy.bytes == NULL || net->held.bytes == NULL) {
-        problem_set(problem, -E_NOMEM, "user network: out of memory");
+        problem_set(problem, -E_NOMEM, "user network: out of memory; free some on this host");
         net_user_free(net);
         return NULL;
     }

@@ -11,8 +11,8 @@ static int payload_check(const struct blob *blob, const char *what, const char *
     int error = image_open(&image, blob->bytes, blob->size);
 
     if (error < 0)
-        return problem_set(problem, error, "%s %s: %s; give a riscv64 image", what, path,
-                           image.problem != NULL ? image.problem : "not an image we can start");
+        return problem_set(problem, error, "%s %s: %s%s", what, path, image.problem,
+                           strchr(image.problem, ';') == NULL ? "; give a riscv64 image" : "");
     if (image.kind == IMAGE_RAW && !raw)
         return problem_set(problem, -E_NOEXEC,
                            "%s %s: neither a riscv64 Linux Image nor an ELF file; give one of "

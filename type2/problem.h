@@ -6,7 +6,7 @@
 #define TYPE2_PROBLEM_H
 
 struct problem {
-    char text[400]; /* no newline; "" when all is well */
+    char text[1000]; /* no newline; "" when all is well */
 };
 
 /* Formats into `problem` (which may be NULL); returns `error`, so that callers can `return

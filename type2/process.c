@@ -180,7 +180,8 @@ static int life_open_console(struct life *life, const struct process *process,
         return -E_IO;
     if (process->console_in < 0 && process->console_out >= 0 &&
         stream_mux_add_output(mux, process->console_out) == NULL)
-        return problem_set(problem, -E_IO, "cannot write to standard output");
+        return problem_set(problem, -E_IO,
+                           "cannot write to standard output; redirect it elsewhere");
     return 0;
 }
 
@@ -198,8 +199,9 @@ static int life_start(struct life *life, const struct process *process, struct p
         life->terminal = terminal_open(machine_console(life->machine), loop, process->console_in,
                                        process->console_out, life_quit, life);
         if (life->terminal == NULL)
-            return problem_set(problem, -E_IO,
-                               "cannot use standard input and output as the console");
+            return problem_set(
+                problem, -E_IO,
+                "cannot use standard input and output as the console; redirect them");
     }
     return machine_start(life->machine, problem);
 }

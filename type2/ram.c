@@ -113,13 +113,14 @@ int ram_init(struct ram *ram, const char *name, uint64_t size, bool huge, struct
     memset(ram, 0, sizeof(*ram));
     ram->fd = -1;
     if (size == 0 || size % MEM_PAGE_SIZE != 0 || size > (1ULL << 46))
-        return problem_set(problem, -E_INVAL, "memory: %llu bytes is not a size for RAM",
+        return problem_set(problem, -E_INVAL,
+                           "memory: %llu bytes is not a size for RAM; write 512M or 2G",
                            (unsigned long long)size);
     if (size > available)
         return problem_set(
             problem, -E_NOMEM,
             "memory: %llu MiB asked for, but the host has only %llu MiB available; give the guest "
-            "less",
+            "less (--memory, or memory:)",
             (unsigned long long)(size / MIB), (unsigned long long)(available / MIB));
 
     snprintf(label, sizeof(label), "trivisor-%s", name);
@@ -166,9 +167,11 @@ int ram_init(struct ram *ram, const char *name, uint64_t size, bool huge, struct
 failed:;
     int error = errno;
     ram_fini(ram);
-    return problem_set(problem, error == ENOMEM ? -E_NOMEM : -error,
-                       "memory: cannot reserve %llu MiB for the guest: %s",
-                       (unsigned long long)(size / MIB), strerror(error));
+    return problem_set(
+        problem, error == ENOMEM ? -E_NOMEM : -error,
+        "memory: cannot reserve %llu MiB for the guest: %s; give it less (--memory, or "
+        "memory:)",
+        (unsigned long long)(size / MIB), strerror(error));
 }
 
 void ram_fini(struct ram *ram)

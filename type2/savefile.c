@@ -270,15 +270,17 @@ struct savefile *savefile_create(const char *path, bool compress, struct problem
     struct stat st;
 
     if (file == NULL) {
-        problem_set(problem, -E_NOMEM, "save file %s: out of memory", path);
+        problem_set(problem, -E_NOMEM, "save file %s: out of memory; free some on this host", path);
         return NULL;
     }
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-        problem_set(problem, -E_EXIST, "save file %s: is there already and is not a file", path);
+        problem_set(problem, -E_EXIST,
+                    "save file %s: is there already and is not a file; name another", path);
         goto failed;
     }
     if (open_temporary(file) != 0) {
-        problem_set(problem, -errno, "save file %s: %s", path, strerror(errno));
+        problem_set(problem, -errno, "save file %s: %s; name one in a folder that you can write",
+                    path, strerror(errno));
         goto failed;
     }
     memcpy(head, head_magic, sizeof(head_magic));
@@ -291,7 +293,8 @@ struct savefile *savefile_create(const char *path, bool compress, struct problem
     if (compress) {
         file->compressor = ZSTD_createCCtx();
         if (file->compressor == NULL) {
-            problem_set(problem, -E_NOMEM, "save file %s: out of memory", path);
+            problem_set(problem, -E_NOMEM, "save file %s: out of memory; free some on this host",
+                        path);
             goto failed;
         }
         ZSTD_CCtx_setParameter(file->compressor, ZSTD_c_compressionLevel, ZSTD_LEVEL);
@@ -325,11 +328,16 @@ static int savefile_check(struct savefile *file, struct problem *problem)
     struct stat st;
 
     if (fstat(file->fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return problem_set(problem, -E_INVAL, "save file %s: is not a file", file->path);
+        return problem_set(problem, -E_INVAL,
+                           "save file %s: is not a file; give one that 'trivisor save' wrote",
+                           file->path);
     uint64_t size = (uint64_t)st.st_size;
     if (size < HEAD_SIZE || !read_at(file->fd, head, sizeof(head), 0) ||
         memcmp(head, head_magic, sizeof(head_magic)) != 0)
-        return problem_set(problem, -E_PROTO, "save file %s: is not a saved machine", file->path);
+        return problem_set(
+            problem, -E_PROTO,
+            "save file %s: is not a saved machine; give one that 'trivisor save' wrote",
+            file->path);
     uint64_t version = get_le(head + 8, 4), flags = get_le(head + 12, 4);
     if (version != SAVEFILE_VERSION || (flags & ~(uint64_t)FLAG_ZSTD) != 0)
         return problem_set(problem, -E_PROTO,
@@ -339,25 +347,31 @@ static int savefile_check(struct savefile *file, struct problem *problem)
     if (size < HEAD_SIZE + TAIL_SIZE || !read_at(file->fd, tail, sizeof(tail), size - TAIL_SIZE) ||
         memcmp(tail + 16, tail_magic, sizeof(tail_magic)) != 0 ||
         get_le(tail, 8) != size - TAIL_SIZE)
-        return problem_set(problem, -E_PROTO, "save file %s: is cut short", file->path);
+        return problem_set(problem, -E_PROTO,
+                           "save file %s: is cut short; copy it again, or save the machine again",
+                           file->path);
 
     uint32_t crc = 0;
     for (uint64_t at = 0; at < size - TAIL_SIZE;) {
         uint64_t left = size - TAIL_SIZE - at;
         size_t part = left < BUFFER_SIZE ? (size_t)left : BUFFER_SIZE;
         if (!read_at(file->fd, file->buffer, part, at))
-            return problem_set(problem, -E_IO, "save file %s: cannot be read", file->path);
+            return problem_set(problem, -E_IO,
+                               "save file %s: cannot be read; copy it to another disk", file->path);
         crc = (uint32_t)crc32_z(crc, file->buffer, part);
         at += part;
     }
     if (crc != get_le(tail + 8, 4) || get_le(tail + 12, 4) != 0)
-        return problem_set(problem, -E_PROTO, "save file %s: is damaged (its checksum is wrong)",
+        return problem_set(problem, -E_PROTO,
+                           "save file %s: is damaged (its checksum is wrong); copy it again, or "
+                           "save the machine again",
                            file->path);
 
     if (flags & FLAG_ZSTD) {
         file->expander = ZSTD_createDCtx();
         if (file->expander == NULL)
-            return problem_set(problem, -E_NOMEM, "save file %s: out of memory", file->path);
+            return problem_set(problem, -E_NOMEM,
+                               "save file %s: out of memory; free some on this host", file->path);
     }
     file->offset = size - HEAD_SIZE - TAIL_SIZE;
     if (lseek(file->fd, HEAD_SIZE, SEEK_SET) != HEAD_SIZE)
@@ -370,13 +384,14 @@ struct savefile *savefile_open(const char *path, struct problem *problem)
     struct savefile *file = savefile_new(path, true);
 
     if (file == NULL) {
-        problem_set(problem, -E_NOMEM, "save file %s: out of memory", path);
+        problem_set(problem, -E_NOMEM, "save file %s: out of memory; free some on this host", path);
         return NULL;
     }
     /* O_NONBLOCK: a named pipe must not hold us up. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file->fd < 0)
-        problem_set(problem, -errno, "save file %s: %s", path, strerror(errno));
+        problem_set(problem, -errno, "save file %s: %s; give one that 'trivisor save' wrote", path,
+                    strerror(errno));
     else if (savefile_check(file, problem) == 0)
         return file;
     savefile_free(file);

@@ -676,7 +676,7 @@ struct stream_sink *stream_mux_add_log(struct stream_mux *mux, const char *path,
     struct stat st;
 
     if (sink == NULL || (sink->path = strdup(path)) == NULL) {
-        problem_set(problem, -E_NOMEM, "log %s: out of memory", path);
+        problem_set(problem, -E_NOMEM, "log %s: out of memory; free some on this host", path);
         if (sink != NULL)
             sink_free(sink);
         return NULL;
@@ -685,7 +685,8 @@ struct stream_sink *stream_mux_add_log(struct stream_mux *mux, const char *path,
     sink->limit = limit;
     sink->watch.fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (sink->watch.fd < 0) {
-        problem_set(problem, -errno, "log %s: %s", path, strerror(errno));
+        problem_set(problem, -errno, "log %s: %s; name a file that you can write", path,
+                    strerror(errno));
         sink_free(sink);
         return NULL;
     }

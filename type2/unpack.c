@@ -25,11 +25,15 @@ int blob_map(struct blob *blob, const char *what, const char *path, struct probl
     if (fd < 0) {
         int error = errno;
         if (error == ENOENT || error == ENOTDIR)
-            return problem_set(problem, -E_NOENT, "%s %s: no such file", what, path);
+            return problem_set(problem, -E_NOENT, "%s %s: no such file; check the path", what,
+                               path);
         if (error == EACCES || error == EPERM)
-            return problem_set(problem, -error, "%s %s: no permission to read it", what, path);
-        return problem_set(problem, -error, "%s %s: cannot open it: %s", what, path,
-                           strerror(error));
+            return problem_set(
+                problem, -error,
+                "%s %s: no permission to read it; make it readable for you: chmod a+r %s", what,
+                path, path);
+        return problem_set(problem, -error, "%s %s: cannot open it: %s; give another file", what,
+                           path, strerror(error));
     }
 
     struct stat st;
@@ -37,16 +41,19 @@ int blob_map(struct blob *blob, const char *what, const char *path, struct probl
     if (fstat(fd, &st) != 0)
         result = problem_set(problem, -E_IO, "%s %s: %s", what, path, strerror(errno));
     else if (S_ISDIR(st.st_mode))
-        result = problem_set(problem, -E_INVAL, "%s %s: is a folder, not a file", what, path);
+        result = problem_set(problem, -E_INVAL, "%s %s: is a folder, not a file; name a file in it",
+                             what, path);
     else if (!S_ISREG(st.st_mode))
-        result = problem_set(problem, -E_INVAL, "%s %s: is not a regular file", what, path);
+        result = problem_set(problem, -E_INVAL, "%s %s: is not a regular file; copy it into one",
+                             what, path);
     else if (st.st_size == 0)
-        result = problem_set(problem, -E_INVAL, "%s %s: is empty", what, path);
+        result =
+            problem_set(problem, -E_INVAL, "%s %s: is empty; fetch or copy it again", what, path);
     if (result == 0) {
         void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (bytes == MAP_FAILED)
-            result = problem_set(problem, -E_IO, "%s %s: cannot read it: %s", what, path,
-                                 strerror(errno));
+            result = problem_set(problem, -E_IO, "%s %s: cannot read it: %s; give another file",
+                                 what, path, strerror(errno));
         else
             *blob = (struct blob){bytes, (size_t)st.st_size, BLOB_MAPPED};
     }
@@ -101,13 +108,13 @@ static int output_grow(struct output *out, const char **reason)
     if (out->size < out->capacity)
         return 0;
     if (out->capacity >= out->limit) {
-        *reason = "unpacks to more than any kernel needs";
+        *reason = "unpacks to more than any kernel needs; give a kernel";
         return -E_NOSPC;
     }
     size_t capacity = out->capacity == 0 ? (size_t)1 << 20 : out->capacity * 2;
     uint8_t *bytes = realloc(out->bytes, capacity);
     if (bytes == NULL) {
-        *reason = "cannot be unpacked: not enough memory";
+        *reason = "cannot be unpacked: not enough memory; free some on this host";
         return -E_NOMEM;
     }
     out->bytes = bytes;
@@ -135,7 +142,7 @@ static int gunzip(const uint8_t *bytes, size_t size, struct output *out, const c
     int result = 0;
 
     if (inflateInit2(&stream, 15 + 16) != Z_OK) {
-        *reason = "cannot be unpacked: not enough memory";
+        *reason = "cannot be unpacked: not enough memory; free some on this host";
         return -E_NOMEM;
     }
     for (;;) {
@@ -159,11 +166,11 @@ static int gunzip(const uint8_t *bytes, size_t size, struct output *out, const c
             inflateReset(&stream);
         } else if (status == Z_BUF_ERROR ||
                    (status == Z_OK && used == size && stream.avail_out > 0)) {
-            *reason = "is truncated (gzip)";
+            *reason = "is truncated (gzip); fetch or copy it again";
             result = -E_NOEXEC;
             break;
         } else if (status != Z_OK) {
-            *reason = "is corrupt (gzip)";
+            *reason = "is corrupt (gzip); fetch or copy it again";
             result = -E_NOEXEC;
             break;
         }
@@ -183,7 +190,7 @@ static int unzstd(const uint8_t *bytes, size_t size, struct output *out, const c
 {
     ZSTD_DCtx *context = ZSTD_createDCtx();
     if (context == NULL) {
-        *reason = "cannot be unpacked: not enough memory";
+        *reason = "cannot be unpacked: not enough memory; free some on this host";
         return -E_NOMEM;
     }
     /* Linux packs its images with windows of up to 128 MiB (zstd -22 --ultra). */
@@ -199,7 +206,7 @@ static int unzstd(const uint8_t *bytes, size_t size, struct output *out, const c
         size_t status = ZSTD_decompressStream(context, &to, &in);
         out->size = to.pos;
         if (ZSTD_isError(status)) {
-            *reason = "is corrupt (zstd)";
+            *reason = "is corrupt (zstd); fetch or copy it again";
             result = -E_NOEXEC;
             break;
         }
@@ -207,7 +214,7 @@ static int unzstd(const uint8_t *bytes, size_t size, struct output *out, const c
         if (status == 0 && !is_zstd(bytes + in.pos, size - in.pos))
             break;
         if (status != 0 && in.pos == size && to.pos < to.size) {
-            *reason = "is truncated (zstd)";
+            *reason = "is truncated (zstd); fetch or copy it again";
             result = -E_NOEXEC;
             break;
         }
@@ -241,13 +248,13 @@ static uint32_t get_le32(const uint8_t *p)
 static int unzboot(const uint8_t *bytes, size_t size, struct output *out, const char **reason)
 {
     if (size < ZBOOT_HEADER_SIZE) {
-        *reason = "is truncated (EFI zboot)";
+        *reason = "is truncated (EFI zboot); fetch or copy it again";
         return -E_NOEXEC;
     }
     uint32_t offset = get_le32(bytes + ZBOOT_PAYLOAD_OFFSET);
     uint32_t len = get_le32(bytes + ZBOOT_PAYLOAD_SIZE);
     if (offset > size || len > size - offset) {
-        *reason = "is truncated (EFI zboot)";
+        *reason = "is truncated (EFI zboot); fetch or copy it again";
         return -E_NOEXEC;
     }
     const char *name = (const char *)bytes + ZBOOT_COMPRESSION;
@@ -256,9 +263,10 @@ static int unzboot(const uint8_t *bytes, size_t size, struct output *out, const 
     if (strncmp(name, "zstd", 4) == 0 && is_zstd(bytes + offset, len))
         return unzstd(bytes + offset, len, out, reason);
     if (strncmp(name, "gzip", 4) == 0 || strncmp(name, "zstd", 4) == 0)
-        *reason = "is corrupt (EFI zboot)";
+        *reason = "is corrupt (EFI zboot); fetch or copy it again";
     else
-        *reason = "is an EFI zboot image with another compression than gzip or zstd";
+        *reason = "is an EFI zboot image with another compression than gzip or zstd; "
+                  "give the Image inside it";
     return -E_NOEXEC;
 }
 
@@ -288,14 +296,14 @@ int unpack_limited(struct blob *blob, const void *bytes, size_t size, size_t lim
         struct output out = {.limit = limit};
         int result = 0;
         if (layer == LAYERS_MAX) {
-            *reason = "is compressed too many times over";
+            *reason = "is compressed too many times over; give the kernel itself";
             result = -E_NOSPC;
         } else {
             result = unwrap(now.bytes, now.size, &out, reason);
         }
         blob_free(&now);
         if (result == 0 && out.size == 0) {
-            *reason = "unpacks to nothing";
+            *reason = "unpacks to nothing; fetch or copy it again";
             result = -E_NOEXEC;
         }
         if (result != 0) {

@@ -15,8 +15,8 @@ static void describe(const yaml_parser_t *parser, unsigned *line, char *reason, 
     const char *problem = parser->problem != NULL ? parser->problem : "is not YAML";
     if (parser->error == YAML_READER_ERROR) {
         *line = 1;
-        snprintf(reason, reason_size, "is not a text in UTF-8 (%s at byte %zu)", problem,
-                 parser->problem_offset);
+        snprintf(reason, reason_size, "is not a text in UTF-8 (%s at byte %zu); save it as one",
+                 problem, parser->problem_offset);
         return;
     }
     *line = (unsigned)parser->problem_mark.line + 1;

@@ -57,6 +57,9 @@ static void say_size(struct board *board, uint64_t bytes, bool round_up)
     say(board, small ? " KiB" : " MiB");
 }
 
+/* How people say it: in options, or in the description. */
+static const char more_memory[] = "; give it more memory (--memory, or memory:)";
+
 static int no_room(struct board *board, const char *what, uint64_t needs, uint64_t left,
                    const char *where)
 {
@@ -68,6 +71,7 @@ static int no_room(struct board *board, const char *what, uint64_t needs, uint64
     say_size(board, left, false);
     say(board, " are left ");
     say(board, where);
+    say(board, more_memory);
     return -E_NOSPC;
 }
 
@@ -98,6 +102,7 @@ static int place(struct board *board, const struct layout *layout, struct placem
             say(board, "the ");
             say(board, what);
             say(board, " has segments outside the guest's memory");
+            say(board, more_memory);
             return -E_NOSPC;
         }
         return 0;
@@ -122,7 +127,7 @@ static int place_images(struct board *board, struct layout *layout,
     int error = 0;
 
     if (!firmware && !kernel) {
-        say(board, "there is neither a kernel nor a firmware");
+        say(board, "there is neither a kernel nor a firmware; name one");
         return -E_INVAL;
     }
     if (firmware)
@@ -134,12 +139,13 @@ static int place_images(struct board *board, struct layout *layout,
     if (error != 0)
         return error;
     if (!firmware && layout->kernel.image.kind == IMAGE_RAW) {
-        say(board, "the kernel is neither a RISC-V Linux Image nor an ELF file");
+        say(board, "the kernel is neither a RISC-V Linux Image nor an ELF file; give one of these");
         return -E_NOEXEC;
     }
     if (firmware && kernel && layout->firmware.low < layout->kernel.high &&
         layout->kernel.low < layout->firmware.high) {
-        say(board, "the kernel and the firmware would overlap in memory");
+        say(board,
+            "the kernel and the firmware would overlap in memory; link one of them elsewhere");
         return -E_NOSPC;
     }
     return 0;
@@ -301,7 +307,7 @@ int board_boot(struct board *board, const struct board_payload *payload, const c
     };
     error = board_describe(board, &chosen);
     if (error != 0) {
-        say(board, "the device tree is too large: the command line is too long");
+        say(board, "the device tree is too large: the command line is too long; shorten it");
         return error;
     }
     reset(board);

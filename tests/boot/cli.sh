@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What bad input gets: one line on stderr that names the culprit, exit status 2, and nothing left behind.
+# What bad input gets: one line on stderr that names the culprit and, behind a semicolon, says how to mend it; exit
+# status 2, and nothing left behind.
 # usage: tests/boot/cli.sh [TRIVISOR]
 set -u
 
@@ -13,6 +14,7 @@ export XDG_RUNTIME_DIR=$work/runtime TMPDIR=$work/tmp
 mkdir "$XDG_RUNTIME_DIR" "$TMPDIR" "$work/files"
 cd "$work/files" || exit 1
 pids=()
+as=()
 trap 'for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null; done; rm -rf "$work"' EXIT
 
 failed=0
@@ -27,7 +29,7 @@ bad() {
     local title=$1 words=$2 before status lines
     shift 2
     before=$(leavings)
-    timeout 20 "$trivisor" "$@" </dev/null >"$work/out" 2>"$work/err"
+    timeout 20 "${as[@]}" "$trivisor" "$@" </dev/null >"$work/out" 2>"$work/err"
     status=$?
     lines=$(wc -l <"$work/err")
     if [ "$status" -ne 2 ]; then
@@ -36,6 +38,8 @@ bad() {
         fail "$title" "$lines lines on stderr: $(head -c 600 "$work/err")"
     elif ! grep -qE "^trivisor: .*($words)" "$work/err"; then
         fail "$title" "the line does not say /$words/: $(cat "$work/err")"
+    elif ! grep -q '; [^ ]' "$work/err"; then
+        fail "$title" "the line does not say how to mend it: $(cat "$work/err")"
     elif [ -s "$work/out" ]; then
         fail "$title" "something on stdout: $(head -c 300 "$work/out")"
     elif [ "$before" != "$(leavings)" ]; then
@@ -94,12 +98,16 @@ bad "wrong number of CPUs" "65" run --cpus 65 --kernel spin.img
 bad "no CPU" "cpus" run --cpus 0 --kernel spin.img
 bad "wrong unit" "12X" run --memory 12X --kernel spin.img
 bad "memory too small" "memory" run --memory 4K --kernel spin.img
+bad "memory of nothing" "memory" run --memory 0 --kernel spin.img
+bad "memory beyond the maximum" "memory: 2T is more than 1T" run --memory 2T --kernel spin.img
 bad "unknown engine" "warp" run --engine warp --kernel spin.img
 bad "bad name" "name" run --name 'a/b' --kernel spin.img
 bad "name too long" "name" run --name "$(printf 'x%.0s' {1..40})" --kernel spin.img
 bad "unknown word of a disk" "writable" run --kernel spin.img --disk disk.raw,writable
 bad "unknown kind of network" "bridge" run --kernel spin.img --net bridge
 bad "bad forward" "forward" run --kernel spin.img --net user,forward=tcp:99999
+bad "port at an address that is not of this host" "192.0.2.1:4000" run --kernel spin.img --net user,forward=tcp:192.0.2.1:4000:80
+bad "port twice" "host port 4000" run --kernel spin.img --net user,forward=tcp:4000:80,forward=tcp:4000:81
 bad "bad grace" "grace.*soon" run --grace soon --kernel spin.img
 bad "help on nothing" "fly" help fly
 bad "control of a VM that is not there" "ghost" stop ghost
@@ -141,11 +149,23 @@ bad "too little host memory" "memory" run --memory 1T --kernel spin.img
 bad "tap interface that is not a tap" "lo" run --kernel spin.img --net tap,ifname=lo
 bad "restore of nothing" "missing.saved" restore missing.saved
 bad "restore of something else" "notsaved" restore notsaved
-if [ "$(id -u)" -ne 0 ]; then
-    cp spin.img locked.img && chmod 0 locked.img
-    bad "unreadable kernel" "locked.img" run --kernel locked.img
-    bad "no permission for tap" "tap" run --kernel spin.img --net tap,ifname=trivtest0
+# Root may do everything: it becomes nobody for what needs a permission.
+cp spin.img locked.img && chmod 0 locked.img
+(umask 0 && mkdir "$XDG_RUNTIME_DIR/nobody")
+if [ "$(id -u)" -eq 0 ]; then
+    as=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --)
+    cp "$trivisor" "$work/trivisor" && chmod 755 "$work" "$work/files" "$XDG_RUNTIME_DIR" "$work/trivisor"
 fi
+unprivileged() {
+    local trivisor=$trivisor XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR/nobody
+    [ ${#as[@]} -eq 0 ] || trivisor=$work/trivisor
+    bad "$@"
+}
+unprivileged "unreadable kernel" "locked.img.*permission" run --kernel locked.img
+[ ! -e /dev/net/tun ] ||
+    unprivileged "no permission for tap" "tap trivtest0.*[Pp]ermission" run --kernel spin.img --net tap,ifname=trivtest0
+as=()
+rmdir "$XDG_RUNTIME_DIR/nobody"
 
 # ---- YAML ----
 yaml() { printf '%s\n' "${@:2}" >"$1"; }

@@ -370,8 +370,8 @@ static void expect_refused(const char *disk_path, int size, const char *why)
 static void unusable_files_are_named(void **state)
 {
     (void)state;
-    expect_refused("/nonexistent/data.raw", -1, "No such file");
-    expect_refused("/tmp", -1, "directory");
+    expect_refused("/nonexistent/data.raw", -1, "no such file; make one");
+    expect_refused("/tmp", -1, "folder");
     expect_refused("/dev/null", -1, "not a file");
     expect_refused(path, 0, "empty");
     expect_refused(path, 1000, "not a multiple of 512");

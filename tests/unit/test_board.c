@@ -200,15 +200,20 @@ static void payload_that_does_not_fit_is_told_in_plain_words(void **state)
         const char *text;
     } cases[] = {
         {4096, 12 * MIB, 40 * MIB, 0,
-         "the initrd needs 40 MiB but only 17 MiB are left behind the kernel"},
+         "the initrd needs 40 MiB but only 17 MiB are left behind the kernel; give it more memory "
+         "(--memory, or memory:)"},
         {4096, 31 * MIB, 0, 0,
-         "the kernel needs 31 MiB but only 30 MiB are left behind its place in memory"},
+         "the kernel needs 31 MiB but only 30 MiB are left behind its place in memory; give it "
+         "more memory (--memory, or memory:)"},
         {4096, 30 * MIB, 0, 0,
-         "the device tree needs 128 KiB but only 0 KiB are left behind the kernel"},
+         "the device tree needs 128 KiB but only 0 KiB are left behind the kernel; give it more "
+         "memory (--memory, or memory:)"},
         {0, 0, 0, 33 * MIB,
-         "the firmware needs 33 MiB but only 32 MiB are left behind its place in memory"},
-        {4096, MIB, 0, 3 * MIB, "the kernel and the firmware would overlap in memory"},
-        {0, 0, MIB, 0, "there is neither a kernel nor a firmware"},
+         "the firmware needs 33 MiB but only 32 MiB are left behind its place in memory; give it "
+         "more memory (--memory, or memory:)"},
+        {4096, MIB, 0, 3 * MIB,
+         "the kernel and the firmware would overlap in memory; link one of them elsewhere"},
+        {0, 0, MIB, 0, "there is neither a kernel nor a firmware; name one"},
     };
     (void)state;
     assert_int_equal(board_test_init(1, 32 * MIB, NULL), 0);

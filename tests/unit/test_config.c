@@ -271,25 +271,27 @@ static const struct mistake mistakes[] = {
      "f:4: vms[0].memory: must be one value, not a list"},
     {"vms:\n  - name: a\n    kernel: k\n", "f:2: vms[0].memory: is missing or 0; write 512M or 2G"},
     {"vms:\n  - name: a\n    memory: 1M\n    kernel: k\n",
-     "f:3: vms[0].memory: 1048576 bytes is less than 8M"},
-    {"vms:\n  - memory: 16M\n    kernel: k\n", "f:2: vms[0].name: is missing"},
+     "f:3: vms[0].memory: 1M is less than 8M; give it more, as 512M"},
+    {"vms:\n  - memory: 16M\n    kernel: k\n",
+     "f:2: vms[0].name: is missing; write one, as name: web"},
     {"vms:\n  - name: a\n    memory: 16M\n",
      "f:2: vms[0].kernel: is missing; name a kernel or a firmware"},
     {VM "    cpus: many\n", "f:5: vms[0].cpus: 'many' is not a number of CPUs; write 1 to 64"},
     {VM "    cpus: 65\n", "f:5: vms[0].cpus: '65' is not a number of CPUs; write 1 to 64"},
     {VM "    cpus: 1\n    cpus: 2\n", "f:6: vms[0].cpus: is written twice; keep one"},
-    {VM "    no_reboot: maybe\n", "f:5: vms[0].no_reboot: 'maybe' is neither true nor false"},
+    {VM "    no_reboot: maybe\n",
+     "f:5: vms[0].no_reboot: 'maybe' is neither true nor false; write one of the two"},
     {VM "    engine: fast\n",
      "f:5: vms[0].engine: 'fast' is not an engine; write interp, jit or kvm"},
     {VM "  - name: a\n    memory: 16M\n    kernel: k\n",
-     "f:5: vms[1].name: vms[0] has the same name"},
+     "f:5: vms[1].name: vms[0] has the same name; give each its own"},
     {VM "    disks:\n      - path: x\n      - readonly: true\n",
-     "f:7: vms[0].disks[1].path: is missing"},
+     "f:7: vms[0].disks[1].path: is missing; name a file"},
     {VM "    disks: x.raw\n", "f:5: vms[0].disks: must be a list, not one value"},
     {VM "    disks:\n    - path: x\n      size: 5\n",
      "f:7: vms[0].disks[0].size: no such key; there are path, readonly, serial"},
     {VM "    disks: [{path: a},{path: b},{path: c},{path: d},{path: e},{path: f},{path: g}]\n",
-     "f:5: vms[0].disks: has more than 6 entries"},
+     "f:5: vms[0].disks: has more than 6 entries; leave some out"},
     {VM "    disks:\n    - path: x\n    - path: x\n",
      "f:7: vms[0].disks[1].path: vms[0] has the same disk; give each its own file, or make all "
      "readonly"},
@@ -301,7 +303,7 @@ static const struct mistake mistakes[] = {
      "f:8: vms[0].net[0].forward[1]: 'nonsense' is not a port forward; write "
      "tcp:127.0.0.1:8080:80 (host address, host port, guest port)"},
     {VM "    net:\n    - forward:\n      - tcp:1:2\n      - tcp:1:3\n",
-     "f:8: vms[0].net[0].forward[1]: host port 1 is taken by vms[0]"},
+     "f:8: vms[0].net[0].forward[1]: host port 1 is taken by vms[0]; choose another"},
     {VM "    net:\n    - mac: 1:2\n",
      "f:6: vms[0].net[0].mac: '1:2' is not a MAC address; write it like 52:54:00:12:34:56"},
     {VM "    initrd:\n", "f:5: vms[0].initrd: is empty; name a file or leave it out"},
@@ -364,15 +366,16 @@ static void missing_files_are_named_with_their_key(void **state)
     struct config *config;
     struct problem problem;
     assert_int_equal(config_read(&config, path, &problem), -E_INVAL);
-    snprintf(expected, sizeof(expected), "%s:4: vms[0].kernel: %s: no such file", path, kernel);
+    snprintf(expected, sizeof(expected), "%s:4: vms[0].kernel: %s: no such file; check the path",
+             path, kernel);
     assert_string_equal(problem.text, expected);
 
     file = fopen(kernel, "w");
     assert_non_null(file);
     fclose(file);
     assert_int_equal(config_read(&config, path, &problem), -E_INVAL);
-    snprintf(expected, sizeof(expected), "%s:5: vms[0].initrd: %s/.: is a folder, not a file", path,
-             folder);
+    snprintf(expected, sizeof(expected),
+             "%s:5: vms[0].initrd: %s/.: is a folder, not a file; name a file in it", path, folder);
     assert_string_equal(problem.text, expected);
 
     file = fopen(path, "w");
@@ -385,7 +388,7 @@ static void missing_files_are_named_with_their_key(void **state)
 
     unlink(path);
     assert_int_equal(config_read(&config, path, &problem), -E_NOENT);
-    snprintf(expected, sizeof(expected), "description %s: no such file", path);
+    snprintf(expected, sizeof(expected), "description %s: no such file; check the path", path);
     assert_string_equal(problem.text, expected);
     unlink(kernel);
     rmdir(folder);

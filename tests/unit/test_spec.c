@@ -123,19 +123,19 @@ static void every_value_out_of_range_is_named(void **state)
 {
     struct spec_vm *vm = &fleet.vms[1];
     vm->cpus = 65;
-    expect_problem("vms[1] (db): cpus: 65 is more than 64");
+    expect_problem("vms[1] (db): cpus: 65 is more than 64; write 1 to 64");
     assert_int_equal(problem.vm, 1);
-    assert_string_equal(problem.text + problem.words, "cpus: 65 is more than 64");
+    assert_string_equal(problem.text + problem.words, "cpus: 65 is more than 64; write 1 to 64");
     vm->cpus = 0;
-    expect_problem("vms[1] (db): cpus: must be 1 to 64");
+    expect_problem("vms[1] (db): cpus: is 0; write 1 to 64");
 
     setup(state);
     vm->memory = (8ULL << 20) - 1;
-    expect_problem("vms[1] (db): memory: 8388607 bytes is less than 8M");
+    expect_problem("vms[1] (db): memory: 8388607 bytes is less than 8M; give it more, as 512M");
     vm->memory = (8ULL << 20) + 1;
-    expect_problem("vms[1] (db): memory: 8388609 bytes is not a multiple of 1M");
+    expect_problem("vms[1] (db): memory: 8388609 bytes is not a multiple of 1M; write 512M or 2G");
     vm->memory = (1ULL << 40) + (1ULL << 20);
-    expect_problem("vms[1] (db): memory: 1099512676352 bytes is more than 1024G");
+    expect_problem("vms[1] (db): memory: 1048577M is more than 1T; give it less, as 2G");
 
     setup(state);
     vm->firmware = NULL;
@@ -144,7 +144,7 @@ static void every_value_out_of_range_is_named(void **state)
     expect_problem("vms[1] (db): kernel: is empty; name a file or leave it out");
     setup(state);
     vm->initrd = "x";
-    expect_problem("vms[1] (db): initrd: needs a kernel");
+    expect_problem("vms[1] (db): initrd: needs a kernel; name one, or leave the initrd out");
     setup(state);
     vm->engine = "warp";
     expect_problem("vms[1] (db): engine: 'warp' is not an engine; write interp, jit or kvm");
@@ -154,7 +154,7 @@ static void every_value_out_of_range_is_named(void **state)
     vm->cmdline = cmdline;
     assert_int_equal(spec_check(&fleet, &problem), 0);
     cmdline[SPEC_CMDLINE_MAX] = 'x';
-    expect_problem("vms[1] (db): cmdline: is longer than 2047 characters");
+    expect_problem("vms[1] (db): cmdline: is longer than 2047 characters; shorten it");
 }
 
 static void names_are_plain_and_unique(void **state)
@@ -174,9 +174,9 @@ static void names_are_plain_and_unique(void **state)
             assert_in_range(*c, ' ', '~');
     }
     fleet.vms[1].name = "web";
-    expect_problem("vms[1]: name: vms[0] has the same name");
+    expect_problem("vms[1]: name: vms[0] has the same name; give each its own");
     fleet.vms[1].name = NULL;
-    expect_problem("vms[1]: name: is missing");
+    expect_problem("vms[1]: name: is missing; write one, as name: web");
 }
 
 static void a_written_disk_belongs_to_one_vm(void **state)
@@ -190,13 +190,14 @@ static void a_written_disk_belongs_to_one_vm(void **state)
                    "or make all readonly");
     setup(state);
     fleet.vms[0].disks[0].serial = "123456789012345678901";
-    expect_problem("vms[0] (web): disks[0].serial: must be at most 20 printable characters");
+    expect_problem(
+        "vms[0] (web): disks[0].serial: must be at most 20 printable characters; shorten it");
     fleet.vms[0].disks[0].serial = "12345678901234567890";
     assert_int_equal(spec_check(&fleet, &problem), 0);
     fleet.vms[0].disks[0].path = NULL;
-    expect_problem("vms[0] (web): disks[0].path: is missing");
+    expect_problem("vms[0] (web): disks[0].path: is missing; name a file");
     fleet.vms[0].disk_count = 7;
-    expect_problem("vms[0] (web): disks: 7 are more than 6");
+    expect_problem("vms[0] (web): disks: 7 are more than 6; leave some out");
 }
 
 static void networks_are_checked(void **state)
@@ -214,13 +215,13 @@ static void networks_are_checked(void **state)
     expect_problem("vms[0] (web): net[0].ifname: is for kind tap only");
     setup(state);
     net[0].mac[0] = 1;
-    expect_problem("vms[0] (web): net[0].mac: is a multicast address");
+    expect_problem("vms[0] (web): net[0].mac: is a multicast address; make its first byte even");
     setup(state);
     net[0].forwards[1].guest_port = 0;
-    expect_problem("vms[0] (web): net[0].forward[1]: a port must be 1 to 65535");
+    expect_problem("vms[0] (web): net[0].forward[1]: a port is 0; write 1 to 65535");
     setup(state);
     net[0].forward_count = 17;
-    expect_problem("vms[0] (web): net[0].forward: 17 are more than 16");
+    expect_problem("vms[0] (web): net[0].forward: 17 are more than 16; leave some out");
 }
 
 static void a_host_port_is_forwarded_once(void **state)
@@ -230,7 +231,8 @@ static void a_host_port_is_forwarded_once(void **state)
     fleet.vms[1].nets[0] = (struct spec_net){
         .forwards = {{.host_address = 0x7f000001, .host_port = 8080, .guest_port = 1}},
         .forward_count = 1};
-    expect_problem("vms[1] (db): net[0].forward[0]: host port 8080 is taken by vms[0]");
+    expect_problem(
+        "vms[1] (db): net[0].forward[0]: host port 8080 is taken by vms[0]; choose another");
     fleet.vms[1].nets[0].forwards[0].host_address = 0; /* all addresses */
     assert_int_equal(spec_check(&fleet, &problem), -E_INVAL);
     fleet.vms[1].nets[0].forwards[0].host_address = 0x7f000002;
@@ -249,7 +251,7 @@ static void virtio_devices_fit_into_the_slots(void **state)
     fleet.vms[0].net_count = 4;
     expect_problem(
         "vms[0] (web): disks and net: 9 virtio devices with entropy, balloon and console "
-        "are more than the board's 8");
+        "are more than the board's 8; leave one out");
     fleet.vms[0].virtio_console = false;
     assert_int_equal(spec_check(&fleet, &problem), 0);
 }
@@ -261,7 +263,7 @@ static void an_empty_or_too_large_fleet_is_refused(void **state)
     expect_problem("vms: there is none; describe at least one virtual machine");
     assert_int_equal(problem.vm, -1);
     fleet.vm_count = 33;
-    expect_problem("vms: 33 are more than 32");
+    expect_problem("vms: 33 are more than 32; leave some out");
 }
 
 /* A tree that spec_flatten would not write. */

@@ -155,16 +155,16 @@ static void every_truncation_is_an_error(void **state)
     (void)state;
     struct bytes z = gzip(plain, 5000);
     for (size_t size = 3; size < z.size; size++)
-        expect_refusal(z.at, size, -E_NOEXEC, "is truncated (gzip)");
+        expect_refusal(z.at, size, -E_NOEXEC, "is truncated (gzip); fetch or copy it again");
     free(z.at);
     z = zstd(plain, 5000);
     for (size_t size = 4; size < z.size; size++)
-        expect_refusal(z.at, size, -E_NOEXEC, "is truncated (zstd)");
+        expect_refusal(z.at, size, -E_NOEXEC, "is truncated (zstd); fetch or copy it again");
     z = zboot(z, "zstd");
-    expect_refusal(z.at, z.size - 5, -E_NOEXEC, "is truncated (EFI zboot)");
-    expect_refusal(z.at, 40, -E_NOEXEC, "is truncated (EFI zboot)");
+    expect_refusal(z.at, z.size - 5, -E_NOEXEC, "is truncated (EFI zboot); fetch or copy it again");
+    expect_refusal(z.at, 40, -E_NOEXEC, "is truncated (EFI zboot); fetch or copy it again");
     put_le32(z.at + 8, 0xfffffff0);
-    expect_refusal(z.at, z.size, -E_NOEXEC, "is truncated (EFI zboot)");
+    expect_refusal(z.at, z.size, -E_NOEXEC, "is truncated (EFI zboot); fetch or copy it again");
     free(z.at);
 }
 
@@ -173,21 +173,22 @@ static void corruption_is_an_error(void **state)
     (void)state;
     struct bytes z = gzip(plain, 5000);
     z.at[z.size - 6] ^= 1; /* its CRC */
-    expect_refusal(z.at, z.size, -E_NOEXEC, "is corrupt (gzip)");
+    expect_refusal(z.at, z.size, -E_NOEXEC, "is corrupt (gzip); fetch or copy it again");
     z.at[10] = 0xff; /* a block type that is not one */
-    expect_refusal(z.at, z.size, -E_NOEXEC, "is corrupt (gzip)");
+    expect_refusal(z.at, z.size, -E_NOEXEC, "is corrupt (gzip); fetch or copy it again");
     free(z.at);
     z = zstd(plain, 5000);
     z.at[4] |= 8; /* a reserved bit of the frame header */
-    expect_refusal(z.at, z.size, -E_NOEXEC, "is corrupt (zstd)");
+    expect_refusal(z.at, z.size, -E_NOEXEC, "is corrupt (zstd); fetch or copy it again");
     z = zboot(z, "gzip");
-    expect_refusal(z.at, z.size, -E_NOEXEC, "is corrupt (EFI zboot)");
+    expect_refusal(z.at, z.size, -E_NOEXEC, "is corrupt (EFI zboot); fetch or copy it again");
     strcpy((char *)z.at + 24, "lzma");
     expect_refusal(z.at, z.size, -E_NOEXEC,
-                   "is an EFI zboot image with another compression than gzip or zstd");
+                   "is an EFI zboot image with another compression than gzip or zstd; give the "
+                   "Image inside it");
     free(z.at);
     z = gzip("", 0);
-    expect_refusal(z.at, z.size, -E_NOEXEC, "unpacks to nothing");
+    expect_refusal(z.at, z.size, -E_NOEXEC, "unpacks to nothing; fetch or copy it again");
     free(z.at);
 }
 
@@ -224,7 +225,7 @@ static void a_bomb_is_an_error(void **state)
         free(z.at);
         z = packers[i](zeros, limit + 1);
         assert_int_equal(unpack_limited(&blob, z.at, z.size, limit, &reason), -E_NOSPC);
-        assert_string_equal(reason, "unpacks to more than any kernel needs");
+        assert_string_equal(reason, "unpacks to more than any kernel needs; give a kernel");
         assert_null(blob.bytes);
         free(z.at);
     }
@@ -241,17 +242,19 @@ static void files_that_cannot_be_read_are_named(void **state)
     assert_non_null(mkdtemp(folder));
 
     assert_int_equal(blob_map(&blob, "kernel", folder, &problem), -E_INVAL);
-    snprintf(expected, sizeof(expected), "kernel %s: is a folder, not a file", folder);
+    snprintf(expected, sizeof(expected), "kernel %s: is a folder, not a file; name a file in it",
+             folder);
     assert_string_equal(problem.text, expected);
 
     snprintf(path, sizeof(path), "%s/file", folder);
     assert_int_equal(blob_map(&blob, "kernel", path, &problem), -E_NOENT);
-    snprintf(expected, sizeof(expected), "kernel %s: no such file", path);
+    snprintf(expected, sizeof(expected), "kernel %s: no such file; check the path", path);
     assert_string_equal(problem.text, expected);
 
     assert_int_equal(mkfifo(path, 0600), 0);
     assert_int_equal(blob_map(&blob, "kernel", path, &problem), -E_INVAL);
-    snprintf(expected, sizeof(expected), "kernel %s: is not a regular file", path);
+    snprintf(expected, sizeof(expected), "kernel %s: is not a regular file; copy it into one",
+             path);
     assert_string_equal(problem.text, expected);
     unlink(path);
 
@@ -259,7 +262,7 @@ static void files_that_cannot_be_read_are_named(void **state)
     assert_non_null(file);
     fclose(file);
     assert_int_equal(blob_map(&blob, "kernel", path, &problem), -E_INVAL);
-    snprintf(expected, sizeof(expected), "kernel %s: is empty", path);
+    snprintf(expected, sizeof(expected), "kernel %s: is empty; fetch or copy it again", path);
     assert_string_equal(problem.text, expected);
     assert_null(blob.bytes);
 
@@ -279,7 +282,8 @@ static void files_that_cannot_be_read_are_named(void **state)
 
     assert_int_equal(truncate(path, 1000), 0);
     assert_int_equal(blob_map_unpacked(&blob, "kernel", path, &problem), -E_NOEXEC);
-    snprintf(expected, sizeof(expected), "kernel %s: is truncated (gzip)", path);
+    snprintf(expected, sizeof(expected), "kernel %s: is truncated (gzip); fetch or copy it again",
+             path);
     assert_string_equal(problem.text, expected);
     unlink(path);
     rmdir(folder);
