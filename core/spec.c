@@ -196,11 +196,17 @@ static int check_disk_alone(const struct place *place, const struct spec_fleet *
         unsigned count = v == place->index ? d : vm->disk_count;
         for (unsigned i = 0; i < count; i++) {
             const struct spec_disk *other = &vm->disks[i];
-            if ((!disk->readonly || !other->readonly) && strcmp(disk->path, other->path) == 0)
+            if ((disk->readonly && other->readonly) || strcmp(disk->path, other->path) != 0)
+                continue;
+            if (v == place->index)
                 return fail_at(place,
-                               "disks[%u].path: vms[%u] has the same disk; give each its own file, "
-                               "or make all readonly",
-                               d, v);
+                               "disks[%u].path: disks[%u] is the same file; give each its own, or "
+                               "make both readonly",
+                               d, i);
+            return fail_at(place,
+                           "disks[%u].path: vms[%u] has the same disk; give each its own file, "
+                           "or make all readonly",
+                           d, v);
         }
     }
     return 0;
@@ -243,11 +249,16 @@ static int check_forward_free(const struct place *place, const struct spec_fleet
             for (unsigned f = 0; f < vm->nets[n].forward_count; f++) {
                 if (v == place->index && (n > net || (n == net && f >= index)))
                     return 0;
-                if (forwards_clash(forward, &vm->nets[n].forwards[f]))
-                    return fail_at(
-                        place,
-                        "net[%u].forward[%u]: host port %u is taken by vms[%u]; choose another",
-                        net, index, (unsigned)forward->host_port, v);
+                if (!forwards_clash(forward, &vm->nets[n].forwards[f]))
+                    continue;
+                if (v == place->index)
+                    return fail_at(place,
+                                   "net[%u].forward[%u]: host port %u is forwarded twice; choose "
+                                   "another",
+                                   net, index, (unsigned)forward->host_port);
+                return fail_at(
+                    place, "net[%u].forward[%u]: host port %u is taken by vms[%u]; choose another",
+                    net, index, (unsigned)forward->host_port, v);
             }
         }
     }

@@ -293,7 +293,7 @@ static const struct mistake mistakes[] = {
     {VM "    disks: [{path: a},{path: b},{path: c},{path: d},{path: e},{path: f},{path: g}]\n",
      "f:5: vms[0].disks: has more than 6 entries; leave some out"},
     {VM "    disks:\n    - path: x\n    - path: x\n",
-     "f:7: vms[0].disks[1].path: vms[0] has the same disk; give each its own file, or make all "
+     "f:7: vms[0].disks[1].path: disks[0] is the same file; give each its own, or make both "
      "readonly"},
     {VM "    net:\n    - kind: bridge\n",
      "f:6: vms[0].net[0].kind: 'bridge' is not a kind of network; write user or tap"},
@@ -303,7 +303,7 @@ static const struct mistake mistakes[] = {
      "f:8: vms[0].net[0].forward[1]: 'nonsense' is not a port forward; write "
      "tcp:127.0.0.1:8080:80 (host address, host port, guest port)"},
     {VM "    net:\n    - forward:\n      - tcp:1:2\n      - tcp:1:3\n",
-     "f:8: vms[0].net[0].forward[1]: host port 1 is taken by vms[0]; choose another"},
+     "f:8: vms[0].net[0].forward[1]: host port 1 is forwarded twice; choose another"},
     {VM "    net:\n    - mac: 1:2\n",
      "f:6: vms[0].net[0].mac: '1:2' is not a MAC address; write it like 52:54:00:12:34:56"},
     {VM "    initrd:\n", "f:5: vms[0].initrd: is empty; name a file or leave it out"},

@@ -186,8 +186,8 @@ static void a_written_disk_belongs_to_one_vm(void **state)
                    "or make all readonly");
     setup(state);
     fleet.vms[0].disks[1].path = "a.raw";
-    expect_problem("vms[0] (web): disks[1].path: vms[0] has the same disk; give each its own file, "
-                   "or make all readonly");
+    expect_problem("vms[0] (web): disks[1].path: disks[0] is the same file; give each its own, or "
+                   "make both readonly");
     setup(state);
     fleet.vms[0].disks[0].serial = "123456789012345678901";
     expect_problem(
