@@ -101,10 +101,12 @@ bench: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) bench/run.sh $(BENCH)
 
 install: $(TRIVISOR)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor/guests
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor/guests \
+	    $(DESTDIR)$(PREFIX)/share/trivisor/scripts
 	install -m 755 $(TRIVISOR) $(DESTDIR)$(PREFIX)/bin/trivisor
 	install -m 644 docs/trivisor.1 $(DESTDIR)$(PREFIX)/share/man/man1/trivisor.1
-	cp -r scripts $(DESTDIR)$(PREFIX)/share/trivisor/
+	install -m 755 scripts/guest-debian.sh scripts/guest-rootfs.sh scripts/lib.sh scripts/setup.sh \
+	    $(DESTDIR)$(PREFIX)/share/trivisor/scripts/
 	cp -r guests/debian $(DESTDIR)$(PREFIX)/share/trivisor/guests/
 
 clean:

@@ -126,7 +126,9 @@ clean)
     rm -rf "$OUT" "$CACHE/apt/riscv64"
     ;;
 help | --help | -h)
-    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+    text=$(sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0")
+    [ -e "$ROOT/Makefile" ] || text=${text//"scripts/guest-debian.sh"/"trivisor guest debian"}
+    printf '%s\n' "$text"
     ;;
 *)
     die 2 "use: $PROGRAM [kernel|rootfs|clean|help]"

@@ -83,7 +83,7 @@ private_apt() {
     local name=$1 arch=$2 dir=$CACHE/apt/$1 mirror suite
     shift 2
     local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    [ -r $keyring ] || die 2 "no $keyring: run scripts/setup.sh (package debian-archive-keyring)"
+    [ -r $keyring ] || die 2 "no $keyring: run $ROOT/scripts/setup.sh (package debian-archive-keyring)"
     mirror=$(debian_mirror)
     mkdir -p "$dir"/{lists/partial,archives/partial,empty,log}
     : >>"$dir/status"
