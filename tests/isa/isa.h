@@ -114,6 +114,7 @@ void print_hex(uint64_t value);
 #define SFENCE_VMA 0x12000073u
 #define NOP        0x00000013u
 #define RET        0x00008067u
+#define C_RET      0x8082u
 
 #define csr_read(csr)                                                                              \
     ({                                                                                             \
@@ -240,8 +241,13 @@ void vm_map(unsigned index, uint64_t pa, uint64_t flags);
 enum {
 #define INSN(name, mnemonic, encoding, format, extension, flags)                                   \
     MATCH_##name = MATCH_EXPAND(encoding),
+#define CINSN(name, mnemonic, match, mask, format, extension, target) MATCH_##name = match,
 #include "riscv/insn.def"
 };
+
+/* Notes that the program executes `word` and checks what it does; probe() and check_vectors() do it
+ * for theirs. run.sh wants each row of the table to be noted by some program. */
+void covers(uint32_t word);
 
 struct stub_regs {
     uint64_t a0, a1, a2;

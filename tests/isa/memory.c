@@ -61,6 +61,8 @@ static void reservations(void)
 {
     uint64_t result, old;
 
+    covers(SC_W);
+    covers(SC_D);
     cell[0] = 0x8000000180000002;
     CHECK_EQ("lr.w sign-extends", probe(M, LR_W, FN(cell), 0), 0xffffffff80000002);
     CHECK_EQ("lr.d", probe(M, LR_D, FN(cell), 0), 0x8000000180000002);
@@ -140,6 +142,38 @@ static void wide_compare_and_swap(void)
                      : "a2", "a4", "memory"); /* amocas.w x0, a2, (a4) */
     CHECK_EQ("x0 after amocas.w with rd x0", low, 0);
     CHECK_EQ("amocas.w with rd x0, 5 in memory", cell[0], 5);
+}
+
+/* Stores and loads by sp, and c.jalr: x1 is the address behind it, 2 bytes on. */
+static void compressed_by_sp_and_jalr(void)
+{
+    uint64_t word, doubleword, fp, back, sp;
+    static const uint16_t rows[] = {MATCH_c_swsp,          MATCH_c_sdsp,  MATCH_c_lwsp,
+                                    MATCH_c_ldsp,          MATCH_c_fsdsp, MATCH_c_fldsp,
+                                    MATCH_c_jalr | 10 << 7};
+
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        covers(rows[i]);
+    for (unsigned i = 0; i < 8; i++)
+        cell[i] = 0x5555555555555555;
+    __asm__ volatile(
+        ".option push\n .option rvc\n"
+        " mv %4, sp\n mv sp, %5\n fmv.d.x fa5, %8\n"
+        " c.swsp %6, 12(sp)\n c.sdsp %7, 16(sp)\n c.fsdsp fa5, 24(sp)\n fmv.d.x fa5, zero\n"
+        " c.lwsp %0, 12(sp)\n c.ldsp %1, 16(sp)\n c.fldsp fa5, 24(sp)\n"
+        " mv sp, %4\n fmv.x.d %2, fa5\n"
+        " lla %3, 1f\n c.jalr %3\n 2: c.j 3f\n 1: mv %3, ra\n jr ra\n"
+        " 3: lla ra, 2b\n sub %3, %3, ra\n .option pop"
+        : "=&r"(word), "=&r"(doubleword), "=&r"(fp), "=&r"(back), "=&r"(sp)
+        : "r"(cell), "r"(0x89abcdefULL), "r"(0x0123456789abcdefULL), "r"(0xfedcba9876543210ULL)
+        : "ra", "fa5", "memory");
+    CHECK_EQ("c.lwsp", word, 0xffffffff89abcdef);
+    CHECK_EQ("c.ldsp", doubleword, 0x0123456789abcdef);
+    CHECK_EQ("c.fldsp", fp, 0xfedcba9876543210);
+    CHECK_EQ("c.swsp", cell[1], 0x89abcdef55555555);
+    CHECK_EQ("c.sdsp", cell[2], 0x0123456789abcdef);
+    CHECK_EQ("c.fsdsp", cell[3], 0xfedcba9876543210);
+    CHECK_EQ("c.jalr links to what is behind it", back, 0);
 }
 
 static void zero_block(void)
@@ -276,6 +310,7 @@ void test_main(void)
     misaligned();
     reservations();
     wide_compare_and_swap();
+    compressed_by_sp_and_jalr();
     zero_block();
     hints();
     changing_code();

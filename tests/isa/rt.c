@@ -72,8 +72,38 @@ static void print_number(uint64_t value)
     print(text + at);
 }
 
+/* The rows of the table, special cases before general ones. */
+static const struct {
+    const char *mnemonic;
+    uint32_t match, mask;
+} rows[] = {
+#define INSN(name, mnemonic, encoding, format, extension, flags)      {mnemonic, encoding},
+#define CINSN(name, mnemonic, match, mask, format, extension, target) {mnemonic, match, mask},
+#include "riscv/insn.def"
+};
+#define ROWS (sizeof rows / sizeof rows[0])
+static bool covered[ROWS];
+
+void covers(uint32_t word)
+{
+    if ((word & 3) != 3)
+        word &= 0xffff;
+    for (size_t i = 0; i < ROWS; i++)
+        if ((word & rows[i].mask) == rows[i].match) {
+            covered[i] = true;
+            return;
+        }
+}
+
 static void finish(void)
 {
+    print("rows:");
+    for (size_t i = 0; i < ROWS; i++)
+        if (covered[i]) {
+            print(" ");
+            print(rows[i].mnemonic);
+        }
+    print("\n");
     print_number(checks);
     print(" checks, ");
     print_number(failures);
@@ -243,6 +273,7 @@ uint64_t probe(enum mode mode, uint32_t word, uint64_t a, uint64_t b)
 {
     uint16_t *code = (uint16_t *)probe_code;
 
+    covers(word);
     *code++ = (uint16_t)word;
     if ((word & 3) == 3)
         *code++ = (uint16_t)(word >> 16);
@@ -278,7 +309,13 @@ void check_vectors(const char *name, const void *stub, enum vector_kind kind,
                    const struct vector *vectors, size_t count)
 {
     static uint64_t memory;
+    const uint16_t *code = stub;
+    uint32_t word = 0;
 
+    for (; word != RET && word != C_RET; code += (word & 3) == 3 ? 2 : 1) {
+        word = (code[0] & 3) == 3 ? code[0] | (uint32_t)code[1] << 16 : code[0];
+        covers(word);
+    }
     for (size_t i = 0; i < count; i++) {
         const struct vector *v = &vectors[i];
         struct stub_regs regs = {.a0 = v->a, .a1 = v->b, .fcsr = v->fcsr};

@@ -44,6 +44,7 @@ run() {
 
 passed=0
 failed=0
+rm -f "$work"/*.out
 for source in tests/isa/*.c "$work"/arithmetic_*.c; do
     name=$(basename "$source" .c)
     [ "$name" != rt ] || continue
@@ -63,5 +64,17 @@ for source in tests/isa/*.c "$work"/arithmetic_*.c; do
         tail -n 40 "$work/$name.out" | sed 's/^/    /'
     fi
 done
+# Each row of the instruction table must have been executed and checked by some program.
+if [ $# -eq 0 ]; then
+    missing=$(comm -23 <(sed -nE 's/^C?INSN\(\w+, "([^"]+)".*/\1/p' riscv/insn.def | sort -u) \
+        <(sed -n 's/^rows: //p' "$work"/*.out | tr ' ' '\n' | sort -u))
+    if [ -z "$missing" ]; then
+        passed=$((passed + 1))
+        echo "ok - every row of riscv/insn.def"
+    else
+        failed=$((failed + 1))
+        echo "not ok - no program covers these rows of riscv/insn.def:" $missing
+    fi
+fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
