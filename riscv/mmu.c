@@ -89,8 +89,7 @@ static void pmp_page(const struct riscv_vcpu *hart, unsigned priv, struct riscv_
         page->exec = page->exec && pmp_permits(p, ACCESS_FETCH, priv);
         return;
     }
-    if (priv != PRIV_M)
-        page->read = page->write = page->exec = false;
+    /* No entry: M-mode, which may do all. riscv_pmp_allows has refused the others. */
 }
 
 static unsigned page_finish(struct riscv_vcpu *hart, unsigned len, enum riscv_access access,
