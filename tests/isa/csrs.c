@@ -40,6 +40,11 @@ static void access_rules(void)
             probe(modes[m], CSRR(csr), 0, 0);
             good = readable ? CHECK_OK("read")
                             : CHECK_ILLEGAL("read of a CSR that is not there", CSRR(csr));
+            if (!readable) { /* nor may it be written, also without a read */
+                probe(modes[m], ENC_I(MATCH_csrrw, 0, 10, csr), 0, 0);
+                good &= CHECK_ILLEGAL("write of a CSR that is not there",
+                                      ENC_I(MATCH_csrrw, 0, 10, csr));
+            }
             if (readable && csr >> 10 == 3) { /* csrrs and csrrc write unless rs1 is x0 */
                 probe(modes[m], CSRRW(csr), 0, 0);
                 good &= CHECK_ILLEGAL("csrrw of a read-only CSR", CSRRW(csr));
@@ -161,6 +166,17 @@ static void check_warl(const char *what, uint64_t zeros, uint64_t ones, uint64_t
         check_warl(#csr, zeros_, ones_, want_zeros, want_ones);                                    \
     })
 
+/* CBIE = 2 is reserved: the other fields are written, and CBIE holds a legal value ("CMO"). */
+#define CBIE(csr)                                                                                  \
+    for (unsigned old_ = 0; old_ < 4; old_ += old_ == 1 ? 2 : 1) {                                 \
+        csr_write(csr, old_ << 4);                                                                 \
+        CHECK_EQ(#csr ".CBIE", csr_read(csr), old_ << 4);                                          \
+        csr_write(csr, 0x20 | 0xc0);                                                               \
+        CHECK_EQ(#csr ".CBIE: reserved", (csr_read(csr) & 0x30) == 0x20, 0);                       \
+        CHECK_EQ(#csr ".CBIE reserved, the rest", csr_read(csr) & ~0x30ULL, 0xc0);                 \
+        csr_write(csr, 0);                                                                         \
+    }
+
 static void fields(void)
 {
     uint64_t status;
@@ -180,6 +196,8 @@ static void fields(void)
     WARL(MCOUNTINHIBIT, 7, 0, 5); /* bit 1 is read-only 0 (3.1.12) */
     WARL(MENVCFG, 7ULL << 61 | 0xfff, 0, 7ULL << 61 | 0xf1);
     WARL(SENVCFG, 0xfff, 0, 0xf1);
+    CBIE(MENVCFG);
+    CBIE(SENVCFG);
 
     /* sie and sip show what is delegated alone (10.1.3). */
     csr_write(MIDELEG, 0);

@@ -197,6 +197,22 @@ static void zero_block(void)
         CHECK_EQ("cbo.clean, flush, inval", pages[1][i], i);
 }
 
+/* ROM takes no stores, also when its page has been read before (Privileged ISA, 3.6: PMAs). */
+static void read_only_memory(void)
+{
+    static const uint32_t stores[] = {SB, SH, SW, SD, AMOADD_W, AMOADD_D};
+    const uint64_t rom = 0x1000, word = *(volatile uint64_t *)0x1000;
+
+    for (unsigned i = 0; i < sizeof stores / sizeof stores[0]; i++)
+        for (unsigned m = U; m <= M; m += m == S ? 2 : 1) {
+            if (i & 1)
+                CHECK_EQ("load from ROM", probe((enum mode)m, LD, rom, 0), word);
+            probe((enum mode)m, stores[i], rom, ~word);
+            CHECK_TRAP("store into ROM", STORE_ACCESS, rom);
+            CHECK_EQ("ROM", *(volatile uint64_t *)0x1000, word);
+        }
+}
+
 /* Hints and prefetches do nothing, wherever they point. */
 static void hints(void)
 {
@@ -284,6 +300,11 @@ static void counters(void)
     a = csr_read(MCYCLE);
     b = csr_read(MCYCLE);
     CHECK_EQ("mcycle, inhibited", b, a);
+    csr_write(MCYCLE, 2000);
+    CHECK_EQ("mcycle, inhibited and written", csr_read(MCYCLE), 2000);
+    csr_write(MCOUNTINHIBIT, 0); /* it goes on from there */
+    a = csr_read(MCYCLE);
+    CHECK_EQ("mcycle, no longer inhibited", a - 2001 < 1000000, 1);
     csr_write(MCOUNTINHIBIT, 0);
     __asm__ volatile(
         ".option push\n .option norvc\n csrw minstret, %2\n csrr %0, minstret\n csrr %1, minstret\n"
@@ -293,6 +314,14 @@ static void counters(void)
     /* The written value takes the place of the increment (3.1.10: the write happens after). */
     CHECK_EQ("minstret after it was written", a, 0x123456789a);
     CHECK_EQ("minstret after it was written", b, 0x123456789b);
+    /* Cycles are the implementation's, but they go on from what was written. */
+    __asm__ volatile(
+        ".option push\n .option norvc\n csrw mcycle, %2\n csrr %0, mcycle\n csrr %1, mcycle\n"
+        ".option pop"
+        : "=r"(a), "=r"(b)
+        : "r"(0x123456789aULL));
+    CHECK_EQ("mcycle after it was written", a - 0x123456789a < 1000000, 1);
+    CHECK_EQ("mcycle after it was written", b - a - 1 < 1000000, 1);
     a = csr_read(CYCLE);
     b = csr_read(TIME);
     for (volatile unsigned i = 0; i < 100000; i++)
@@ -312,6 +341,7 @@ void test_main(void)
     wide_compare_and_swap();
     compressed_by_sp_and_jalr();
     zero_block();
+    read_only_memory();
     hints();
     changing_code();
     counters();
