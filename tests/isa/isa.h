@@ -1,5 +1,5 @@
 /*
- * Runtime of the bare-metal ISA tests: RV64, M-mode, one hart, the `virt` board's UART and test
+ * Runtime of the bare-metal ISA tests: RV64, M-mode, one hart (harts.c: two), the `virt` board's UART and test
  * finisher.
  *
  * A test is a C file with `void test_main(void)`. It executes single instructions, given as words,
@@ -228,6 +228,10 @@ extern uint8_t pages[8][4096]; /* RAM for windows, page-aligned; 32 KiB-aligned 
 void vm_on(unsigned mode);     /* 0: bare */
 /* Maps window page `index` to a physical address with flags, and fences. */
 void vm_map(unsigned index, uint64_t pa, uint64_t flags);
+
+/* What hart 1, if there is one, is to run; it waits for it. On its own stack of 4 KiB, in M-mode,
+ * without traps. */
+extern void (*volatile other_entry)(void);
 
 /* Memory-mapped board. */
 #define CLINT_MSIP     ((volatile uint32_t *)0x2000000)

@@ -6,6 +6,8 @@
 _start:
     .option push
     .option norelax
+    csrr    t0, mhartid
+    bnez    t0, other_hart
     lla     t0, mtrap_entry
     csrw    mtvec, t0
     lla     sp, stack_top
@@ -19,7 +21,26 @@ _start:
     csrs    mstatus, t0
     call    rt_start
 3:  j       3b
+
+/* Another hart waits by PAUSE for a function, runs it once and stays. It takes no traps. */
+other_hart:
+    lla     sp, other_stack_top
+    lla     t0, other_entry
+1:  .4byte  0x0100000f
+    ld      t1, 0(t0)
+    beqz    t1, 1b
+    fence
+    jalr    t1
+2:  wfi
+    j       2b
     .option pop
+
+    .data
+    .balign 16
+    .global other_entry
+other_entry: .dword 0
+    .skip   4096
+other_stack_top:
 
     .text
     .macro save_all base
