@@ -743,9 +743,18 @@ static void make_loop(struct maker *m)
 
     emit(m, i_type(OP_addi, m->counter, m->counter, -1));
     m->item->fix = FIX_B;
-    m->item->fix_at = 4;
+    m->item->fix_at = m->item->length;
     m->item->target = (uint8_t)back;
     emit_row(m, OP_blt, set_rs2(insn_table[OP_blt].match, m->counter));
+}
+
+static void emit_mark(struct maker *m)
+{
+    unsigned mark = m->program->mark;
+
+    emit(m, field(set_rs1(set_rd(insn_table[OP_bseti].match, mark), mark), 20, 6,
+                  m->program->item_count));
+    m->item->fix_at = m->item->length;
 }
 
 static void make_item(struct maker *m)
@@ -757,6 +766,7 @@ static void make_item(struct maker *m)
         unsigned kind = below(m, 100);
 
         memset(m->item, 0, sizeof *m->item);
+        emit_mark(m);
         if (kind < 8)
             done = make_csr(m, OP_csrrw + below(m, 3)) || make_csr(m, OP_csrrs);
         else if (kind < 11)
@@ -1037,6 +1047,9 @@ static void make_state(struct maker *m)
     d->x[m->pointer[1]] = pointer_value(m);
     d->x[m->pointer[2]] = pointer_value(m);
     d->x[m->counter] = 1 + below(m, 6);
+    m->program->mark = reserve(m);
+    d->x[m->program->mark] = 0;
+    d->mark = m->program->mark;
     m->still = true;
     m->pmp = d->pmpcfg0 != 0;
     if (m->reference == REFERENCE_QEMU10 && one_in(m, 2)) {

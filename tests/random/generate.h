@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #define ITEMS_MAX 60
-#define CODE_MAX  2048
+#define CODE_MAX  2560
 
 /* Rows of the table: first those of 32 bits (enum riscv_op), then the compressed. */
 #define ROWS_MAX 512
@@ -30,11 +30,18 @@ struct item {
     uint8_t row_count;
 };
 
+/*
+ * Each item begins by setting its bit in the register `mark`, which nothing else writes, so that
+ * the record tells which items were executed.
+ */
 struct program {
     struct descriptor descriptor; /* start, end and pc: program_place fills them */
     struct item items[ITEMS_MAX];
     unsigned item_count;
+    unsigned mark;
 };
+
+_Static_assert(ITEMS_MAX <= 64, "a register has a bit for each item");
 
 unsigned row_count(void);
 const char *row_name(unsigned row);

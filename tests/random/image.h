@@ -4,7 +4,8 @@
  *
  * The harness is loaded and entered at HARNESS_BASE. Behind it, at BATCH_BASE, lies a struct batch,
  * then the descriptors, then code. The harness runs one program after the other and prints a line
- * for each.
+ * for each: a hash of its record, and its marks (0 if it did not come to its end, for then its last
+ * item may be half executed).
  */
 #ifndef TESTS_RANDOM_IMAGE_H
 #define TESTS_RANDOM_IMAGE_H
@@ -52,6 +53,7 @@ struct descriptor {
     uint64_t leaf[WINDOW_PAGES], mega;
     uint64_t msip, mtimecmp, stimecmp;
     uint64_t data_seed;
+    uint64_t mark; /* number of the register that tells which items were executed */
 };
 
 enum { BATCH_VERBOSE = 1, BATCH_SSTC = 2, BATCH_STATEEN = 4 };

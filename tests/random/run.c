@@ -44,11 +44,16 @@ static void put(char c)
     uart[0] = (uint8_t)c;
 }
 
-static void put_hex(uint64_t value)
+static void put_number(uint64_t value, char behind)
 {
     for (int shift = 60; shift >= 0; shift -= 4)
         put("0123456789abcdef"[value >> shift & 15]);
-    put('\n');
+    put(behind);
+}
+
+static void put_hex(uint64_t value)
+{
+    put_number(value, '\n');
 }
 
 /* Returns where to go on, or 0 to end the program. */
@@ -76,6 +81,11 @@ static uint64_t log_trap(uint64_t level, uint64_t cause, uint64_t epc, uint64_t 
     return epc + ((*(const uint16_t *)pa & 3) == 3 ? 4 : 2);
 }
 
+static bool at_its_end(uint64_t cause, uint64_t epc)
+{
+    return cause == BREAKPOINT && (epc & CODE_MASK) == (program_end & CODE_MASK);
+}
+
 /* Not 0: the program has ended. */
 uint64_t trap_m(void)
 {
@@ -86,7 +96,7 @@ uint64_t trap_m(void)
     record.end_status = csr_read(mstatus);
     if (cause == ECALL_S && epc == (uint64_t)strap_ecall)
         return 1;
-    if (cause == BREAKPOINT && (epc & CODE_MASK) == (program_end & CODE_MASK))
+    if (at_its_end(cause, epc))
         return 1;
     next = log_trap(0, cause, epc, csr_read(mtval), record.end_status);
     if (next == 0)
@@ -204,7 +214,7 @@ static void take_record(void)
     }
 }
 
-static void report(void)
+static void report(const struct descriptor *d)
 {
     const uint64_t *words = (const uint64_t *)&record;
     size_t count = (offsetof(struct record, trap) + record.traps * sizeof record.trap[0]) / 8;
@@ -220,7 +230,8 @@ static void report(void)
         hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
         hash ^= hash >> 32;
     }
-    put_hex(hash);
+    put_number(hash, ' ');
+    put_hex(at_its_end(record.end_cause, record.end_epc) ? record.x[d->mark] : 0);
 }
 
 void harness_main(void)
@@ -240,7 +251,7 @@ void harness_main(void)
         set_up(&batch->descriptors[i]);
         program_run(&batch->descriptors[i], batch->descriptors[i].mstatus);
         take_record();
-        report();
+        report(&batch->descriptors[i]);
     }
     put('E');
     put('\n');
