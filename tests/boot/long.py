@@ -312,13 +312,8 @@ def boots_in_a_row(t, count, seed):
 
 
 @test(long=True)
-def ten_boots_in_a_row(t):
-    boots_in_a_row(t, 10, 1)
-
-
-@test(long=True)
-def ten_more_boots_in_a_row(t):
-    boots_in_a_row(t, 10, 2)
+def twenty_boots_in_a_row(t):
+    boots_in_a_row(t, 20, 1)
 
 
 @test(long=True)
