@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 export BUILD TRIVISOR=$BUILD/trivisor
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=0} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 
 logs=$BUILD/check
 mkdir -p "$logs"
