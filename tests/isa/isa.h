@@ -1,6 +1,6 @@
 /*
- * Runtime of the bare-metal ISA tests: RV64, M-mode, one hart (harts.c: two), the `virt` board's UART and test
- * finisher.
+ * Runtime of the bare-metal ISA tests: RV64, M-mode, one hart (harts.c: two), the `virt` board's
+ * UART and test finisher.
  *
  * A test is a C file with `void test_main(void)`. It executes single instructions, given as words,
  * in a chosen mode through probe(), and checks what they did: their result, or the trap that they
