@@ -26,7 +26,11 @@ BUILD     := $(if $(SANITIZE),$(SANITIZED),$(PLAIN))
 
 # Freestanding code: compiled unchanged into type 2, type 1 and type 0.
 FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c)
-LIB_SRC  := $(FREE_SRC) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
+# Parts of type 1 that know no hart: compiled for the host too, for their tests.
+T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/policy.c type1/print.c
+T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
+T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
+LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 RANDOM_SRC := $(wildcard tests/random/*.c)
@@ -37,7 +41,7 @@ FREE_OBJ := $(FREE_SRC:%.c=$(PLAIN)/riscv64/%.o)
 TRIVISOR := $(BUILD)/trivisor
 
 .PHONY: all demo check check-long soak bench install clean format lint help setup
-all: $(TRIVISOR)
+all: $(TRIVISOR) $(PLAIN)/type1.bin
 
 # The dispatch loop: one indirect jump per operation must stay one, and AMOCAS.Q needs a 16-byte swap.
 RUN_FLAGS := $(if $(filter gcc%,$(notdir $(CC))),-fno-gcse -fno-crossjumping) \
@@ -69,12 +73,32 @@ endef
 $(eval $(call CONFIGURATION,$(PLAIN),))
 $(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
 
-# What must build with no libc in sight, for the hypervisors to come.
+# Freestanding: no libc in sight, and no floating point, whose registers belong to the guests.
+T1_FLAGS := --target=riscv64-unknown-elf -mabi=lp64 -mcmodel=medany -mno-relax -ffreestanding -nostdlibinc
 $(PLAIN)/riscv64/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	@$(CLANG) --target=riscv64-unknown-elf -march=rv64imac -mabi=lp64 -mcmodel=medany -ffreestanding -nostdlibinc \
-	    $(filter-out -pthread,$(OURFLAGS)) -O2 -c $< -o $@
+	@$(CLANG) $(T1_FLAGS) -march=rv64imac -fno-builtin $(filter-out -pthread,$(OURFLAGS)) \
+	    -ffunction-sections -fdata-sections -O2 -c $< -o $@
+$(PLAIN)/riscv64/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS      $@"
+	@$(CLANG) $(T1_FLAGS) -march=$(if $(filter %/fp.S,$<),rv64imafdc,rv64imac) -I. -MMD -MP -c $< -o $@
+
+# The type 1 hypervisor: a flat image that runs where it is loaded.
+T1_OBJ   := $(T1_SRC:%.c=$(PLAIN)/riscv64/%.o) $(T1_ASM:%.S=$(PLAIN)/riscv64/%.o)
+TYPE1    := $(PLAIN)/type1.bin
+OBJCOPY  ?= $(shell command -v llvm-objcopy || command -v llvm-objcopy-14)
+$(PLAIN)/riscv64/libfree.a: $(FREE_OBJ)
+	@rm -f $@ && ar rcs $@ $^
+$(PLAIN)/type1.elf: $(T1_OBJ) $(PLAIN)/riscv64/libfree.a type1/link.ld
+	@echo "  LD      $@"
+	@$(CLANG) $(T1_FLAGS) -march=rv64imac -nostdlib -fuse-ld=lld -Wl,-T,type1/link.ld -Wl,-pie -Wl,--no-dynamic-linker \
+	    -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none $(T1_OBJ) $(PLAIN)/riscv64/libfree.a -o $@
+$(TYPE1): $(PLAIN)/type1.elf
+	@$(OBJCOPY) -O binary $< $@
+.PHONY: type1
+type1: $(TYPE1)
 
 -include $(shell find $(PLAIN) $(SANITIZED) -type f -name '*.d' 2>/dev/null)
 

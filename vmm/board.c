@@ -162,6 +162,7 @@ int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, uns
         slots_needed(backends) > BOARD_VIRTIO_SLOTS)
         return -E_NOSPC;
     board->vm = vm;
+    board->cpu = NULL;
     board->harts = harts;
     board->backends = *backends;
     board->fdt_size = 0;
@@ -261,30 +262,72 @@ static void describe_chosen(struct fdt_writer *w, const struct board_chosen *cho
     fdt_end(w);
 }
 
-static void describe_hart(struct fdt_writer *w, unsigned hart)
-{
-    enum { EXTENSIONS_MAX = 96, BLOCK_SIZE = 64 };
-    const char *extensions[EXTENSIONS_MAX];
-    unsigned count = 0;
-    char isa[512];
+enum { EXTENSIONS_MAX = 96, ISA_MAX = 1024 };
 
+/* "rv64imac_zicsr_..."; false: it does not fit. */
+static bool isa_string(char *isa, const char *const *extensions, unsigned count)
+{
+    size_t n = 4;
+    memcpy(isa, "rv64", n);
+    for (unsigned i = 0; i < count; i++) {
+        size_t len = strlen(extensions[i]);
+        if (n + len + 2 > ISA_MAX)
+            return false;
+        if (len > 1)
+            isa[n++] = '_';
+        memcpy(isa + n, extensions[i], len);
+        n += len;
+    }
+    isa[n] = 0;
+    return true;
+}
+
+static unsigned own_extensions(const char **extensions)
+{
+    unsigned count = 0;
     while (count < EXTENSIONS_MAX && riscv_isa_extension(count) != NULL) {
         extensions[count] = riscv_isa_extension(count);
         count++;
     }
+    return count;
+}
+
+static void put_block(struct fdt_writer *w, const char *name, uint32_t size)
+{
+    if (size != 0)
+        fdt_put_u32(w, name, size);
+}
+
+static void describe_hart(struct fdt_writer *w, const struct board *board, unsigned hart)
+{
+    static const struct board_cpu own = {
+        .mmu_type = "riscv,sv57", .cbom_block = 64, .cbop_block = 64, .cboz_block = 64};
+    const struct board_cpu *cpu = board->cpu != NULL ? board->cpu : &own;
+    const char *extensions[EXTENSIONS_MAX];
+    unsigned count = 0;
+    char isa[ISA_MAX];
+
+    if (cpu->extensions == NULL)
+        count = own_extensions(extensions);
+    else
+        while (count < EXTENSIONS_MAX && cpu->extensions[count] != NULL) {
+            extensions[count] = cpu->extensions[count];
+            count++;
+        }
     fdt_node_at(w, "cpu", hart);
     fdt_put_str(w, "device_type", "cpu");
     fdt_put_u32(w, "reg", hart);
     fdt_put_str(w, "status", "okay");
     fdt_put_str(w, "compatible", "riscv");
-    if (riscv_isa_string(isa, sizeof isa) > 0)
+    if (isa_string(isa, extensions, count))
         fdt_put_str(w, "riscv,isa", isa);
     fdt_put_str(w, "riscv,isa-base", "rv64i");
     fdt_put_strs(w, "riscv,isa-extensions", extensions, count);
-    fdt_put_str(w, "mmu-type", "riscv,sv57");
-    fdt_put_u32(w, "riscv,cbom-block-size", BLOCK_SIZE);
-    fdt_put_u32(w, "riscv,cbop-block-size", BLOCK_SIZE);
-    fdt_put_u32(w, "riscv,cboz-block-size", BLOCK_SIZE);
+    if (cpu->mmu_type != NULL)
+        fdt_put_str(w, "mmu-type", cpu->mmu_type);
+    put_block(w, "riscv,cbom-block-size", cpu->cbom_block);
+    put_block(w, "riscv,cbop-block-size", cpu->cbop_block);
+    put_block(w, "riscv,cboz-block-size", cpu->cboz_block);
     fdt_put_u32(w, "phandle", cpu_phandle(hart));
 
     fdt_node(w, "interrupt-controller");
@@ -311,14 +354,16 @@ static void describe_core(struct fdt_writer *w, unsigned hart)
     fdt_end(w);
 }
 
-static void describe_harts(struct fdt_writer *w, unsigned count)
+static void describe_harts(struct fdt_writer *w, const struct board *board)
 {
+    unsigned count = board->vm->vcpu_count;
+    uint64_t timebase = board->cpu != NULL ? board->cpu->timebase : CLOCK_HZ;
     fdt_node(w, "cpus");
     fdt_put_u32(w, "#address-cells", 1);
     fdt_put_u32(w, "#size-cells", 0);
-    fdt_put_u32(w, "timebase-frequency", (uint32_t)CLOCK_HZ);
+    fdt_put_u32(w, "timebase-frequency", (uint32_t)timebase);
     for (unsigned i = 0; i < count; i++)
-        describe_hart(w, i);
+        describe_hart(w, board, i);
     fdt_node(w, "cpu-map");
     fdt_node(w, "cluster0");
     for (unsigned i = 0; i < count; i++)
@@ -373,7 +418,7 @@ int board_describe(struct board *board, const struct board_chosen *chosen)
     fdt_put_str(w, "device_type", "memory");
     fdt_put_reg64(w, BOARD_RAM, ram != NULL ? ram->size : 0);
     fdt_end(w);
-    describe_harts(w, board->vm->vcpu_count);
+    describe_harts(w, board);
     finisher_power_fdt(&board->finisher, w, PHANDLE_FINISHER);
     describe_soc(w, board, chosen->sbi);
     fdt_end(w);

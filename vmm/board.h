@@ -62,9 +62,18 @@ struct board_payload {
     uint8_t rng_seed[32]; /* /chosen rng-seed */
 };
 
+/* The CPU that the device tree describes; for engines whose guests run on the real one. */
+struct board_cpu {
+    const char *const *extensions;               /* names in canonical order, NULL at the end */
+    const char *mmu_type;                        /* "riscv,sv39", ... or NULL: none is named */
+    uint32_t cbom_block, cbop_block, cboz_block; /* bytes; 0: not said */
+    uint64_t timebase;                           /* Hz */
+};
+
 struct board {
     struct vm *vm;
-    struct riscv_vcpu *harts; /* vm->vcpu_count of them */
+    const struct board_cpu *cpu; /* NULL (set by board_init): the CPU of our software engines */
+    struct riscv_vcpu *harts;    /* vm->vcpu_count of them */
     struct plic plic;
     struct aclint aclint;
     struct ns16550a uart;

@@ -1,0 +1,80 @@
+/*
+ * The engine of real harts: guests run in VS- and VU-mode of a RISC-V hart with the H extension
+ * (Privileged ISA 20240411, chapter 15), behind two-stage translation. Works in HS-mode only.
+ *
+ * A VCPU's VS CSRs and floating-point registers stay in the hart between exits; hext_unload (and
+ * state_get) brings them into struct riscv_vcpu. Its integer registers and pc are there at every
+ * exit.
+ */
+#ifndef ENGINE_HEXT_HEXT_H
+#define ENGINE_HEXT_HEXT_H
+
+#include "core/engine.h"
+#include "engine/hext/gstage.h"
+#include "engine/hext/host.h"
+#include "riscv/vcpu.h"
+
+/* What the harts can do, probed once. */
+struct hext_features {
+    bool h;          /* there is an H extension at all */
+    bool sstc;       /* guests own vstimecmp, the hypervisor stimecmp */
+    bool fp;         /* F and D */
+    unsigned levels; /* of G-stage tables: 3 (Sv39x4) or 4 (Sv48x4) */
+    unsigned vmid_bits;
+    uint64_t henvcfg; /* the bits that may be granted */
+    bool senvcfg;
+    uint64_t timebase; /* Hz */
+};
+
+/* A VM's part, in vm->engine_data. The hypervisor fills the first two before vm_init is called. */
+struct hext_vm {
+    const struct hext_features *features;
+    uint16_t vmid; /* its own among the VMs that exist, while vmid_bits allow; else 0 */
+    /* Never the same for two VMs: harts that have seen another flush translations of the VMID. */
+    uint32_t generation;
+    struct gstage gstage;
+    uint64_t hgatp;
+};
+
+/* Layout known to switch.S. */
+struct hext_switch {
+    uint64_t sepc, sstatus, hstatus;
+};
+
+enum hext_exit_count {
+    HEXT_EXIT_INTERRUPT, /* timer and IPIs of the hypervisor */
+    HEXT_EXIT_ECALL,
+    HEXT_EXIT_MMIO,
+    HEXT_EXIT_WFI,
+    HEXT_EXIT_VIRTUAL,
+    HEXT_EXIT_FAULT, /* redirected to the guest */
+    HEXT_EXIT_COUNTS,
+};
+
+struct hext_vcpu {
+    struct hext_switch world;
+    struct riscv_vcpu *hart;
+    struct hext_vm *vm;
+    bool loaded;      /* VS CSRs are in the hart that runs us */
+    bool seip, stip;  /* as hvip has them; only while loaded */
+    unsigned fp_hart; /* whose floating-point registers are ours if its fp_owner agrees; or none */
+    unsigned last_hart;
+    _Atomic uint32_t on_hart; /* while in_guest: its index */
+    /* An MMIO access that the hypervisor is to answer. */
+    bool mmio_pending;
+    uint64_t counts[HEXT_EXIT_COUNTS];
+};
+
+extern const struct engine_ops hext_engine;
+
+/* Looks at the hart that runs it; what the device tree knows (fp, timebase) is left alone. */
+void hext_probe(struct hext_features *features);
+/* Sets the hart up to run guests; each hart, once. */
+void hext_hart_init(const struct hext_features *features);
+/*
+ * The VCPU's task is about to stop running on this hart; `sleeping`: until an interrupt of the
+ * guest (its timer is then watched by the clock).
+ */
+void hext_switch_out(struct vcpu *vcpu, bool sleeping);
+
+#endif

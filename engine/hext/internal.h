@@ -1,0 +1,37 @@
+/* Between the files of the engine. */
+#ifndef ENGINE_HEXT_INTERNAL_H
+#define ENGINE_HEXT_INTERNAL_H
+
+#include "engine/hext/hext.h"
+
+#define HEXT_NO_HART ~0u
+
+/* switch.S, fp.S */
+uint64_t hext_enter(uint64_t *x, struct hext_switch *world);
+uint64_t hext_fetch(uint64_t gva, uint32_t *insn);
+uint64_t hext_fp_save(uint64_t *f);
+void hext_fp_load(const uint64_t *f, uint64_t fcsr);
+enum hext_probe {
+    PROBE_HGATP,
+    PROBE_STIMECMP,
+    PROBE_VSTIMECMP,
+    PROBE_HENVCFG,
+    PROBE_SENVCFG,
+    PROBE_TIME,
+    PROBE_HSTATUS,
+};
+bool hext_probe_read(enum hext_probe csr, uint64_t *value);
+bool hext_probe_write(enum hext_probe csr, uint64_t value);
+
+/* vcpu.c */
+void hext_load(struct hext_vcpu *v);
+void hext_unload(struct hext_vcpu *v);
+void hext_fp_sync(struct hext_vcpu *v);
+/* The guest takes the exception `cause` at its pc; VS state is loaded. */
+void hext_inject(struct hext_vcpu *v, unsigned cause, uint64_t tval);
+void hext_arm_timer(struct hext_vcpu *v);
+
+/* run.c */
+enum exit_reason hext_run(struct vcpu *vcpu, struct exit *exit);
+
+#endif

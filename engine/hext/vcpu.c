@@ -1,0 +1,333 @@
+/* The VCPU's state on its way into the hart and out of it, and the engine's row of operations. */
+#include "core/error.h"
+#include "engine/hext/csr.h"
+#include "engine/hext/internal.h"
+#include "riscv/csr.h"
+
+/* The bits of mstatus that vsstatus holds for the guest. */
+#define VSSTATUS_MASK                                                                              \
+    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
+/* Of what menvcfg grants a guest of ours, the part that lies in henvcfg. */
+#define HENVCFG_MASK                                                                               \
+    (ENVCFG_STCE | ENVCFG_PBMTE | ENVCFG_CBZE | ENVCFG_CBCFE | ENVCFG_CBIE | ENVCFG_FIOM |         \
+     ENVCFG_ADUE)
+#define HEDELEG    0xb1ffUL /* everything that a guest kernel would get from its firmware */
+#define HCOUNTEREN 7UL
+
+/* ---- Probing ---- */
+
+void hext_probe(struct hext_features *f)
+{
+    uint64_t value;
+
+    f->h = false;
+    if (!hext_probe_read(PROBE_HGATP, &value))
+        return;
+    /* WARL: an unsupported mode leaves Bare. */
+    for (unsigned levels = 3; levels <= 4 && !f->h; levels++) {
+        hext_probe_write(PROBE_HGATP, (uint64_t)(levels + 5) << SATP_MODE_SHIFT | 0x3fffULL << 44);
+        hext_probe_read(PROBE_HGATP, &value);
+        f->h = value >> SATP_MODE_SHIFT == levels + 5;
+        f->levels = levels;
+        f->vmid_bits = (unsigned)__builtin_popcountll(value >> 44 & 0x3fff);
+    }
+    hext_probe_write(PROBE_HGATP, 0);
+    if (!f->h)
+        return;
+    f->henvcfg = 0;
+    if (hext_probe_write(PROBE_HENVCFG, HENVCFG_MASK)) {
+        hext_probe_read(PROBE_HENVCFG, &f->henvcfg);
+        f->henvcfg &= HENVCFG_MASK;
+    }
+    f->senvcfg = hext_probe_read(PROBE_SENVCFG, &value);
+    f->sstc = (f->henvcfg & ENVCFG_STCE) != 0 && hext_probe_read(PROBE_STIMECMP, &value) &&
+              hext_probe_read(PROBE_VSTIMECMP, &value);
+}
+
+void hext_hart_init(const struct hext_features *f)
+{
+    hcsr_write(HCSR_HEDELEG, HEDELEG);
+    hcsr_write(HCSR_HIDELEG, HVIP_VSSIP | HVIP_VSTIP | HVIP_VSEIP);
+    hcsr_write(HCSR_HVIP, 0);
+    hcsr_write(HCSR_VSIE, 0);
+    hcsr_write(HCSR_HCOUNTEREN, HCOUNTEREN);
+    hcsr_write(HCSR_VSATP, 0);
+    hcsr_write(HCSR_HGATP, 0);
+    if (f->fp)
+        hcsr_set(HCSR_SSTATUS, HSTAT_FS_CLEAN);
+    hfence_gvma_all();
+    hfence_vvma_all();
+}
+
+/* ---- Time ---- */
+
+static uint64_t ticks_convert(uint64_t ticks, uint64_t from, uint64_t to)
+{
+    if (from == to || ticks == UINT64_MAX)
+        return ticks;
+    uint64_t seconds = ticks / from;
+    if (seconds >= UINT64_MAX / to - 1)
+        return UINT64_MAX;
+    return seconds * to + ticks % from * to / from;
+}
+
+/* ---- Floating point ---- */
+
+void hext_fp_sync(struct hext_vcpu *v)
+{
+    struct riscv_vcpu *hart = v->hart;
+    if ((v->world.sstatus & HSTAT_FS) != HSTAT_FS_DIRTY || !v->vm->features->fp)
+        return;
+    uint64_t fcsr = hext_fp_save(hart->f);
+    hart->fflags = (uint32_t)fcsr & 31;
+    hart->frm = (uint32_t)fcsr >> 5 & 7;
+    v->world.sstatus = (v->world.sstatus & ~HSTAT_FS) | HSTAT_FS_CLEAN;
+}
+
+static void fp_load(struct hext_vcpu *v, struct hext_hart *here)
+{
+    struct riscv_vcpu *hart = v->hart;
+    if (!v->vm->features->fp || (here->fp_owner == v && v->fp_hart == here->index))
+        return;
+    hext_fp_load(hart->f, hart->frm << 5 | hart->fflags);
+    here->fp_owner = v;
+    v->fp_hart = here->index;
+    /* Our own sstatus became Dirty by the loading; the world's says what the guest has changed. */
+    v->world.sstatus = (v->world.sstatus & ~HSTAT_FS) | HSTAT_FS_CLEAN;
+}
+
+/* ---- Load and unload ---- */
+
+/* Translations that this hart may hold from earlier and that are not ours. */
+static void flush_foreign(struct hext_vcpu *v, struct hext_hart *here)
+{
+    const struct hext_vm *vm = v->vm;
+    if (here->generation < vm->generation || vm->vmid == 0) {
+        /* Tables of a VM that is gone may be cached under any VMID. */
+        hfence_gvma_all();
+        hfence_vvma_all();
+        here->generation = here->generation < vm->generation ? vm->generation : here->generation;
+    } else if (v->last_hart != here->index ||
+               (here->last != v && v->hart->vcpu.vm->vcpu_count > 1)) {
+        /* What the guest fenced on another hart, or for another VCPU, it did not fence here. */
+        hfence_vvma_all();
+    } else {
+        return;
+    }
+    fence_i();
+}
+
+/* The order matters: no walk may see one guest's vsatp with another's hgatp (15.5.3). */
+void hext_load(struct hext_vcpu *v)
+{
+    const struct hext_features *f = v->vm->features;
+    struct hext_hart *here = hext_this_hart();
+    struct riscv_vcpu *hart = v->hart;
+
+    hcsr_write(HCSR_VSATP, 0);
+    hcsr_write(HCSR_HGATP, v->vm->hgatp);
+    hcsr_write(HCSR_HENVCFG, hart->menvcfg & f->henvcfg);
+    uint64_t offset = atomic_load(&hart->vcpu.vm->clock.offset_ns) / CLOCK_NS_PER_TICK;
+    hcsr_write(HCSR_HTIMEDELTA, 0 - ticks_convert(offset, CLOCK_HZ, f->timebase));
+    hcsr_write(HCSR_VSSTATUS, (hart->mstatus & VSSTATUS_MASK) | HSTAT_UXL_64);
+    hcsr_write(HCSR_VSTVEC, hart->stvec);
+    hcsr_write(HCSR_VSSCRATCH, hart->sscratch);
+    hcsr_write(HCSR_VSEPC, hart->sepc);
+    hcsr_write(HCSR_VSCAUSE, hart->scause);
+    hcsr_write(HCSR_VSTVAL, hart->stval);
+    hcsr_write(HCSR_VSIE, hart->mie);
+    hcsr_write(HCSR_SCOUNTEREN, hart->scounteren);
+    if (f->senvcfg)
+        hcsr_write(HCSR_SENVCFG, hart->senvcfg);
+    if (f->sstc)
+        hcsr_write(HCSR_VSTIMECMP, ticks_convert(hart->stimecmp, CLOCK_HZ, f->timebase));
+    v->seip = v->stip = false;
+
+    v->world.sstatus = HSTAT_UXL_64 | (v->world.sstatus & HSTAT_FS);
+    v->world.hstatus = HSTATUS_SPV | HSTATUS_VTW | HSTATUS_VSXL_64;
+    if (hart->priv == PRIV_S) {
+        v->world.sstatus |= HSTAT_SPP;
+        v->world.hstatus |= HSTATUS_SPVP;
+    }
+    v->world.sepc = hart->pc;
+    fp_load(v, here);
+
+    flush_foreign(v, here);
+    hcsr_write(HCSR_VSATP, hart->satp);
+    v->last_hart = here->index;
+    here->last = v;
+    v->loaded = true;
+}
+
+void hext_unload(struct hext_vcpu *v)
+{
+    const struct hext_features *f = v->vm->features;
+    struct riscv_vcpu *hart = v->hart;
+
+    if (!v->loaded)
+        return;
+    hart->pc = v->world.sepc;
+    hart->priv = (v->world.sstatus & HSTAT_SPP) != 0 ? PRIV_S : PRIV_U;
+    hart->mstatus = (hart->mstatus & ~VSSTATUS_MASK) | (hcsr_read(HCSR_VSSTATUS) & VSSTATUS_MASK);
+    hart->stvec = hcsr_read(HCSR_VSTVEC);
+    hart->sscratch = hcsr_read(HCSR_VSSCRATCH);
+    hart->sepc = hcsr_read(HCSR_VSEPC);
+    hart->scause = hcsr_read(HCSR_VSCAUSE);
+    hart->stval = hcsr_read(HCSR_VSTVAL);
+    hart->mie = hcsr_read(HCSR_VSIE);
+    hart->satp = hcsr_read(HCSR_VSATP);
+    hart->scounteren = (uint32_t)hcsr_read(HCSR_SCOUNTEREN);
+    if (f->senvcfg)
+        hart->senvcfg = hcsr_read(HCSR_SENVCFG);
+    if (f->sstc) {
+        hart->stimecmp = ticks_convert(hcsr_read(HCSR_VSTIMECMP), f->timebase, CLOCK_HZ);
+        hcsr_write(HCSR_VSTIMECMP, ~0UL);
+    }
+    /* The guest may have cleared, or set, its software interrupt itself. */
+    if ((hcsr_read(HCSR_HVIP) & HVIP_VSSIP) != 0)
+        atomic_fetch_or(&hart->mip, 1ULL << IRQ_SSI);
+    /* A pending VS interrupt that is enabled would make the hypervisor's WFI return at once. */
+    hcsr_write(HCSR_VSIE, 0);
+    hcsr_write(HCSR_HVIP, 0);
+    hext_fp_sync(v);
+    v->loaded = false;
+}
+
+/* With Sstc the hart watched vstimecmp; from now on the clock watches stimecmp. */
+void hext_arm_timer(struct hext_vcpu *v)
+{
+    if (v->vm->features->sstc)
+        riscv_vcpu_set_stimecmp(v->hart, v->hart->stimecmp);
+}
+
+void hext_switch_out(struct vcpu *vcpu, bool sleeping)
+{
+    struct hext_vcpu *v = vcpu->engine_data;
+    hext_unload(v);
+    if (sleeping)
+        hext_arm_timer(v);
+}
+
+void hext_inject(struct hext_vcpu *v, unsigned cause, uint64_t tval)
+{
+    uint64_t status = hcsr_read(HCSR_VSSTATUS);
+    status &= ~(HSTAT_SPP | HSTAT_SPIE);
+    if ((v->world.sstatus & HSTAT_SPP) != 0)
+        status |= HSTAT_SPP;
+    if ((status & HSTAT_SIE) != 0)
+        status |= HSTAT_SPIE;
+    hcsr_write(HCSR_VSSTATUS, status & ~HSTAT_SIE);
+    hcsr_write(HCSR_VSEPC, v->world.sepc);
+    hcsr_write(HCSR_VSCAUSE, cause);
+    hcsr_write(HCSR_VSTVAL, tval);
+    v->world.sepc = hcsr_read(HCSR_VSTVEC) & ~3UL;
+    v->world.sstatus |= HSTAT_SPP;
+    v->world.hstatus |= HSTATUS_SPVP;
+    v->hart->traps++;
+    v->counts[HEXT_EXIT_FAULT]++;
+}
+
+/* ---- The engine's operations ---- */
+
+static int map_slots(struct vm *vm, struct hext_vm *hv)
+{
+    int error = gstage_init(&hv->gstage, hv->features->levels, 11);
+    for (unsigned i = 0; error == 0 && i < vm->mem.slot_count; i++) {
+        const struct mem_slot *slot = &vm->mem.slots[i];
+        error = gstage_map(&hv->gstage, slot->gpa, (uint64_t)(uintptr_t)slot->hva, slot->size,
+                           slot->readonly ? GSTAGE_RX : GSTAGE_RWX);
+    }
+    if (error != 0)
+        gstage_fini(&hv->gstage);
+    return error;
+}
+
+static int hext_vm_init(struct vm *vm)
+{
+    struct hext_vm *hv = vm->engine_data;
+    int error = map_slots(vm, hv);
+    if (error != 0)
+        return error;
+    hv->hgatp = (uint64_t)gstage_mode(&hv->gstage) << SATP_MODE_SHIFT | (uint64_t)hv->vmid << 44 |
+                (uint64_t)(uintptr_t)hv->gstage.root >> 12;
+    return 0;
+}
+
+static void hext_vm_destroy(struct vm *vm)
+{
+    struct hext_vm *hv = vm->engine_data;
+    gstage_fini(&hv->gstage);
+}
+
+static int hext_vcpu_init(struct vcpu *vcpu)
+{
+    struct hext_vcpu *v = host_alloc(sizeof *v, 64);
+    if (v == NULL)
+        return -E_NOMEM;
+    v->hart = riscv_of(vcpu);
+    v->vm = vcpu->vm->engine_data;
+    v->fp_hart = v->last_hart = HEXT_NO_HART;
+    v->world.sstatus = v->vm->features->fp ? HSTAT_FS_CLEAN : 0;
+    vcpu->engine_data = v;
+    return 0;
+}
+
+static void hext_vcpu_destroy(struct vcpu *vcpu)
+{
+    if (vcpu->engine_data != NULL)
+        host_free(vcpu->engine_data, sizeof(struct hext_vcpu));
+    vcpu->engine_data = NULL;
+}
+
+/* in_guest is looked at after the kick word was set, and the VCPU does it the other way round. */
+static void hext_kick(struct vcpu *vcpu)
+{
+    struct hext_vcpu *v = vcpu->engine_data;
+    if (v != NULL && atomic_load(&vcpu->in_guest))
+        hext_host_ipi(atomic_load(&v->on_hart));
+}
+
+static void hext_state_get(struct vcpu *vcpu)
+{
+    hext_unload(vcpu->engine_data);
+}
+
+/* Somebody may have changed the registers: what a hart still holds of them is void. */
+static void hext_state_put(struct vcpu *vcpu)
+{
+    struct hext_vcpu *v = vcpu->engine_data;
+    if (!v->loaded)
+        v->fp_hart = HEXT_NO_HART;
+}
+
+/* Slots are fixed once a VM is built. */
+static void hext_slot_changed(struct vm *vm)
+{
+    (void)vm;
+}
+
+static void hext_code_changed(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    (void)vm, (void)gpa, (void)len;
+}
+
+static void hext_dirty_log(struct vm *vm, bool on)
+{
+    (void)vm, (void)on;
+}
+
+const struct engine_ops hext_engine = {
+    .name = "hext",
+    .vm_init = hext_vm_init,
+    .vm_destroy = hext_vm_destroy,
+    .slot_changed = hext_slot_changed,
+    .code_changed = hext_code_changed,
+    .dirty_log = hext_dirty_log,
+    .vcpu_init = hext_vcpu_init,
+    .vcpu_destroy = hext_vcpu_destroy,
+    .run = hext_run,
+    .kick = hext_kick,
+    .irq_changed = hext_kick,
+    .state_get = hext_state_get,
+    .state_put = hext_state_put,
+};

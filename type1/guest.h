@@ -1,0 +1,63 @@
+/*
+ * Guests: each virtual machine of the bundle, its life and its memory.
+ */
+#ifndef TYPE1_GUEST_H
+#define TYPE1_GUEST_H
+
+#include "core/bundle.h"
+#include "core/spec.h"
+#include "engine/hext/hext.h"
+#include "type1/console.h"
+#include "type1/platform.h"
+#include "type1/task.h"
+#include "vmm/board.h"
+#include "vmm/run.h"
+
+enum guest_state {
+    GUEST_OFF, /* not started, or ended */
+    GUEST_RUNNING,
+    GUEST_PAUSED,
+    GUEST_FAILED, /* could not start, or ended by failure; `why` says it */
+};
+
+struct guest {
+    const struct spec_vm *spec;
+    unsigned index;
+    struct board_payload payload;
+    struct console_port console;
+    struct vm vm;
+    struct board board;
+    struct riscv_vcpu *harts; /* spec->cpus of each */
+    struct task *vcpu_tasks;
+    struct vmm_stats *stats;
+    struct hext_vm hext;
+    struct task keeper;
+    void *ram;
+    uint64_t ram_align;
+    struct entropy_backend entropy;
+    uint64_t random;
+    _Atomic uint32_t state; /* enum guest_state */
+    char why[160];
+    unsigned boots;
+    /* What the operator wants: set, then `wanted` is signalled. */
+    _Atomic bool want_running, want_restart;
+    struct host_event vcpu_ended;
+};
+
+extern struct guest *guests[SPEC_VMS_MAX];
+extern unsigned guest_count;
+
+/* Makes a guest of each VM of the fleet and starts it; one that cannot be says so in a line. */
+void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
+                  const struct platform *platform, const struct hext_features *features);
+struct guest *guest_find(const char *name);
+void guest_start(struct guest *guest);
+void guest_stop(struct guest *guest);
+void guest_restart(struct guest *guest);
+void guest_pause(struct guest *guest);
+void guest_resume(struct guest *guest);
+/* A guest that runs, or is to. */
+bool guests_alive(void);
+const char *guest_state_name(const struct guest *guest);
+
+#endif

@@ -1,0 +1,32 @@
+/* What the board's device tree says, as far as the hypervisor needs it. */
+#ifndef TYPE1_PLATFORM_H
+#define TYPE1_PLATFORM_H
+
+#include "core/fdt.h"
+#include "type1/hart.h"
+#include "type1/pages.h"
+#include "vmm/board.h"
+
+#define PLATFORM_EXTENSIONS_MAX 96
+#define PLATFORM_NAMES_MAX      1024
+
+struct platform {
+    struct fdt fdt;
+    uint64_t timebase;
+    uint64_t hart_ids[HARTS_MAX];
+    unsigned hart_count;
+    bool has_h, has_fp, has_sstc;
+    uint64_t uart; /* 0: none that we know */
+    unsigned uart_shift, uart_width;
+    /* The CPU as guests are told of it: what all harts have and we can grant. */
+    struct board_cpu cpu;
+    const char *extensions[PLATFORM_EXTENSIONS_MAX];
+    char names[PLATFORM_NAMES_MAX];
+};
+
+/* 0, or -E_INVAL with `*problem` said in plain words. */
+int platform_read(struct platform *platform, const void *fdt, const char **problem);
+/* All memory that is not reserved by the firmware. */
+void platform_memory(const struct platform *platform, struct pages *pages);
+
+#endif
