@@ -16,7 +16,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-pr
             -Wvla -Wpointer-arith -Wcast-qual
 OURFLAGS := -std=gnu17 -I. $(WARNINGS) -fno-strict-aliasing -fno-common -pthread -MMD -MP
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-LIBS     := -lslirp -lcyaml -luring -lzstd -lz -ljansson -pthread
+LIBS     := -lslirp -lcyaml -lyaml -luring -lzstd -lz -ljansson -pthread
 
 # A folder for each configuration, so that switching between them costs nothing. SANITIZE=1 makes the
 # sanitized one the one that is built, tested and shown; fuzz tests always use it.
@@ -33,7 +33,6 @@ T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
 LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-RANDOM_SRC := $(wildcard tests/random/*.c)
 
 UNIT_BIN := $(UNIT:%=$(BUILD)/tests/unit/%)
 FUZZ_BIN := $(FUZZ:%=$(SANITIZED)/tests/fuzz/%)
@@ -64,9 +63,6 @@ $(1)/tests/unit/%: $(1)/tests/unit/%.o $(1)/libtrivisor.a
 	@echo "  LD      $$@"
 	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ -lcmocka $(LIBS) -lm
 $(1)/tests/fuzz/%: $(1)/tests/fuzz/%.o $(1)/tests/fuzz/driver.o $(1)/libtrivisor.a
-	@echo "  LD      $$@"
-	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ $(LIBS)
-$(1)/tests/random/random: $(RANDOM_SRC:%.c=$(1)/%.o) $(1)/libtrivisor.a
 	@echo "  LD      $$@"
 	@$(CC) $(2) $(CFLAGS) $$^ -o $$@ $(LIBS)
 endef
@@ -109,13 +105,13 @@ setup:
 $(LIB_SRC:%.c=$(PLAIN)/%.o) $(LIB_SRC:%.c=$(SANITIZED)/%.o) $(FREE_OBJ): | setup
 $(PLAIN)/type2/main.o $(SANITIZED)/type2/main.o: | setup
 $(UNIT:%=$(PLAIN)/tests/unit/%.o) $(UNIT:%=$(SANITIZED)/tests/unit/%.o) $(FUZZ:%=$(SANITIZED)/tests/fuzz/%.o): | setup
-$(RANDOM_SRC:%.c=$(PLAIN)/%.o) $(RANDOM_SRC:%.c=$(SANITIZED)/%.o) $(SANITIZED)/tests/fuzz/driver.o: | setup
+$(SANITIZED)/tests/fuzz/driver.o: | setup
 endif
 
 demo: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) GUEST=$(GUEST) scripts/demo.sh
 
-TESTED := $(TRIVISOR) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ) $(BUILD)/tests/random/random
+TESTED := $(TRIVISOR) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ)
 check: $(TESTED)
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh
 
@@ -129,10 +125,11 @@ bench: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) bench/run.sh $(BENCH)
 
 install: $(TRIVISOR)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor/guests
 	install -m 755 $(TRIVISOR) $(DESTDIR)$(PREFIX)/bin/trivisor
 	install -m 644 docs/trivisor.1 $(DESTDIR)$(PREFIX)/share/man/man1/trivisor.1
-	cp -r scripts guests/debian $(DESTDIR)$(PREFIX)/share/trivisor/
+	cp -r scripts $(DESTDIR)$(PREFIX)/share/trivisor/
+	cp -r guests/debian $(DESTDIR)$(PREFIX)/share/trivisor/guests/
 
 clean:
 	rm -rf build build-*

@@ -7,6 +7,7 @@
     (1ULL << 40) /* beyond any RAM of ours: a header that says so is malformed                     \
                   */
 #define TEXT_OFFSET_LIMIT (1ULL << 30)
+#define SEGMENTS_MAX      128
 #define LINUX_ALIGN       (2ULL << 20)
 
 /* Linux, Documentation/arch/riscv/boot-image-header.rst; the arm64 and LoongArch headers have the
@@ -58,7 +59,6 @@ enum elf_value {
     ELF_TYPE_EXEC = 2,
     ELF_TYPE_DYN = 3,
     ELF_MACHINE_RISCV = 243,
-    ELF_PHNUM_EXTENDED = 0xffff,
     PH_TYPE_LOAD = 1,
 };
 
@@ -178,8 +178,8 @@ static int elf_open(struct image *image)
 
     uint64_t table = get_le64(bytes + ELF_PHOFF);
     unsigned count = get_le16(bytes + ELF_PHNUM);
-    if (count == 0 || count == ELF_PHNUM_EXTENDED || get_le16(bytes + ELF_PHENTSIZE) != PH_SIZE)
-        return refuse(image, "is an ELF file without program headers");
+    if (count == 0 || count > SEGMENTS_MAX || get_le16(bytes + ELF_PHENTSIZE) != PH_SIZE)
+        return refuse(image, "is an ELF file without program headers, or with too many");
     if (table > image->size || (uint64_t)count * PH_SIZE > image->size - table)
         return refuse(image, "is a truncated ELF file");
 
@@ -187,6 +187,7 @@ static int elf_open(struct image *image)
     image->entry = entry;
     image->low = UINT64_MAX;
     image->high = 0;
+    uint64_t total = 0;
     bool translated = false;
     unsigned index = 0;
     struct segment segment;
@@ -196,6 +197,7 @@ static int elf_open(struct image *image)
         if (segment.filesz > segment.memsz || segment.memsz > MEM_SIZE_LIMIT ||
             segment.paddr > UINT64_MAX - segment.memsz)
             return refuse(image, "is an ELF file with a malformed segment");
+        total += segment.memsz;
         if (segment.paddr < image->low)
             image->low = segment.paddr;
         if (segment.paddr + segment.memsz > image->high)
@@ -208,6 +210,9 @@ static int elf_open(struct image *image)
     if (image->high == 0)
         return refuse(image, "is an ELF file with nothing to load");
     image->mem_size = image->high - image->low;
+    /* Loading takes as long as all segments together, whatever RAM there is. */
+    if (total > image->mem_size)
+        return refuse(image, "is an ELF file with overlapping segments");
     return 0;
 }
 

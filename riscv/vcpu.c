@@ -52,7 +52,17 @@ const char *riscv_isa_extension(unsigned index)
     return index < EXT_COUNT ? riscv_extension_names[index] : NULL;
 }
 
-int riscv_isa_string(char *buf, size_t capacity)
+bool riscv_isa_listed(unsigned index, bool sbi)
+{
+    /*
+     * A tree with Svadu alone says that hardware updating of A and D is on from the start, as our
+     * SBI has it; with Svade beside it, that it is off (riscv/extensions.yaml of Linux). M-mode's
+     * state enables are not the guest's when there is no M-mode software.
+     */
+    return !sbi || (index != EXT_SVADE && index != EXT_SMSTATEEN);
+}
+
+int riscv_isa_string(char *buf, size_t capacity, bool sbi)
 {
     size_t n = 0;
     if (capacity < 5)
@@ -61,6 +71,8 @@ int riscv_isa_string(char *buf, size_t capacity)
     n = 4;
     for (unsigned i = 0; i < EXT_COUNT; i++) {
         const char *name = riscv_extension_names[i];
+        if (!riscv_isa_listed(i, sbi))
+            continue;
         size_t len = strlen(name);
         if (n + len + 2 > capacity)
             return -E_NOSPC;
@@ -120,7 +132,9 @@ void riscv_vcpu_fini(struct riscv_vcpu *hart)
     clock_timer_fini(&hart->stimer);
 }
 
-void riscv_vcpu_reset(struct riscv_vcpu *hart, uint64_t pc)
+/* `wires`: the bits of mip that something outside still drives. One step, so that no edge is lost.
+ */
+static void reset(struct riscv_vcpu *hart, uint64_t pc, uint64_t wires)
 {
     clock_timer_cancel(&hart->stimer);
     memset(hart->x, 0, sizeof hart->x);
@@ -136,7 +150,7 @@ void riscv_vcpu_reset(struct riscv_vcpu *hart, uint64_t pc)
     hart->sbi = false;
     hart->mstatus = 0;
     hart->mideleg = hart->medeleg = hart->mie = 0;
-    atomic_store(&hart->mip, 0);
+    atomic_fetch_and(&hart->mip, wires);
     hart->mip_seip = false;
     hart->mtvec = hart->mscratch = hart->mepc = hart->mcause = hart->mtval = 0;
     hart->stvec = hart->sscratch = hart->sepc = hart->scause = hart->stval = 0;
@@ -148,15 +162,17 @@ void riscv_vcpu_reset(struct riscv_vcpu *hart, uint64_t pc)
     riscv_pmp_update(hart);
 }
 
+void riscv_vcpu_reset(struct riscv_vcpu *hart, uint64_t pc)
+{
+    reset(hart, pc, 0);
+}
+
 void riscv_vcpu_start_supervisor(struct riscv_vcpu *hart, uint64_t pc, uint64_t opaque)
 {
     uint64_t instret = hart->instret;
-    /* The wires of external interrupts outlive a stop and start of the hart. */
-    uint64_t wires = atomic_load(&hart->mip) & (1ULL << IRQ_SEI);
 
-    riscv_vcpu_reset(hart, pc);
+    reset(hart, pc & ~1ULL, 1ULL << IRQ_SEI); /* IALIGN is 16 */
     hart->instret = instret;
-    atomic_fetch_or(&hart->mip, wires);
     hart->sbi = true;
     hart->priv = PRIV_S;
     hart->x[10] = hart->vcpu.id;
@@ -192,6 +208,18 @@ void riscv_vcpu_irq_sink(void *sink, uint32_t line, bool level)
 bool riscv_vcpu_wfi_done(const struct riscv_vcpu *hart)
 {
     return (riscv_mip(hart) & hart->mie) != 0;
+}
+
+/* What no write of a guest could have brought about, and what the rest relies on. */
+static bool state_is_sound(const struct riscv_vcpu *hart, uint32_t run_state)
+{
+    const uint64_t mode = hart->satp >> SATP_MODE_SHIFT;
+
+    return ((hart->pc | hart->sepc | hart->mepc) & 1) == 0 &&
+           ((hart->stvec | hart->mtvec) & 2) == 0 && hart->priv != 2 && hart->priv <= PRIV_M &&
+           run_state <= VCPU_SUSPENDED && hart->frm <= 7 && hart->fflags <= 31 &&
+           (hart->mstatus & MSTATUS_MPP) != 2ULL << MSTATUS_MPP_SHIFT &&
+           (mode == SATP_BARE || (mode >= SATP_SV39 && mode <= SATP_SV57));
 }
 
 void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *s)
@@ -245,8 +273,7 @@ void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *s)
     state_u64(s, &hart->instret);
 
     if (s->loading && s->error == 0) {
-        if (hart->priv == 2 || hart->priv > PRIV_M || run_state > VCPU_SUSPENDED || hart->frm > 7 ||
-            hart->fflags > 31) {
+        if (!state_is_sound(hart, run_state)) {
             state_fail(s, -E_PROTO);
             return;
         }

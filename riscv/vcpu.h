@@ -130,12 +130,15 @@ void riscv_vcpu_set_stimecmp(struct riscv_vcpu *hart, uint64_t ticks);
 /* Saved fields, both directions. */
 void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *state);
 
-/* "rv64imafdc_zicsr_..." for the device tree; returns the length written (without NUL), or
- * -E_NOSPC. */
-int riscv_isa_string(char *buf, size_t capacity);
-/* The extensions one by one ("i", "m", ..., "zba", ...), NULL past the last; for
- * riscv,isa-extensions. */
+/*
+ * The extensions one by one ("i", "m", ..., "zba", ...), NULL past the last; for
+ * riscv,isa-extensions. riscv_isa_listed: whether a device tree names it; `sbi`: for a hart that
+ * starts under our own SBI.
+ */
 const char *riscv_isa_extension(unsigned index);
+bool riscv_isa_listed(unsigned index, bool sbi);
+/* "rv64imafdc_zicsr_..." of those; returns the length written (without NUL), or -E_NOSPC. */
+int riscv_isa_string(char *buf, size_t capacity, bool sbi);
 
 /* One line a register, for reports and the monitor. Calls `line` for each. */
 void riscv_vcpu_describe(const struct riscv_vcpu *hart, void (*line)(void *arg, const char *text),

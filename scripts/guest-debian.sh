@@ -1,12 +1,14 @@
 #!/bin/bash
 # Fetches unmodified Debian 13 (trixie, riscv64) guests from the mirror that this machine itself uses.
 #
-#     scripts/guest-debian.sh [kernel]     guests/cache/debian/: vmlinux, initrd.img, modules/, version
-#     scripts/guest-debian.sh rootfs       guests/cache/debian/root.raw besides: a disk with systemd, for U-Boot or -kernel
-#     scripts/guest-debian.sh clean        removes them
+#     scripts/guest-debian.sh kernel     vmlinux, initrd.img, modules/, version
+#     scripts/guest-debian.sh rootfs     root.raw: a disk with systemd, for U-Boot or for vmlinux and initrd.img
+#     scripts/guest-debian.sh            all of it
+#     scripts/guest-debian.sh clean      removes it
 #
-# Both are quick when the files are there. The initramfs is busybox and guests/debian/: see its init for the tasks.
-# GUEST_VMM=qemu runs the root disk's second stage in QEMU instead of in Trivisor. Exit status 3: no network.
+# In guests/cache/debian/ of the source tree, or in ~/.cache/trivisor/debian/ when installed; quick when it is there.
+# The initramfs is busybox and guests/debian/: see its init for the tasks. GUEST_VMM=qemu runs the root disk's second
+# stage in QEMU instead of in Trivisor. Exit status 3: no network.
 . "$(dirname "$0")/lib.sh"
 
 SUITE=trixie
@@ -108,11 +110,14 @@ kernel() {
     exec 9>&-
 }
 
-case ${1:-kernel} in
+need apt-get dpkg-deb tar cpio xz flock
+case ${1:-all} in
 kernel)
     kernel
     ;;
-rootfs)
+rootfs | all)
+    need mmdebstrap mke2fs e2fsck
+    [ "$(id -u)" = 0 ] || need fakeroot
     kernel
     . "$ROOT/scripts/guest-rootfs.sh"
     rootfs
@@ -120,7 +125,10 @@ rootfs)
 clean)
     rm -rf "$OUT" "$CACHE/apt/riscv64"
     ;;
+help | --help | -h)
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+    ;;
 *)
-    die 2 "use: $PROGRAM [kernel|rootfs|clean]"
+    die 2 "use: $PROGRAM [kernel|rootfs|clean|help]"
     ;;
 esac

@@ -92,7 +92,7 @@ label debian
     menu label Debian GNU/Linux $SUITE, kernel $version
     linux /boot/vmlinux-$version
     initrd /boot/initrd.img-$version
-    append root=/dev/vda1 rw console=ttyS0
+    append root=/dev/vda1 rw console=ttyS0 earlycon=sbi
 END
     echo debian >"$tree/etc/hostname"
     printf '127.0.0.1 localhost debian\n' >"$tree/etc/hosts"
@@ -148,9 +148,8 @@ second_stage() {
             -drive "file=$TEMP/root.raw,format=raw,if=none,id=root" -device virtio-blk-device,drive=root \
             </dev/null >"$console" 2>&1 || status=$?
     else
-        local vmm=${TRIVISOR:-$ROOT/build/trivisor}
-        [ -x "$vmm" ] || die 2 "no $vmm, in which the disk's second stage runs: run make first"
-        timeout 1800 "$vmm" run --cpus 2 --memory 1G --no-reboot --kernel "$OUT/vmlinux" --initrd "$OUT/initrd.img" \
+        [ -x "$VMM" ] || die 2 "no $VMM, in which the disk's second stage runs: run make first"
+        timeout 1800 "$VMM" run --cpus 2 --memory 1G --no-reboot --kernel "$OUT/vmlinux" --initrd "$OUT/initrd.img" \
             --cmdline "$1" --disk "$TEMP/root.raw" </dev/null >"$console" 2>&1 || status=$?
     fi
     cp "$console" "$OUT/second-stage.log"
@@ -175,7 +174,7 @@ rootfs() {
             die $? "cannot make the root disk's first stage"
     fi
     rm -rf "$TEMP/tree"
-    say "configuring its packages inside a virtual machine (one to three minutes)"
+    say "configuring its packages inside a virtual machine (about two minutes)"
     second_stage "console=ttyS0 quiet hostname=debian trivisor.task=second-stage"
     e2fsck -fp "$TEMP/root.raw?offset=1048576" >"$TEMP/log" 2>&1 || die 1 "the disk is damaged: $(tail -n 1 "$TEMP/log")"
     mv "$TEMP/root.raw" "$OUT/root.raw"

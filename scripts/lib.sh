@@ -8,7 +8,13 @@ umask 022
 export LC_ALL=C.UTF-8
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-CACHE=${TRIVISOR_CACHE:-$ROOT/guests/cache}
+if [ -e "$ROOT/Makefile" ]; then
+    CACHE=${TRIVISOR_CACHE:-$ROOT/guests/cache}
+    VMM=${TRIVISOR:-$ROOT/build/trivisor}
+else # installed: PREFIX/share/trivisor
+    CACHE=${TRIVISOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trivisor}
+    VMM=${TRIVISOR:-$ROOT/../../bin/trivisor}
+fi
 PROGRAM=$(basename "$0")
 
 say() {
@@ -21,6 +27,14 @@ die() {
     shift
     say "$*"
     exit "$status"
+}
+
+# need PROGRAM...: each is there, or the one line that says how to get it.
+need() {
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || die 2 "no $program on this machine: run $ROOT/scripts/setup.sh"
+    done
 }
 
 # A temporary folder beside the place where its contents will end up (a rename there is atomic), removed on exit.

@@ -1,15 +1,16 @@
 #!/bin/bash
 # Installs what a fresh Debian 12 lacks to build, test and show Trivisor.
 #
-#     scripts/setup.sh [SET...]      sets: build guests check (default: all of them)
+#     scripts/setup.sh [SET...]      sets: build guests check (default: these three), bench
 #
 # Nothing is done, and no network used, when all is there.
 . "$(dirname "$0")/lib.sh"
 
-build="gcc libc6-dev make pkg-config libslirp-dev libcyaml-dev liburing-dev libzstd-dev zlib1g-dev libjansson-dev"
+build="gcc libc6-dev make pkg-config libslirp-dev libcyaml-dev libyaml-dev liburing-dev libzstd-dev zlib1g-dev libjansson-dev libyaml-dev"
 guests="clang lld llvm cpio xz-utils zstd mmdebstrap e2fsprogs fakeroot apt python3 debian-archive-keyring"
-check="clang clang-format lld llvm libc6-dev libcmocka-dev device-tree-compiler qemu-system-misc opensbi
+check="clang clang-format cppcheck lld llvm libc6-dev libcmocka-dev device-tree-compiler qemu-system-misc opensbi
     u-boot-qemu e2fsprogs man-db python3 xz-utils zstd"
+bench="gcc-riscv64-linux-gnu libc6-dev-riscv64-cross qemu-system-misc python3"
 
 wanted=()
 for set in "${@:-all}"; do
@@ -17,8 +18,9 @@ for set in "${@:-all}"; do
     build) wanted+=($build) ;;
     guests) wanted+=($guests) ;;
     check) wanted+=($check) ;;
+    bench) wanted+=($bench) ;;
     all) wanted+=($build $guests $check) ;;
-    *) die 2 "no set \"$set\": build, guests or check" ;;
+    *) die 2 "no set \"$set\": build, guests, check or bench" ;;
     esac
 done
 

@@ -59,12 +59,14 @@ for f in $FUZZ; do
 done
 suite isa 600 tests/isa/run.sh "$TRIVISOR"
 suite cli 300 tests/boot/cli.sh
+suite up 300 tests/boot/up.sh
 if [ -z "$long" ]; then
     suite random 300 tests/random/run.sh --short
     suite boot 600 tests/boot/run.sh
 else
     suite random-50000 1500 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh --long
+    suite save-restore 600 tests/boot/save-restore.sh
 fi
 
 [ ${#failures[@]} -eq 0 ] || echo "failed: ${failures[*]} (output: $logs/)"

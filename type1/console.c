@@ -283,14 +283,20 @@ static void key_for_command(uint8_t key, void (*command)(char *line))
         return;
     }
     host_lock_acquire(&lock);
-    prompt_hide();
-    if ((key == 0x7f || key == '\b') && edit_length > 0)
-        edit_length--;
-    else if (key == 0x15) /* Ctrl-U */
-        edit_length = 0;
-    else if (key >= ' ' && key < 0x7f && edit_length + 1 < sizeof edit)
+    if (key >= ' ' && key < 0x7f && edit_length + 1 < sizeof edit) {
         edit[edit_length++] = (char)key;
-    prompt_show();
+        if (prompt_shown)
+            wire_put((char)key);
+        else
+            prompt_show();
+    } else {
+        prompt_hide();
+        if ((key == 0x7f || key == '\b') && edit_length > 0)
+            edit_length--;
+        else if (key == 0x15) /* Ctrl-U */
+            edit_length = 0;
+        prompt_show();
+    }
     host_lock_release(&lock);
 }
 

@@ -7,8 +7,9 @@
 
 #include <stdatomic.h>
 
-#define GIB  (1ULL << 30)
-#define MIB2 (2ULL << 20)
+#define GIB         (1ULL << 30)
+#define MIB2        (2ULL << 20)
+#define CLEAR_CHUNK (1ULL << 20)
 
 struct guest *guests[SPEC_VMS_MAX];
 unsigned guest_count;
@@ -145,7 +146,11 @@ static bool vcpus_ended(const struct guest *guest)
 static int boot(struct guest *guest)
 {
     const char *problem;
-    memset(guest->ram, 0, guest->spec->memory);
+    for (uint64_t at = 0; at < guest->spec->memory; at += CLEAR_CHUNK) {
+        uint64_t left = guest->spec->memory - at;
+        memset((char *)guest->ram + at, 0, left < CLEAR_CHUNK ? left : CLEAR_CHUNK);
+        task_breathe();
+    }
     seed(guest);
     int error = board_boot(&guest->board, &guest->payload, &problem);
     if (error != 0)

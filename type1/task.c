@@ -16,7 +16,7 @@ void task_trampoline(void);
 /* All tasks, their states, and who is idle. */
 static struct host_lock lock;
 static struct task *tasks;
-static uint64_t virtual_now; /* virtual time of what was last picked */
+static uint64_t virtual_now; /* the least virtual time of what runs or is ready; never falls */
 
 void task_setup(void)
 {
@@ -36,8 +36,10 @@ static struct task *pick(unsigned hart)
     return best;
 }
 
+/* One idle hart for each task: the next one that becomes ready asks another. */
 static void ask_for(struct hart *hart)
 {
+    atomic_store(&hart->idle, false);
     atomic_store(&hart->resched, true);
     if (hart != this_hart())
         sbi_send_ipi(hart->id);
@@ -64,8 +66,26 @@ static void find_hart(const struct task *task)
         ask_for(best);
 }
 
+/* Running tasks have had more than was accounted: a joiner must not be given credit for that. */
+static void advance(void)
+{
+    uint64_t now = host_time_ns(), least = UINT64_MAX;
+    for (const struct task *task = tasks; task != NULL; task = task->next) {
+        struct policy_entity share = task->share;
+        if (task->state == TASK_RUNNING)
+            policy_account(&share, now - task->started_ns);
+        else if (task->state != TASK_READY)
+            continue;
+        if (share.vruntime < least)
+            least = share.vruntime;
+    }
+    if (least != UINT64_MAX && least > virtual_now)
+        virtual_now = least;
+}
+
 static void make_ready(struct task *task)
 {
+    advance();
     task->state = TASK_READY;
     task->waiting = NULL;
     policy_join(&task->share, virtual_now, TASK_SLICE_NS);
@@ -113,8 +133,6 @@ static void run_task(struct hart *hart, struct task *task)
     task->state = TASK_RUNNING;
     task->started_ns = now;
     task->share.last_hart = hart->hext.index;
-    if (task->share.vruntime > virtual_now)
-        virtual_now = task->share.vruntime;
     hart->current = task;
     hart->slice_end_ns = pick(hart->hext.index) != NULL ? now + TASK_SLICE_NS : UINT64_MAX;
     host_lock_release(&lock);
@@ -215,6 +233,13 @@ void task_yield(void)
     host_lock_acquire(&lock);
     task->state = TASK_READY;
     leave(task);
+}
+
+void task_breathe(void)
+{
+    hart_interrupts();
+    if (atomic_load(&this_hart()->resched))
+        task_yield();
 }
 
 void host_yield(void)

@@ -49,6 +49,8 @@ int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn
 _Noreturn void task_loop(void);
 /* The rest of the current task's turn goes to others. */
 void task_yield(void);
+/* The same if the hart is asked for: for loops over much memory. */
+void task_breathe(void);
 _Noreturn void task_exit(void);
 /* Handles what made the hart's WFI, or a guest, stop. */
 void hart_interrupts(void);

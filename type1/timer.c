@@ -1,6 +1,5 @@
 #include "type1/timer.h"
 
-
 #include "engine/hext/csr.h"
 #include "type1/panic.h"
 #include "type1/sbi.h"

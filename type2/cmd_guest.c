@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Looks beside the program and in the folders above it (the source tree), then in
- * ../share/trivisor. */
+ * ../share/trivisor/scripts. */
 static bool script_find(char *path, size_t capacity, const char *name)
 {
     char folder[PATH_MAX];
@@ -27,7 +27,7 @@ static bool script_find(char *path, size_t capacity, const char *name)
         snprintf(path, capacity, "%s/scripts/%s", folder, name);
         if (access(path, X_OK) == 0)
             return true;
-        snprintf(path, capacity, "%s/share/trivisor/%s", folder, name);
+        snprintf(path, capacity, "%s/share/trivisor/scripts/%s", folder, name);
         if (access(path, X_OK) == 0)
             return true;
     }

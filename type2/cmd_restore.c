@@ -18,7 +18,8 @@ int cmd_restore(int argc, char **argv)
                                             {"name", required_argument, NULL, NAME},
                                             RUN_OPTIONS,
                                             {0}};
-    struct run_options run = {0};
+    struct run_options run = {.grace_ms = RUN_GRACE_MS};
+    struct problem problem = {.text = ""};
     const char *name = NULL;
     int c;
 
@@ -29,8 +30,8 @@ int cmd_restore(int argc, char **argv)
             return 2;
         if (c == NAME)
             name = optarg;
-        else
-            run_options_take(&run, c, optarg);
+        if (run_options_take(&run, c, optarg, &problem) < 0)
+            return command_fail("restore: %s", problem.text);
     }
     if (!command_words(argc, argv, 1))
         return 2;

@@ -111,7 +111,7 @@ int cmd_run(int argc, char **argv)
 {
     struct spec_vm spec = {.cpus = 1, .memory = MEMORY_DEFAULT};
     char name[32];
-    struct run_options run = {0};
+    struct run_options run = {.grace_ms = RUN_GRACE_MS};
     struct problem problem = {.text = ""};
     int c;
 
@@ -122,7 +122,8 @@ int cmd_run(int argc, char **argv)
             return 0;
         if (c == '?')
             return 2;
-        run_options_take(&run, c, optarg);
+        if (run_options_take(&run, c, optarg, &problem) < 0)
+            return command_fail("run: %s", problem.text);
         if (run_take(&spec, c, optarg, &problem) < 0)
             return command_fail("run: --%s: %s", option_name(c), problem.text);
     }

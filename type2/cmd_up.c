@@ -13,6 +13,7 @@
 #include "type2/host.h"
 #include "type2/process.h"
 #include "type2/results.h"
+#include "type2/run_options.h"
 #include "type2/stream.h"
 
 #include <errno.h>
@@ -33,9 +34,11 @@
 #define PROMPT_MS 300 /* a line without an end is shown after this silence */
 
 const char cmd_up_help[] =
-    "  --detach      return when all run; 'trivisor ps', 'console', 'logs' and 'stop' do the rest\n"
-    "  --logs DIR    append each console to DIR/NAME.log as well\n"
-    "  --json FILE   at the end, write how each machine ended to FILE\n"
+    "  --detach             return when all run; 'trivisor ps', 'console', 'logs' and 'stop' do "
+    "the\n"
+    "                       rest\n"
+    "  --logs DIR           append each console to DIR/NAME.log as well\n" RUN_GRACE_HELP
+    "  --json FILE          at the end, write how each machine ended to FILE\n"
     "\n"
     "Each line of a console comes with the machine's name in front. Ctrl-C or SIGTERM switches "
     "all\n"
@@ -71,6 +74,7 @@ struct child {
 
 struct up {
     bool detach;
+    unsigned grace_ms;
     const char *logs;
     const char *json;
     struct child children[SPEC_VMS_MAX];
@@ -135,8 +139,12 @@ static int child_main(const struct up *up, const struct spec_vm *spec, int conso
     child_to_null(STDIN_FILENO, O_RDONLY);
     if (up->detach)
         setsid();
-    struct process process = {
-        .spec = spec, .console_in = -1, .console_out = console, .built = child_built, .arg = &side};
+    struct process process = {.spec = spec,
+                              .options = {.grace_ms = up->grace_ms},
+                              .console_in = -1,
+                              .console_out = console,
+                              .built = child_built,
+                              .arg = &side};
     if (up->logs != NULL) {
         snprintf(log, sizeof(log), "%s/%s.log", up->logs, spec->name);
         process.console_log = log;
@@ -445,6 +453,7 @@ int cmd_up(int argc, char **argv)
                                             {"detach", no_argument, NULL, DETACH},
                                             {"logs", required_argument, NULL, LOGS},
                                             {"json", required_argument, NULL, JSON},
+                                            {"grace", required_argument, NULL, RUN_GRACE},
                                             {0}};
     struct problem problem = {.text = ""};
     struct up *up = calloc(1, sizeof(*up));
@@ -454,6 +463,7 @@ int cmd_up(int argc, char **argv)
     if (up == NULL)
         return command_fail("out of memory");
     int status = 2;
+    up->grace_ms = RUN_GRACE_MS;
     while ((c = command_getopt(argc, argv, options)) > 0 && c != '?') {
         if (c == DETACH)
             up->detach = true;
@@ -461,6 +471,10 @@ int cmd_up(int argc, char **argv)
             up->logs = optarg;
         else if (c == JSON)
             up->json = optarg;
+        else if (c == RUN_GRACE && run_grace_parse(optarg, &up->grace_ms, &problem) < 0) {
+            command_fail("up: %s", problem.text);
+            goto done;
+        }
     }
     if (c == -2)
         status = 0;

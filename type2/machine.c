@@ -28,10 +28,6 @@
 
 static const struct engine_ops *const engines[] = {&interp_engine};
 
-const char machine_ordered_stop[] = "stopped";
-const char machine_ordered_kill[] = "killed";
-const char machine_ordered_save[] = "saved";
-
 /* ---- console ---- */
 
 static struct stream_backend *machine_mux_backend(struct machine *machine)
@@ -355,6 +351,7 @@ struct machine *machine_new(const struct machine_options *options)
     pthread_mutex_init(&machine->lock, NULL);
     pthread_mutex_init(&machine->watch_lock, NULL);
     console_watch_init(&machine->watch);
+    machine_orders_init(machine);
     return machine;
 }
 
@@ -582,12 +579,39 @@ static enum vm_power machine_wait_power(struct machine *machine)
     }
 }
 
+/*
+ * A reader that is only slow gets the whole console, however long it takes; it does not hold up
+ * somebody's order to end the machine.
+ */
+static void machine_flush_console(struct machine *machine)
+{
+    do
+        if (stream_mux_flush(machine->mux, STREAM_WAIT_MS))
+            return;
+    while (atomic_load(&machine->order) == NULL);
+}
+
+/* A VCPU may be waiting for a reader of the console: power went off, it has to come back. */
+static void machine_end_vcpus(struct machine *machine)
+{
+    stream_mux_set_patient(machine->mux, false);
+    machine_join_vcpus(machine);
+    stream_mux_set_patient(machine->mux, true);
+}
+
+void machine_park(struct machine *machine)
+{
+    stream_mux_set_patient(machine->mux, false);
+    vmm_pause(&machine->vm);
+    stream_mux_set_patient(machine->mux, true);
+}
+
 /* Everything is parked for good: VCPUs have ended. False: it cannot boot again. */
 static bool machine_reboot(struct machine *machine, struct problem *problem)
 {
     struct vm *vm = &machine->vm;
 
-    stream_mux_flush(machine->mux, STREAM_WAIT_MS);
+    machine_flush_console(machine);
     board_drain(&machine->board);
     for (unsigned i = 0; i < vm->vcpu_count; i++) /* a reset sets the harts' own counts to 0 */
         machine->instructions += atomic_load(&vm->vcpus[i]->instructions);
@@ -623,6 +647,8 @@ void machine_count(struct machine *machine, struct machine_result *result)
             result->exits[reason] += machine->stats[i].exits[reason];
         result->sbi_calls += machine->stats[i].sbi_calls;
     }
+    for (unsigned i = 0; i < machine->vm.bus.count; i++)
+        result->device_accesses += atomic_load(&machine->vm.bus.ranges[i].accesses);
     result->reboots = machine->reboots;
     result->init_ns = machine->init_ns;
     result->run_ns = host_time_ns() - machine->start_ns;
@@ -668,7 +694,7 @@ void machine_wait(struct machine *machine, struct machine_result *result)
     memset(result, 0, sizeof(*result));
     for (;;) {
         power = machine_wait_power(machine);
-        machine_join_vcpus(machine);
+        machine_end_vcpus(machine);
         pthread_mutex_lock(&machine->lock);
         bool again = power == VM_POWER_REBOOT && !machine->spec->no_reboot &&
                      machine_reboot(machine, &problem);
@@ -678,60 +704,11 @@ void machine_wait(struct machine *machine, struct machine_result *result)
             break;
     }
     clock_stop(&machine->vm.clock);
-    stream_mux_flush(machine->mux, STREAM_WAIT_MS);
+    machine_flush_console(machine);
     machine_count(machine, result);
     machine_judge(machine, power, result);
     if (problem.text[0] != 0) {
         result->outcome = MACHINE_FAILED;
         snprintf(result->message, sizeof(result->message), "cannot reboot: %s", problem.text);
     }
-}
-
-/* ---- orders ---- */
-
-void machine_order(struct machine *machine, const char *order)
-{
-    atomic_store(&machine->order, order);
-    vm_power_request(&machine->vm, VM_POWER_OFF, 0, order);
-}
-
-void machine_stop(struct machine *machine)
-{
-    machine_order(machine, machine_ordered_stop);
-}
-
-void machine_kill(struct machine *machine)
-{
-    machine_order(machine, machine_ordered_kill);
-}
-
-int machine_lock_live(struct machine *machine, struct problem *problem)
-{
-    pthread_mutex_lock(&machine->lock);
-    if (!machine->ended && vm_power_state(&machine->vm) == VM_POWER_ON)
-        return 0;
-    pthread_mutex_unlock(&machine->lock);
-    return problem_set(problem, -E_BUSY, "%s: it is about to end or to reboot", machine->vm.name);
-}
-
-int machine_pause(struct machine *machine, struct problem *problem)
-{
-    int error = machine_lock_live(machine, problem);
-
-    if (error < 0)
-        return error;
-    vmm_pause(&machine->vm);
-    pthread_mutex_unlock(&machine->lock);
-    return 0;
-}
-
-int machine_resume(struct machine *machine, struct problem *problem)
-{
-    int error = machine_lock_live(machine, problem);
-
-    if (error < 0)
-        return error;
-    vmm_resume(&machine->vm);
-    pthread_mutex_unlock(&machine->lock);
-    return 0;
 }

@@ -40,12 +40,12 @@ struct machine_result {
     uint64_t instructions;
     uint64_t exits[EXIT_REASONS];
     uint64_t sbi_calls;
+    uint64_t device_accesses; /* by the engine itself or through an MMIO exit */
 };
 
 struct machine_options {
-    /* Milliseconds that a guest which was asked to switch itself off has for it. */
-    unsigned grace_ms;
-    bool huge; /* transparent huge pages for guest RAM */
+    unsigned grace_ms; /* how long a guest that was asked to switch itself off has for it */
+    bool huge;         /* transparent huge pages for guest RAM */
 };
 
 /* Checks the values of a description before anything is touched. 0, or -E_INVAL with `problem`
@@ -74,8 +74,12 @@ void machine_destroy(struct machine *machine);
 
 /* Orders, from any thread but a VCPU's. */
 
-/* Asks the guest to switch itself off if the board has a way, and switches it off after the grace
- * period. */
+/*
+ * Has it switched off in order. The board has no power button that Debian's kernel would know; what
+ * every Linux knows is SysRq, by a break on its serial console: sync, remount read-only, power off.
+ * A guest that does not take it up is switched off when the grace period is over, one that does not
+ * listen after a second.
+ */
 void machine_stop(struct machine *machine);
 /* Ends it at once; the outcome is MACHINE_KILLED. */
 void machine_kill(struct machine *machine);

@@ -1,5 +1,6 @@
 /*
- * The inside of struct machine, shared by machine.c, machine_save.c and machine_report.c alone.
+ * The inside of struct machine, shared by machine.c, machine_orders.c, machine_save.c and
+ * machine_report.c alone.
  */
 #ifndef TYPE2_MACHINE_IMPL_H
 #define TYPE2_MACHINE_IMPL_H
@@ -56,7 +57,11 @@ struct machine {
     pthread_mutex_t watch_lock; /* watch, history */
     char *history;              /* ring of MACHINE_HISTORY bytes; position: watch.bytes */
     struct console_watch watch;
-    struct loop_timer grace;
+    struct loop_work stop_work; /* machine_stop's sequence, on the loop's thread */
+    struct loop_timer stop_timer;
+    unsigned stop_step;
+    uint64_t stop_since; /* from when on the guest could have read what it was sent last; 0: nothing
+                            yet */
 
     uint64_t start_ns;
     uint64_t init_ns; /* carried over by save and restore; 0: not seen yet */
@@ -68,8 +73,11 @@ struct machine {
 struct machine *machine_new(const struct machine_options *options);
 /* Everything but what is in RAM and registers; on error the caller destroys it. */
 int machine_build(struct machine *machine, const struct spec_vm *spec, struct problem *problem);
+void machine_orders_init(struct machine *machine);
 /* Has it switched off; `order` is one of machine_ordered_*. */
 void machine_order(struct machine *machine, const char *order);
+/* vmm_pause, also when a VCPU waits for a reader of the console. */
+void machine_park(struct machine *machine);
 /* Takes `lock` of a machine that is powered on, or fails with one line. */
 int machine_lock_live(struct machine *machine, struct problem *problem);
 /* Fills the counters of `result`. */

@@ -12,8 +12,6 @@
 
 static const char *const exit_names[EXIT_REASONS] = {
     [EXIT_KICKED] = "kicked",
-    [EXIT_MMIO_READ] = "mmio-read",
-    [EXIT_MMIO_WRITE] = "mmio-write",
     [EXIT_SBI] = "sbi",
     [EXIT_WFI] = "wfi",
     [EXIT_VIRTUAL_INSN] = "virtual-instruction",
@@ -34,14 +32,19 @@ const char *machine_outcome_name(enum machine_outcome outcome)
     return "unknown";
 }
 
+/*
+ * An engine in this process calls the bus itself instead of leaving with an MMIO exit. What counts
+ * for people is how often the guest touched a device, so both are told under one name.
+ */
 static json_t *exits_json(const struct machine_result *result)
 {
     json_t *exits = json_object();
 
     for (unsigned reason = 0; reason < EXIT_REASONS; reason++)
-        if (result->exits[reason] != 0)
+        if (result->exits[reason] != 0 && reason != EXIT_MMIO_READ && reason != EXIT_MMIO_WRITE)
             json_object_set_new(exits, exit_names[reason],
                                 json_integer((json_int_t)result->exits[reason]));
+    json_object_set_new(exits, "mmio", json_integer((json_int_t)result->device_accesses));
     return exits;
 }
 

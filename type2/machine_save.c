@@ -164,7 +164,7 @@ int machine_save(struct machine *machine, const char *path, bool keep, struct pr
     if (error < 0)
         return error;
     bool paused = atomic_load(&machine->vm.paused);
-    vmm_pause(&machine->vm);
+    machine_park(machine);
     if (vm_power_state(&machine->vm) != VM_POWER_ON)
         error = problem_set(problem, -E_BUSY, "%s: it ended before it could be saved", spec->name);
     else

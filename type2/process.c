@@ -20,7 +20,7 @@ struct life {
     struct machine *machine;
     struct terminal *terminal;
     struct loop_fd signals;
-    unsigned signal_count;
+    unsigned signal_count; /* signals and Ctrl-A X: the first asks, the second does not */
 };
 
 /* ---- the control socket ---- */
@@ -101,7 +101,6 @@ static void life_answer(void *arg, const char *cmd, const json_t *request,
 
 /* ---- signals and keys ---- */
 
-/* The first asks, the second does not. */
 static void life_signalled(void *arg, uint32_t events)
 {
     struct life *life = arg;
@@ -120,7 +119,10 @@ static void life_quit(void *arg)
 {
     struct life *life = arg;
 
-    machine_stop(life->machine);
+    if (life->signal_count++ == 0)
+        machine_stop(life->machine);
+    else
+        machine_kill(life->machine);
 }
 
 static int life_catch_signals(struct life *life, sigset_t *old, struct problem *problem)

@@ -4,16 +4,32 @@
 #include "type2/results.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-void run_options_take(struct run_options *run, int option, const char *value)
+int run_grace_parse(const char *text, unsigned *grace_ms, struct problem *problem)
+{
+    char *end;
+    unsigned long seconds = strtoul(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end != 0 || seconds > 3600)
+        return problem_set(problem, -E_INVAL,
+                           "--grace: '%s' is not a time; write 0 to 3600 seconds", text);
+    *grace_ms = (unsigned)seconds * 1000;
+    return 0;
+}
+
+int run_options_take(struct run_options *run, int option, const char *value,
+                     struct problem *problem)
 {
     switch (option) {
     case RUN_STATS: run->stats = true; break;
     case RUN_CONSOLE_LOG: run->console_log = value; break;
     case RUN_JSON: run->json = value; break;
+    case RUN_GRACE: return run_grace_parse(value, &run->grace_ms, problem);
     default: break;
     }
+    return 0;
 }
 
 int run_process(struct process *process, const struct run_options *run)
@@ -23,6 +39,7 @@ int run_process(struct process *process, const struct run_options *run)
     process->console_in = STDIN_FILENO;
     process->console_out = STDOUT_FILENO;
     process->console_log = run->console_log;
+    process->options.grace_ms = run->grace_ms;
     int status = (int)process_run(process, &problem);
     if (process->result == NULL)
         return command_fail("%s", problem.text);

@@ -6,29 +6,38 @@
 
 #include <getopt.h>
 
-enum { RUN_STATS = 2000, RUN_CONSOLE_LOG, RUN_JSON };
+enum { RUN_STATS = 2000, RUN_CONSOLE_LOG, RUN_JSON, RUN_GRACE };
 
 /* For an option table. */
 #define RUN_OPTIONS                                                                                \
     {"stats", no_argument, NULL, RUN_STATS},                                                       \
         {"console-log", required_argument, NULL, RUN_CONSOLE_LOG},                                 \
+        {"json", required_argument, NULL, RUN_JSON},                                               \
     {                                                                                              \
-        "json", required_argument, NULL, RUN_JSON                                                  \
+        "grace", required_argument, NULL, RUN_GRACE                                                \
     }
 
+#define RUN_GRACE_HELP                                                                             \
+    "  --grace SECONDS      what a guest that is to switch itself off has for it (default 10)\n"
 #define RUN_OPTIONS_HELP                                                                           \
-    "  --console-log FILE   append what the console prints to FILE as well\n"                      \
+    "  --console-log FILE   append what the console prints to FILE as well\n" RUN_GRACE_HELP       \
     "  --stats              at the end, print instructions, exits by reason and the rest\n"        \
     "  --json FILE          at the end, write the same to FILE\n"
+
+#define RUN_GRACE_MS 10000 /* default */
 
 struct run_options {
     bool stats;
     const char *console_log;
     const char *json;
+    unsigned grace_ms; /* begins as RUN_GRACE_MS */
 };
 
-/* Takes one of RUN_OPTIONS. */
-void run_options_take(struct run_options *run, int option, const char *value);
+/* "5": seconds to milliseconds. 0, or -E_INVAL with `problem` filled. */
+int run_grace_parse(const char *text, unsigned *grace_ms, struct problem *problem);
+/* Takes one of RUN_OPTIONS (others are left alone). 0, or -E_INVAL with `problem` filled. */
+int run_options_take(struct run_options *run, int option, const char *value,
+                     struct problem *problem);
 /* Runs `process` on stdin and stdout to its end, reports, and returns the exit status. */
 int run_process(struct process *process, const struct run_options *run);
 

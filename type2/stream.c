@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define OUT_SIZE     (256U << 10) /* the guest's bytes before they are spread */
+#define OUT_RESERVE  (16U << 10)  /* of these: for writers that may not wait */
 #define SINK_SIZE    (64U << 10)  /* what one slow reader may be behind */
 #define HISTORY_SIZE (16U << 10)  /* for replay */
 #define INPUT_SIZE   (4U << 10)
@@ -120,7 +121,7 @@ struct stream_mux {
     struct ring out;
     uint64_t taken;   /* bytes accepted from the guest */
     uint64_t reached; /* of these: in all lossless sinks' descriptors */
-    bool stalled;     /* a write has waited in vain: the next ones do not */
+    bool patient;     /* the guest waits for slow readers */
     struct ring input;
     _Atomic uint64_t lost;
 };
@@ -296,8 +297,6 @@ static void mux_drain(void *arg)
         size_t room = mux_room(mux);
         pthread_mutex_lock(&mux->lock);
         size_t len = ring_take(&mux->out, chunk, room < CHUNK ? room : CHUNK);
-        if (len > 0)
-            mux->stalled = false;
         pthread_cond_broadcast(&mux->progress);
         pthread_mutex_unlock(&mux->lock);
         if (len == 0)
@@ -343,44 +342,57 @@ static struct timespec deadline_in(unsigned ms)
                              .tv_nsec = (long)(at % 1000000000U)};
 }
 
+/* With the lock held. */
+static size_t mux_put(struct stream_mux *mux, const uint8_t *bytes, size_t len, size_t reserve)
+{
+    size_t room = ring_room(&mux->out);
+    bool wake = mux->out.count == 0;
+
+    room = room > reserve ? room - reserve : 0;
+    size_t part = ring_put(&mux->out, bytes, len < room ? len : room);
+    mux->taken += part;
+    /* While bytes are waiting, somebody is on the way to drain them. */
+    if (wake && part > 0)
+        loop_work_post(mux->loop, &mux->drain_work);
+    return part;
+}
+
 static size_t mux_write(struct stream_backend *backend, const void *bytes, size_t len)
 {
     struct stream_mux *mux = mux_of(backend);
     const uint8_t *from = bytes;
     size_t done = 0;
     bool can_wait = !loop_is_current(mux->loop);
-    struct timespec until = {0};
 
     pthread_mutex_lock(&mux->lock);
     for (;;) {
-        bool wake = mux->out.count == 0;
-        size_t part = ring_put(&mux->out, from + done, len - done);
-        done += part;
-        mux->taken += part;
-        /* While bytes are waiting, somebody is on the way to drain them. */
-        if (wake && part > 0)
-            loop_work_post(mux->loop, &mux->drain_work);
-        if (done == len || mux->stalled)
+        bool waits = can_wait && mux->patient;
+        done += mux_put(mux, from + done, len - done, waits ? OUT_RESERVE : 0);
+        if (done == len)
             break;
-        if (!can_wait) {
-            pthread_mutex_unlock(&mux->lock);
-            mux_drain(mux);
-            pthread_mutex_lock(&mux->lock);
-            if (ring_room(&mux->out) == 0)
-                break;
+        if (waits) {
+            pthread_cond_wait(&mux->progress, &mux->lock);
             continue;
         }
-        if (until.tv_sec == 0)
-            until = deadline_in(STREAM_WAIT_MS);
-        if (pthread_cond_timedwait(&mux->progress, &mux->lock, &until) == ETIMEDOUT &&
-            ring_room(&mux->out) == 0) {
-            mux->stalled = true;
+        if (can_wait)
             break;
-        }
+        pthread_mutex_unlock(&mux->lock);
+        mux_drain(mux);
+        pthread_mutex_lock(&mux->lock);
+        if (ring_room(&mux->out) == 0)
+            break;
     }
     pthread_mutex_unlock(&mux->lock);
     mux_lose(mux, len - done, "its reader does not read");
     return done;
+}
+
+void stream_mux_set_patient(struct stream_mux *mux, bool patient)
+{
+    pthread_mutex_lock(&mux->lock);
+    mux->patient = patient;
+    pthread_cond_broadcast(&mux->progress);
+    pthread_mutex_unlock(&mux->lock);
 }
 
 /* ---- input ---- */
@@ -741,6 +753,7 @@ struct stream_mux *stream_mux_new(const char *name, struct loop *loop)
         return NULL;
     mux->backend.ops = &mux_ops;
     mux->loop = loop;
+    mux->patient = true;
     snprintf(mux->name, sizeof(mux->name), "%s", name);
     mux->out = (struct ring){.bytes = malloc(OUT_SIZE), .size = OUT_SIZE};
     mux->history = (struct ring){.bytes = malloc(HISTORY_SIZE), .size = HISTORY_SIZE};

@@ -5,9 +5,8 @@
  * The guest's bytes go into one bounded buffer (any VCPU thread) and from there to every sink (loop
  * thread). A sink is lossless (run's stdout, the log file) or not (attached sockets: a reader that
  * does not read loses bytes, nobody else does). When lossless sinks cannot keep up, the guest's
- * write waits, but never longer than STREAM_WAIT_MS at a time; a reader that stands still after
- * that loses bytes, and one warning says so. Input from whoever is attached is merged, and kept
- * until the guest takes it.
+ * write waits, as a UART with flow control does, until stream_mux_set_patient ends that. Input from
+ * whoever is attached is merged, and kept until the guest takes it.
  */
 #ifndef TYPE2_STREAM_H
 #define TYPE2_STREAM_H
@@ -18,7 +17,7 @@
 
 #include <stddef.h>
 
-#define STREAM_WAIT_MS 1000
+#define STREAM_WAIT_MS 1000 /* what a reader gets to take the rest when a machine is ended */
 
 struct stream_mux;
 struct stream_sink;
@@ -31,6 +30,12 @@ void stream_mux_free(struct stream_mux *mux);
 /* What the device is given. */
 struct stream_backend *stream_mux_backend(struct stream_mux *mux);
 
+/*
+ * A mux begins patient: the guest's writes wait for lossless sinks. An impatient one lets all
+ * waiting writes return at once, and later ones not wait, so that VCPU threads can be parked: they
+ * have a reserve of their own in the buffer, and only what exceeds that is lost. Any thread.
+ */
+void stream_mux_set_patient(struct stream_mux *mux, bool patient);
 /*
  * Output to a descriptor that stays the caller's: stdout, a pipe, a file. Its O_NONBLOCK flag is
  * not touched (other processes share it). Lossless. NULL: out of memory or not writable. Any

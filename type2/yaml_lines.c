@@ -6,18 +6,6 @@
 #include <string.h>
 #include <yaml.h>
 
-/*
- * libyaml is there whenever libcyaml is, which stands on it. Weak references let a program link
- * that names -lcyaml alone.
- */
-#pragma weak yaml_parser_initialize
-#pragma weak yaml_parser_delete
-#pragma weak yaml_parser_set_input_string
-#pragma weak yaml_parser_load
-#pragma weak yaml_document_delete
-#pragma weak yaml_document_get_root_node
-#pragma weak yaml_document_get_node
-
 struct yaml_lines {
     yaml_document_t document;
 };

@@ -75,6 +75,27 @@ static void add_slot(struct board *board, struct virtio_device *device)
                      plic_wire(board, BOARD_IRQ_VIRTIO + slot));
 }
 
+static void free_disks(struct board *board)
+{
+    for (unsigned i = 0; i < SPEC_DISKS_MAX; i++) {
+        host_free(board->blks[i], sizeof *board->blks[i]);
+        board->blks[i] = NULL;
+    }
+}
+
+static int alloc_disks(struct board *board)
+{
+    memset(board->blks, 0, sizeof board->blks);
+    for (unsigned i = 0; i < board->backends.disk_count; i++) {
+        board->blks[i] = host_alloc(sizeof *board->blks[i], 64);
+        if (board->blks[i] == NULL) {
+            free_disks(board);
+            return -E_NOMEM;
+        }
+    }
+    return 0;
+}
+
 /* Guests name their disks and networks by the order of the slots. */
 static void init_virtio(struct board *board)
 {
@@ -83,8 +104,8 @@ static void init_virtio(struct board *board)
 
     board->slot_count = 0;
     for (unsigned i = 0; i < backends->disk_count; i++) {
-        virtio_blk_init(&board->blks[i], mem, backends->disks[i]);
-        add_slot(board, &board->blks[i].virtio);
+        virtio_blk_init(board->blks[i], mem, backends->disks[i]);
+        add_slot(board, &board->blks[i]->virtio);
     }
     for (unsigned i = 0; i < backends->net_count; i++) {
         virtio_net_init(&board->nets[i], mem, backends->nets[i]);
@@ -166,9 +187,13 @@ int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, uns
     board->harts = harts;
     board->backends = *backends;
     board->fdt_size = 0;
-    int error = init_rom(board);
-    if (error != 0)
+    int error = alloc_disks(board);
+    if (error == 0)
+        error = init_rom(board);
+    if (error != 0) {
+        free_disks(board);
         return error;
+    }
 
     init_harts(board, hart_count);
     init_controllers(board);
@@ -193,6 +218,7 @@ void board_fini(struct board *board)
     for (unsigned i = 0; i < board->vm->vcpu_count; i++)
         riscv_vcpu_fini(&board->harts[i]);
     host_free(board->rom, BOARD_ROM_SIZE);
+    free_disks(board);
 }
 
 /* ---- Saving ---- */
@@ -282,11 +308,20 @@ static bool isa_string(char *isa, const char *const *extensions, unsigned count)
     return true;
 }
 
-static unsigned own_extensions(const char **extensions)
+static unsigned own_extensions(const char **extensions, bool sbi)
 {
     unsigned count = 0;
-    while (count < EXTENSIONS_MAX && riscv_isa_extension(count) != NULL) {
-        extensions[count] = riscv_isa_extension(count);
+    for (unsigned i = 0; count < EXTENSIONS_MAX && riscv_isa_extension(i) != NULL; i++)
+        if (riscv_isa_listed(i, sbi))
+            extensions[count++] = riscv_isa_extension(i);
+    return count;
+}
+
+static unsigned given_extensions(const char **extensions, const char *const *given)
+{
+    unsigned count = 0;
+    while (count < EXTENSIONS_MAX && given[count] != NULL) {
+        extensions[count] = given[count];
         count++;
     }
     return count;
@@ -298,22 +333,16 @@ static void put_block(struct fdt_writer *w, const char *name, uint32_t size)
         fdt_put_u32(w, name, size);
 }
 
-static void describe_hart(struct fdt_writer *w, const struct board *board, unsigned hart)
+static void describe_hart(struct fdt_writer *w, const struct board *board, unsigned hart, bool sbi)
 {
     static const struct board_cpu own = {
         .mmu_type = "riscv,sv57", .cbom_block = 64, .cbop_block = 64, .cboz_block = 64};
     const struct board_cpu *cpu = board->cpu != NULL ? board->cpu : &own;
     const char *extensions[EXTENSIONS_MAX];
-    unsigned count = 0;
+    unsigned count = cpu->extensions != NULL ? given_extensions(extensions, cpu->extensions)
+                                             : own_extensions(extensions, sbi);
     char isa[ISA_MAX];
 
-    if (cpu->extensions == NULL)
-        count = own_extensions(extensions);
-    else
-        while (count < EXTENSIONS_MAX && cpu->extensions[count] != NULL) {
-            extensions[count] = cpu->extensions[count];
-            count++;
-        }
     fdt_node_at(w, "cpu", hart);
     fdt_put_str(w, "device_type", "cpu");
     fdt_put_u32(w, "reg", hart);
@@ -354,7 +383,7 @@ static void describe_core(struct fdt_writer *w, unsigned hart)
     fdt_end(w);
 }
 
-static void describe_harts(struct fdt_writer *w, const struct board *board)
+static void describe_harts(struct fdt_writer *w, const struct board *board, bool sbi)
 {
     unsigned count = board->vm->vcpu_count;
     uint64_t timebase = board->cpu != NULL ? board->cpu->timebase : CLOCK_HZ;
@@ -363,7 +392,7 @@ static void describe_harts(struct fdt_writer *w, const struct board *board)
     fdt_put_u32(w, "#size-cells", 0);
     fdt_put_u32(w, "timebase-frequency", (uint32_t)timebase);
     for (unsigned i = 0; i < count; i++)
-        describe_hart(w, board, i);
+        describe_hart(w, board, i, sbi);
     fdt_node(w, "cpu-map");
     fdt_node(w, "cluster0");
     for (unsigned i = 0; i < count; i++)
@@ -418,7 +447,7 @@ int board_describe(struct board *board, const struct board_chosen *chosen)
     fdt_put_str(w, "device_type", "memory");
     fdt_put_reg64(w, BOARD_RAM, ram != NULL ? ram->size : 0);
     fdt_end(w);
-    describe_harts(w, board);
+    describe_harts(w, board, chosen->sbi);
     finisher_power_fdt(&board->finisher, w, PHANDLE_FINISHER);
     describe_soc(w, board, chosen->sbi);
     fdt_end(w);

@@ -75,11 +75,14 @@ static uint32_t half(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
 }
 
+/* NULL: there is no whole instruction between `pa` and the page's end. */
 static struct block *block_build(struct interp *it, uint64_t pa, const uint8_t *source)
 {
-    const unsigned room = (unsigned)(MEM_PAGE_SIZE - (pa & PAGE_OFFSET));
+    const unsigned page_left = (unsigned)(MEM_PAGE_SIZE - (pa & PAGE_OFFSET));
+    const unsigned room = page_left < BLOCK_BYTES_MAX ? page_left : BLOCK_BYTES_MAX;
     const size_t most =
         sizeof(struct block) + (BLOCK_OPS_MAX + 1) * sizeof(struct op) + BLOCK_BYTES_MAX;
+    uint8_t code[BLOCK_BYTES_MAX];
     unsigned bytes = 0, count = 0;
     bool ended = false;
 
@@ -87,19 +90,27 @@ static struct block *block_build(struct interp *it, uint64_t pa, const uint8_t *
         interp_code_flush(it);
     struct block *b = (struct block *)(it->arena + it->arena_used);
 
+    /*
+     * Others may be writing here. What is decoded and what FENCE.I compares with later must be the
+     * same bytes: else a block of old code, kept with a copy of the new, would pass for ever.
+     */
+    memcpy(code, source, room);
+    atomic_signal_fence(memory_order_seq_cst);
     while (!ended && count < BLOCK_OPS_MAX && bytes + 2 <= room) {
         struct insn in;
-        uint32_t raw = half(source + bytes);
+        uint32_t raw = half(code + bytes);
         unsigned length = insn_length((uint16_t)raw);
         if (bytes + length > room)
             break; /* crosses into the next page: interp_block takes it by itself */
         if (length == 4)
-            raw |= half(source + bytes + 2) << 16;
+            raw |= half(code + bytes + 2) << 16;
         insn_decode(raw, &in);
         ended = op_make(it, &in, bytes, &b->ops[count]);
         bytes += length;
         count++;
     }
+    if (count == 0)
+        return NULL; /* since it was looked at, the last halfword has become half an instruction */
     if (!ended) {
         b->ops[count] = (struct op){.code = it->labels[LABEL_NEXT], .at = (uint8_t)(bytes / 2)};
     }
@@ -109,7 +120,7 @@ static struct block *block_build(struct interp *it, uint64_t pa, const uint8_t *
     b->generation = it->generation;
     b->bytes = (uint16_t)bytes;
     b->count = (uint16_t)count;
-    memcpy(block_copy(b), source, bytes);
+    memcpy(block_copy(b), code, bytes);
     b->hash_next = it->hash[hash_of(pa)];
     it->hash[hash_of(pa)] = b;
     size_t size = (size_t)(block_copy(b) + bytes - (uint8_t *)b);
@@ -198,8 +209,8 @@ struct block *interp_block(struct interp *it, uint64_t pc)
             break;
     if (b != NULL && b->generation != it->generation)
         b = interp_block_revalidate(it, b);
-    if (b == NULL)
-        b = block_build(it, pa, source);
+    if (b == NULL && (b = block_build(it, pa, source)) == NULL)
+        return block_single(it, pc);
     j->pc = pc;
     j->block = b;
     j->epoch = it->epoch;

@@ -1,9 +1,12 @@
 #!/bin/bash
-# Builds tiny with the machine's clang: guests/tiny/build.sh OUTPUT.bin
+# Builds tiny with the machine's clang, if it is not up to date: guests/tiny/build.sh OUTPUT.bin
 set -euo pipefail
 source=$(cd "$(dirname "$0")" && pwd)
 out=${1:?use: build.sh OUTPUT.bin}
 work=$out.d
+if [ -e "$out" ] && [ -z "$(find "$source" -newer "$out" -print -quit)" ]; then
+    exit 0
+fi
 mkdir -p "$work"
 flags="--target=riscv64-unknown-elf -march=rv64imac -mabi=lp64 -mcmodel=medany -mno-relax -ffreestanding -fno-pic
     -fno-builtin -fno-jump-tables -nostdlib -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion

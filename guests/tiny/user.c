@@ -271,6 +271,7 @@ _Noreturn static void init(void)
     struct sha256 sha;
 
     option(machine.command_line, "hostname=", hostname, sizeof(hostname), "tiny");
+    say("Run /user as init process"); /* as Linux says it: hypervisors measure the time to it */
     say("guest: init is running, %lu ms after the kernel's start", (uint64_t)call(SYS_TIME, 0, 0));
     say("report: hostname %s", hostname);
     say("report: kernel tiny (Sv39, round robin, 100 slices a second)");

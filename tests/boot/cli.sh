@@ -100,6 +100,7 @@ bad "name too long" "name" run --name "$(printf 'x%.0s' {1..40})" --kernel spin.
 bad "unknown word of a disk" "writable" run --kernel spin.img --disk disk.raw,writable
 bad "unknown kind of network" "bridge" run --kernel spin.img --net bridge
 bad "bad forward" "forward" run --kernel spin.img --net user,forward=tcp:99999
+bad "bad grace" "grace.*soon" run --grace soon --kernel spin.img
 bad "help on nothing" "fly" help fly
 bad "control of a VM that is not there" "ghost" stop ghost
 bad "console of a VM that is not there" "ghost" console ghost

@@ -3,7 +3,8 @@
  * of memory must agree. See image.h for how, generate.c for what is drawn and what is left out.
  *
  *     random --harness FILE --work DIR --subject COMMAND --oracle COMMAND
- *            [--oracle-is 7|10] [--seed N] [--programs N] [--batch N] [--coverage N] [--only INDEX]
+ *            [--oracle-is 7|10] [--seed N] [--programs N] [--batch N] [--coverage N] [--only INDEX
+ * [--before N]]
  *
  * In a COMMAND, %s is the image. On a difference the program is cut shorter and shorter until it
  * vanishes; the last instruction of what remains made it. Status 0: all agree and each row was
@@ -33,6 +34,7 @@ struct options {
     uint64_t seed, programs, coverage;
     unsigned batch;
     bool only;
+    uint64_t before; /* programs that run before the one to be explained, which may matter */
     uint64_t index;
 };
 
@@ -77,13 +79,32 @@ static void image_begin(struct image *image, const struct options *options, uint
     data_words(image->batch->data);
 }
 
+/* WFI in the last word of a page; see 19 in generate.c. */
+static bool ends_page_with_wfi(const uint8_t *code, size_t length, uint64_t pc)
+{
+    static const uint8_t wfi[] = {0x73, 0x00, 0x50, 0x10};
+
+    for (size_t at = 0; at + sizeof wfi <= length; at += 2)
+        if ((pc + at) % 4096 == 4092 && memcmp(code + at, wfi, sizeof wfi) == 0)
+            return true;
+    return false;
+}
+
 static void image_add(struct image *image, const struct program *program, unsigned items)
 {
     struct descriptor *d = &image->batch->descriptors[image->batch->count++];
+    size_t length;
 
-    image->size +=
-        program_place(program, items, HARNESS_BASE + image->size, image->bytes + image->size, d);
-    image->size = (image->size + 15) & ~(size_t)15;
+    for (;;) {
+        uint8_t *code = image->bytes + image->size;
+        uint64_t pc = HARNESS_BASE + image->size;
+
+        length = program_place(program, items, pc, code, d);
+        if (!ends_page_with_wfi(code, length, pc))
+            break;
+        image->size += 16;
+    }
+    image->size = (image->size + length + 15) & ~(size_t)15;
 }
 
 /* The process, and where its output goes. */
@@ -94,6 +115,7 @@ static pid_t machine_start(const struct options *options, int side, const char *
     pid_t pid;
 
     snprintf(command, sizeof command, options->command[side], image);
+    fflush(stdout);
     pid = fork();
     if (pid == 0) {
         setpgid(0, 0);
@@ -179,6 +201,19 @@ static void run_both(const struct options *options, struct image *image, struct 
         output_read(&output[side], name[side]);
 }
 
+/* Drops the first `records` of a verbose output; each is a count and as many words. */
+static void output_skip(struct output *output, uint64_t records)
+{
+    size_t at = 0;
+
+    while (records-- > 0 && at < output->count)
+        at += 1 + output->words[at];
+    if (at > output->count)
+        at = output->count;
+    output->count -= at;
+    memmove(output->words, output->words + at, output->count * sizeof *output->words);
+}
+
 /* The name of word `index` of struct record. */
 static void word_name(size_t index, char *text, size_t capacity)
 {
@@ -216,26 +251,45 @@ static bool word_differs(const struct output output[2], size_t index)
     return output[0].words[index] != output[1].words[index];
 }
 
-static void print_state(const struct options *options, const struct program *program,
-                        unsigned items)
+static void print_word(const char *name, uint64_t value)
 {
+    printf("%s %#llx, ", name, (unsigned long long)value);
+}
+
+static void print_state(const struct options *options, const struct program *program,
+                        uint64_t index, unsigned items)
+{
+    static struct program earlier;
     struct image image = {0};
     struct output output[2] = {{0}};
     const struct descriptor *d;
 
     image_begin(&image, options, BATCH_VERBOSE);
+    for (uint64_t i = index - options->before; i < index; i++) {
+        program_make(&earlier, options->seed, i, options->reference);
+        image_add(&image, &earlier, earlier.item_count);
+    }
     image_add(&image, program, items);
-    d = &image.batch->descriptors[0];
-    printf("mode %llu, satp %#llx, mstatus %#llx, medeleg %#llx, mideleg %#llx, mie %#llx, menvcfg "
-           "%#llx, senvcfg %#llx, "
-           "fcsr %#llx\n",
-           (unsigned long long)(d->mstatus >> 11 & 3), (unsigned long long)d->satp,
-           (unsigned long long)d->mstatus, (unsigned long long)d->medeleg,
-           (unsigned long long)d->mideleg, (unsigned long long)d->mie,
-           (unsigned long long)d->menvcfg, (unsigned long long)d->senvcfg,
-           (unsigned long long)d->fcsr);
-    program_print(program, items, d->start, stdout);
+    d = &image.batch->descriptors[image.batch->count - 1];
+    print_word("mode", d->mstatus >> 11 & 3);
+    print_word("satp", d->satp);
+    print_word("mstatus", d->mstatus);
+    print_word("medeleg", d->medeleg);
+    print_word("mideleg", d->mideleg);
+    print_word("mie", d->mie);
+    print_word("mip", d->mip);
+    print_word("menvcfg", d->menvcfg);
+    print_word("senvcfg", d->senvcfg);
+    print_word("mcounteren", d->mcounteren);
+    print_word("scounteren", d->scounteren);
+    print_word("msip", d->msip);
+    print_word("mtimecmp", d->mtimecmp);
+    print_word("stimecmp", d->stimecmp);
+    print_word("fcsr", d->fcsr);
+    printf("\n");
     run_both(options, &image, output);
+    for (int side = 0; side < 2; side++)
+        output_skip(&output[side], options->before);
     printf("%-20s %16s %16s\n", "", side_name[0], side_name[1]);
     for (size_t i = 1; i < output[0].count || i < output[1].count; i++) {
         uint64_t a = i < output[0].count ? output[0].words[i] : 0,
@@ -261,6 +315,7 @@ static void print_state(const struct options *options, const struct program *pro
         for (unsigned i = 0; i < 8; i++)
             printf("pmp %u cfg %02x addr %#llx\n", i, (unsigned)(d->pmpcfg0 >> 8 * i & 0xff),
                    (unsigned long long)(d->pmpaddr[i] << 2));
+    program_print(program, items, d->start, stdout);
     free(image.bytes);
     free(output[0].words);
     free(output[1].words);
@@ -283,7 +338,7 @@ static void explain(const struct options *options, uint64_t index)
         ;
     printf("\n==== difference: --seed %llu --only %llu, %u of %u items\n",
            (unsigned long long)options->seed, (unsigned long long)index, items, program.item_count);
-    print_state(options, &program, items);
+    print_state(options, &program, index, items);
     fflush(stdout);
     free(image.bytes);
     free(output[0].words);
@@ -346,6 +401,8 @@ static void parse(struct options *options, int argc, char **argv)
             options->programs = number(value);
         else if (strcmp(name, "--coverage") == 0)
             options->coverage = number(value);
+        else if (strcmp(name, "--before") == 0)
+            options->before = number(value);
         else if (strcmp(name, "--batch") == 0)
             options->batch = (unsigned)number(value);
         else if (strcmp(name, "--only") == 0) {

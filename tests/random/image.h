@@ -24,9 +24,9 @@
  * WINDOW_MEGA.
  */
 #define USER_ALIAS   0x100000000
-#define WINDOW       0x40000000
+#define WINDOW       0x140000000
 #define WINDOW_PAGES 16
-#define WINDOW_MEGA  0x40200000
+#define WINDOW_MEGA  0x140200000
 
 #define TRAP_MAX   40
 #define TRAP_WORDS 4

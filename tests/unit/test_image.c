@@ -234,6 +234,12 @@ static void malformed_elf_is_refused(void **state)
     put_segment(1, 0, 0, 0, 0, 0);
     expect_refusal(size, "nothing to load");
     make_elf();
+    put_segment(0, 0x400, 0, 0x80102000, 0x10, 0x3000);
+    expect_refusal(size, "overlapping");
+    make_elf();
+    put(56, 129, 2);
+    expect_refusal(sizeof(file), "too many");
+    make_elf();
     put(16, 1, 2);
     expect_refusal(size, "object file");
     make_elf();

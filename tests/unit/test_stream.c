@@ -13,6 +13,7 @@
 #include "type2/stream.h"
 #include "type2/terminal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -69,6 +70,7 @@ static unsigned char speech(uint64_t n)
 struct speaker {
     size_t total, step;
     size_t taken;
+    _Atomic bool enough; /* the write under way is the last one */
 };
 
 static void *speak(void *arg)
@@ -76,7 +78,7 @@ static void *speak(void *arg)
     struct speaker *speaker = arg;
     unsigned char bytes[5000];
 
-    for (size_t at = 0; at < speaker->total;) {
+    for (size_t at = 0; at < speaker->total && !speaker->enough;) {
         size_t part = speaker->total - at < speaker->step ? speaker->total - at : speaker->step;
         for (size_t i = 0; i < part; i++)
             bytes[i] = speech(at + i);
@@ -147,9 +149,10 @@ static void single_bytes_reach_files_in_order(void **state)
     unlink(old);
 }
 
-static void reader_that_stands_still_does_not_stop_the_guest(void **state)
+static void reader_that_stands_still_holds_up_a_patient_mux_only(void **state)
 {
     struct speaker speaker = {.total = 2 << 20, .step = 4096};
+    pthread_t thread;
     int ends[2];
 
     (void)state;
@@ -157,14 +160,50 @@ static void reader_that_stands_still_does_not_stop_the_guest(void **state)
     assert_non_null(stream_mux_add_output(mux, ends[1]));
     int log = open("/dev/null", O_WRONLY);
     host_log_set_fd(log);
-    uint64_t begin = host_time_ns();
-    speak(&speaker); /* nobody ever reads */
-    assert_true(host_time_ns() - begin < 5 * STREAM_WAIT_MS * 1000000ULL);
+    pthread_create(&thread, NULL, speak, &speaker); /* nobody ever reads */
+    usleep(1500000);
+    assert_int_equal(stream_mux_lost(mux), 0);
+    assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY);
+    /* What a writer was about to say when patience ended is kept. */
+    stream_mux_set_patient(mux, false);
+    pthread_join(thread, NULL);
     assert_true(speaker.taken < speaker.total);
     assert_int_equal(stream_mux_lost(mux), speaker.total - speaker.taken);
     assert_false(stream_mux_flush(mux, 10));
     host_log_set_fd(STDERR_FILENO);
     close(log);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void waiting_write_is_kept_when_patience_ends(void **state)
+{
+    struct speaker speaker = {.total = 1 << 20, .step = 4096};
+    static unsigned char bytes[1 << 20];
+    pthread_t thread;
+    int ends[2];
+    size_t got = 0;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_non_null(stream_mux_add_output(mux, ends[1]));
+    pthread_create(&thread, NULL, speak, &speaker);
+    usleep(1000000);
+    assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY);
+    speaker.enough = true; /* as a VCPU that is to be parked */
+    stream_mux_set_patient(mux, false);
+    pthread_join(thread, NULL);
+    stream_mux_set_patient(mux, true);
+    assert_int_equal(stream_mux_lost(mux), 0);
+    assert_int_equal(speaker.taken % speaker.step, 0);
+    while (got < speaker.taken) {
+        ssize_t n = read(ends[0], bytes + got, sizeof(bytes) - got);
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    for (size_t i = 0; i < got; i++)
+        if (bytes[i] != speech(i))
+            fail_msg("byte %zu is wrong", i);
     close(ends[0]);
     close(ends[1]);
 }
@@ -616,7 +655,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MUX_TEST(pipe_that_is_read_slowly_loses_nothing),
         MUX_TEST(single_bytes_reach_files_in_order),
-        MUX_TEST(reader_that_stands_still_does_not_stop_the_guest),
+        MUX_TEST(reader_that_stands_still_holds_up_a_patient_mux_only),
+        MUX_TEST(waiting_write_is_kept_when_patience_ends),
         MUX_TEST(closed_pipe_is_survived),
         MUX_TEST(removed_tap_hears_no_more),
         MUX_TEST(input_waits_until_the_device_takes_it),

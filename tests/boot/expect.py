@@ -1,0 +1,128 @@
+"""A process with a console, for tests: wait for words, type lines, see how it ends."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+
+class Failed(Exception):
+    """What was expected did not happen."""
+
+
+class Process:
+    """Runs `command`; its standard output is the console, its standard error is kept apart."""
+
+    def __init__(self, command, cwd, env, reading=True):
+        self.command = command
+        self.started = time.monotonic()
+        self.console = b""
+        self.errors = b""
+        self._at = 0  # up to here the console has been expected
+        self._ended = 0
+        self._changed = threading.Condition()
+        self._reading = threading.Event()
+        if reading:
+            self._reading.set()
+        # --pdeathsig: nothing of ours is left even if we are killed.
+        self.popen = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._readers = [
+            threading.Thread(target=self._read, args=(self.popen.stdout, "console"), daemon=True),
+            threading.Thread(target=self._read, args=(self.popen.stderr, "errors"), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream, name):
+        while True:
+            if name == "console":
+                self._reading.wait()
+            data = os.read(stream.fileno(), 65536)
+            with self._changed:
+                setattr(self, name, getattr(self, name) + data)
+                self._ended += not data
+                self._changed.notify_all()
+            if not data:
+                return
+
+    def hold_reading(self):
+        """Like a reader that does not read: what it was already reading may still come in."""
+        self._reading.clear()
+
+    def go_on_reading(self):
+        self._reading.set()
+
+    def expect(self, pattern, limit=180):
+        """Waits for the regular expression behind what was expected before; returns the match."""
+        regex = re.compile(pattern.encode() if isinstance(pattern, str) else pattern)
+        until = time.monotonic() + limit
+        with self._changed:
+            while True:
+                match = regex.search(self.console, self._at)
+                if match:
+                    self._at = match.end()
+                    return match
+                if self._ended == 2:
+                    raise Failed(f"ended without /{pattern}/")
+                left = until - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    raise Failed(f"no /{pattern}/ within {limit} s")
+
+    def says(self, pattern):
+        """Whether the whole console has the regular expression."""
+        return re.search(pattern.encode(), self.console) is not None
+
+    def send(self, text):
+        self.popen.stdin.write(text.encode())
+        self.popen.stdin.flush()
+
+    def line(self, text):
+        self.send(text + "\n")
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def status(self, limit=180):
+        """The exit status, when all its output has been read."""
+        try:
+            status = self.popen.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"did not end within {limit} s") from None
+        for reader in self._readers:
+            reader.join(10)
+        return status
+
+    def ends(self, status=0, limit=180):
+        got = self.status(limit)
+        if got != status:
+            raise Failed(f"ended with status {got}, not {status}")
+
+    def destroy(self):
+        """Ends it whatever happens, and waits for it."""
+        self._reading.set()
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait()
+        for stream in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
+            try:
+                if stream is not self.popen.stdin:
+                    for reader in self._readers:
+                        reader.join(10)
+                stream.close()
+            except OSError:
+                pass
+
+    def text(self):
+        return self.console.decode(errors="replace").replace("\r", "")

@@ -1,0 +1,1 @@
+"""The boot tests of `make check-long`."""

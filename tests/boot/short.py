@@ -1,0 +1,327 @@
+"""The boot tests of `make check`."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+import zlib
+
+from harness import BARE, MIB, OPENSBI, TRIVISOR, UBOOT, VMLINUX, check, test
+
+INIT = r"guest: init is running"
+
+
+def boots(t, *options, harts, **how):
+    """Boots, computes something on every hart, and powers off."""
+    vm = t.script(
+        """
+for hart in $(seq $(nproc)); do yes $hart | head -c 3000000 | sha256sum >/tmp/$hart & done
+wait
+echo "harts: $(nproc), sum: $(cat /tmp/[1-9]* | sha256sum)"
+""",
+        *options,
+        cpus=harts,
+        **how,
+    )
+    vm.ends(0)
+    check(vm.says(INIT) and vm.says(f"Brought up 1 node, {harts} CPU"), "init did not run on all harts")
+    commands = "".join(f"yes {hart} | head -c 3000000 | sha256sum;" for hart in range(1, harts + 1))
+    expected = subprocess.run(["sh", "-c", f"({commands}) | sha256sum"], capture_output=True, text=True, check=True)
+    check(f"harts: {harts}, sum: {expected.stdout.strip()}" in vm.text(), "the guest computed something else")
+    check(vm.says("reboot: Power down"), "it did not power off from inside")
+    check(vm.errors == b"", f"stderr: {vm.errors[:300]}")
+
+
+@test()
+def direct_boot_with_one_hart(t):
+    boots(t, harts=1)
+
+
+@test()
+def direct_boot_with_four_harts(t):
+    boots(t, harts=4)
+
+
+@test()
+def opensbi_fw_dynamic_boots_linux(t):
+    vm = t.linux("trivisor.task=poweroff", "--firmware", f"{OPENSBI}/fw_dynamic.bin", cpus=2)
+    vm.expect(r"OpenSBI v\d")
+    vm.expect(r"Brought up 1 node, 2 CPUs")
+    vm.expect(INIT)
+    vm.ends(0)
+
+
+# Lines that differ between two boots of one machine because they tell a time or a speed. Nothing else may differ.
+TIMES = [
+    (r"^\[ *\d+\.\d+\] ", ""),
+    (r"audit\(\d+\.\d+:", "audit(T:"),
+    (r"setting system clock to .*", "setting system clock to T"),
+    (r"(cpu\d: Ratio of byte access time to unaligned word access is) .*", r"\1 T"),
+    (r"(node 0 deferred pages initialised in) \d+ms", r"\1 T"),
+    (r"(init is running,) [\d.]+ s", r"\1 T s"),
+]
+# Said by a worker thread whenever it is done, or only when the host was slow.
+FLOATING = r"Freeing initrd memory|hrtimer: interrupt took"
+
+
+def story(console):
+    """The console without times, and what floats in it."""
+    lines, floating = [], []
+    for line in console.decode(errors="replace").replace("\r", "").split("\n"):
+        for pattern, replacement in TIMES:
+            line = re.sub(pattern, replacement, line)
+        (floating if re.search(FLOATING, line) else lines).append(line)
+    return lines, sorted(line for line in floating if "hrtimer" not in line)
+
+
+def difference(whole, broken):
+    for number, (one, other) in enumerate(zip(whole + ["(end)"], broken + ["(end)"])):
+        if one != other:
+            return f"line {number}: unbroken {one!r}, saved and restored {other!r}"
+    return "(only the length)"
+
+
+@test()
+def saved_in_mid_boot_and_restored_the_console_is_that_of_an_unbroken_run(t):
+    cmdline = "earlycon=sbi trivisor.task=poweroff"
+    whole = t.linux(cmdline, name="whole")
+    vm = t.linux(cmdline, name="broken")
+    console = b""
+    # Before the first console driver, in the middle of the drivers, as init begins.
+    for number, words in enumerate([r"Mount-cache hash", r"io scheduler", r"Run /init"]):
+        vm.expect(words)
+        t.command("save", "broken", t.path(f"saved{number}"))
+        vm.ends(0)
+        console += vm.console
+        time.sleep(1.5)
+        vm = t.start("restore", t.path(f"saved{number}"))
+    vm.ends(0)
+    console += vm.console
+    whole.ends(0)
+    lines, floating = story(whole.console)
+    check(len(lines) > 150, "the unbroken run said too little")
+    other, also = story(console)
+    check(lines == other, difference(lines, other))
+    check(floating == also, f"{floating} and {also}")
+    # The guest's clock stood still in between.
+    times = [float(stamp) for stamp in re.findall(rb"^\[ *(\d+\.\d+)\]", console, re.M)]
+    check(times[-1] < vm.started + 60 and times == sorted(times), "the guest's clock went backwards")
+
+
+@test()
+def reboot_from_inside(t):
+    disk = t.disk("count", MIB)
+    vm = t.linux("trivisor.task=reboot trivisor.boots=3", "--disk", disk, cpus=2)
+    for boot in (1, 2, 3):
+        vm.expect(rf"guest: boot {boot} of 3")
+    vm.ends(0)
+    check(vm.console.count(b"Linux version") == 3, "not three boots")
+    with open(disk, "rb") as file:
+        check(file.read(8) == b"3       ", "the disk did not count the boots")
+
+
+@test()
+def reboot_ends_it_with_no_reboot(t):
+    vm = t.linux("trivisor.task=reboot", "--no-reboot")
+    vm.ends(0)
+    check(vm.console.count(b"Linux version") == 1, "it booted again")
+
+
+def panics(t, words, *options):
+    return t.run("--kernel", VMLINUX, "--cmdline", f"console=ttyS0 root=/dev/vda9 {words}", *options)
+
+
+@test()
+def kernel_panic_is_reported(t):
+    vm = panics(t, "")
+    vm.expect(r"Kernel panic - not syncing: VFS")
+    vm.ends(1)
+    first = vm.errors.decode().splitlines()[0]
+    check(re.match(r"trivisor: vm: the guest failed: kernel panic: .*VFS", first), f"stderr: {first}")
+
+
+@test()
+def kernel_panic_that_reboots_fails_with_no_reboot(t):
+    vm = panics(t, "panic=1", "--no-reboot")
+    vm.ends(1)
+    check(b"kernel panic" in vm.errors, f"stderr: {vm.errors[:300]}")
+    vm = panics(t, "panic=1")
+    vm.expect(r"Kernel panic")
+    vm.expect(r"Linux version")
+    vm.signal(signal.SIGTERM)
+    vm.ends(0)
+
+
+@test()
+def uboot_in_m_mode_reads_the_disk(t):
+    tree = t.path("tree")
+    os.makedirs(os.path.join(tree, "boot"))
+    for number in range(40):
+        with open(os.path.join(tree, "boot", f"file-{number}"), "wb") as file:
+            file.write(os.urandom(1000 + number))
+    partition = t.path("partition")
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", tree, partition, "30M"], check=True, capture_output=True)
+    disk = t.disk("disk.raw", 32 * MIB)
+    with open(disk, "r+b") as file, open(partition, "rb") as source:
+        # A partition table with one Linux partition at 1 MiB.
+        file.seek(446)
+        file.write(bytes([0x80, 254, 255, 255, 0x83, 254, 255, 255]) + (2048).to_bytes(4, "little"))
+        file.write((30 * 2048).to_bytes(4, "little"))
+        file.seek(510)
+        file.write(b"\x55\xaa")
+        file.seek(MIB)
+        file.write(source.read())
+    vm = t.run("--firmware", f"{UBOOT}/qemu-riscv64/u-boot.bin", "--disk", disk, memory="512M")
+    vm.expect(r"Hit any key to stop autoboot")
+    vm.line("")
+    vm.expect(r"=> ")
+    vm.line("ls virtio 0:1 /boot")
+    vm.expect(r"1039\s+file-39")
+    vm.expect(r"=> ")
+    vm.line("load virtio 0:1 0x84000000 /boot/file-7")
+    vm.expect(r"1007 bytes read")
+    vm.expect(r"=> ")
+    vm.line("crc32 0x84000000 3ef")
+    with open(os.path.join(tree, "boot", "file-7"), "rb") as file:
+        vm.expect(f"==> {zlib.crc32(file.read()):08x}")
+    vm.expect(r"=> ")
+    vm.line("poweroff")
+    vm.ends(0)
+
+
+@test()
+def sigterm_switches_linux_off_in_order(t):
+    vm = t.linux("hostname=guest")
+    vm.expect(r"guest: no task; a shell")
+    vm.line("echo $((6 * 7)) is the answer")
+    vm.expect(r"42 is the answer")
+    vm.signal(signal.SIGTERM)
+    vm.ends(0, 60)
+    check(vm.says("Emergency Sync") and vm.says("Power Off|Power down"), "the kernel was not asked")
+
+
+@test()
+def sigterm_ends_a_guest_that_does_not_listen(t):
+    vm = t.bare("ticker")
+    vm.expect(r"tick 5\n")
+    vm.signal(signal.SIGTERM)
+    vm.ends(0, 20)
+    vm = t.bare("trap_busy")
+    vm.expect(r"about to trap")
+    time.sleep(1)
+    check(vm.running(), "it ended by itself")
+    vm.signal(signal.SIGTERM)
+    time.sleep(0.3)  # or the two would become one
+    vm.signal(signal.SIGTERM)
+    vm.ends(1, 20)  # the second one kills
+
+
+@test()
+def guests_that_are_lost_are_reported(t):
+    for guest, words in [
+        ("fail_code", "the guest reported failure, code 42"),
+        ("trap_nowhere", "endless traps"),
+        ("trap_itself", "endless traps"),
+        ("wander_empty", "endless traps"),
+        ("wander_end", "endless traps"),
+    ]:
+        vm = t.bare(guest)
+        vm.expect(r"about to \w+")
+        vm.ends(1, 30)
+        first = vm.errors.decode().splitlines()[0]
+        check(first.startswith(f"trivisor: vm: the guest failed: {words}"), f"{guest}: {first}")
+        check(b"hart 0: pc " in vm.errors, f"{guest}: no registers")
+    vm = t.run("--kernel", os.path.join(BARE, "wander_kernel.elf"), memory="64M")
+    vm.ends(1, 30)
+    check(b"endless traps" in vm.errors, "a kernel that wanders off")
+
+
+@test()
+def broken_virtqueues_need_a_reset_and_nothing_else_notices(t):
+    disks = [t.disk("first", MIB), t.disk("second", MIB)]
+    with open(disks[1], "r+b") as file:
+        file.write(b"second disk")
+    vm = t.bare("virtio_bad", *(word for disk in disks for word in ("--disk", disk)))
+    vm.ends(0, 60)
+    text = vm.text()
+    check("WRONG" not in text, "a rule was broken without the right answer")
+    check(text.count("rule: ") == 20 and text.endswith("second disk\nthe guest goes on\n"), "it did not come to its end")
+
+
+def flood():
+    """What bare/flood.c prints."""
+    lines = (
+        f"{line:06}" + "".join(chr(33 + (line * 7 + i) % 90) for i in range(6, 31)) + "\n" for line in range(32768)
+    )
+    return "".join(lines).encode()
+
+
+@test()
+def no_byte_of_the_console_is_lost(t):
+    vm = t.bare("flood")
+    vm.ends(0, 60)
+    check(vm.console == flood(), "something is missing")
+    # A reader that stands still for three seconds.
+    vm = t.bare("flood", reading=False)
+    time.sleep(3)
+    check(vm.running(), "it did not wait for its reader")
+    vm.go_on_reading()
+    vm.ends(0, 60)
+    check(vm.console == flood(), "something is missing after a pause of the reader")
+    check(vm.errors == b"", f"stderr: {vm.errors[:300]}")
+    # A file: bytes go there directly.
+    with open(t.path("console"), "wb") as file:
+        words = [TRIVISOR, "run", "--memory", "64M", "--firmware", os.path.join(BARE, "flood.elf")]
+        subprocess.run(words, stdout=file, stdin=subprocess.DEVNULL, env=t.env, check=True, timeout=60)
+    with open(t.path("console"), "rb") as file:
+        check(file.read() == flood(), "something is missing in the file")
+
+
+@test()
+def guest_that_waits_for_its_reader_can_be_paused_and_stopped(t):
+    vm = t.bare("flood", reading=False)
+    time.sleep(2)
+    t.command("pause", "vm", limit=20)
+    t.command("resume", "vm", limit=20)
+    t.command("pause", "vm", limit=20)
+    vm.go_on_reading()
+    time.sleep(0.5)
+    check(vm.running(), "it ended while it was paused")
+    t.command("resume", "vm", limit=20)
+    vm.ends(0, 60)
+    check(vm.console == flood(), "something is missing after a pause")
+
+    vm = t.bare("flood", reading=False)
+    time.sleep(2)
+    vm.signal(signal.SIGTERM)
+    vm.popen.wait(15)
+    vm.go_on_reading()
+    vm.ends(0, 5)
+    check(flood().startswith(vm.console) and len(vm.console) > 30000, "not the beginning of what it says")
+
+
+@test()
+def console_of_linux_is_whole(t):
+    vm = t.script("dmesg -n 1; echo begin; seq 1 60000; echo the end", cpus=2)
+    vm.ends(0)
+    expected = "begin\n" + "".join(f"{n}\n" for n in range(1, 60001)) + "the end\n"
+    check(expected in vm.text(), "numbers are missing")
+
+
+@test()
+def paused_guest_stands_still(t):
+    vm = t.bare("ticker")
+    vm.expect(r"tick 5\n")
+    t.command("pause", "vm")
+    time.sleep(0.5)
+    before = len(vm.console)
+    time.sleep(3)
+    check(len(vm.console) == before, "it goes on while it is paused")
+    seen = int(re.findall(rb"tick (\d+)\n", vm.console)[-1])
+    t.command("resume", "vm")
+    begun = time.monotonic()
+    vm.expect(rf"tick {seen + 20}\n", 60)
+    check(time.monotonic() - begun > 1.5, "guest time ran on during the pause")
+    vm.signal(signal.SIGTERM)
+    vm.ends(0, 20)

@@ -1,0 +1,72 @@
+#!/bin/bash
+# Random programs on our interpreter and on QEMU: registers, traps, CSRs and memory must agree.
+#
+#     tests/random/run.sh [--short | --long] [SEED]
+#
+# --short: 2,000 programs; --long: 60,000 against QEMU 10, each row of the instruction table at least 100
+# times, and 10,000 against QEMU 7.2. SEED: 1 unless told. Ends with "N passed, N failed".
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+
+BUILD=${BUILD:-build}
+TRIVISOR=${TRIVISOR:-$BUILD/trivisor}
+length=--short
+seed=1
+for argument in "$@"; do
+    case $argument in
+    --short | --long) length=$argument ;;
+    *[!0-9]*) echo "usage: tests/random/run.sh [--short | --long] [SEED]" >&2; exit 2 ;;
+    *) seed=$argument ;;
+    esac
+done
+[ -x "$TRIVISOR" ] || { echo "run.sh: $TRIVISOR is not built; run 'make' first" >&2; exit 2; }
+
+work=$BUILD/tests/random
+mkdir -p "$work" || exit 2
+riscv="--target=riscv64-unknown-elf -march=rv64gc -mabi=lp64d -mcmodel=medany -mno-relax -ffreestanding
+       -fno-pic -fno-builtin -nostdlib -O2 -std=gnu17 -Wall -Wextra"
+# shellcheck disable=SC2086
+"${CLANG:-clang}" $riscv tests/random/harness.S tests/random/run.c -fuse-ld=lld -Wl,-T,tests/random/link.ld \
+    -o "$work/harness.elf" &&
+    llvm-objcopy -O binary "$work/harness.elf" "$work/harness.bin" &&
+    "${CC:-gcc}" -std=gnu17 -O2 -Wall -Wextra -Wconversion -Wno-sign-conversion -I. -Itests/random \
+        tests/random/compare.c tests/random/generate.c "$BUILD/libtrivisor.a" -pthread -o "$work/random" ||
+    { echo "run.sh: cannot build the comparison (clang, lld, llvm and gcc are needed)" >&2; exit 2; }
+
+passed=0
+failed=0
+machine="-M virt -m 64M -display none -monitor none -serial stdio -bios %s 2>/dev/null"
+common="zba=true,zbb=true,zbc=true,zbs=true,svinval=true,svnapot=true,svpbmt=true,sstc=true,h=false,v=false,debug=false"
+cpu7="rv64,$common,Zfh=true,pmu-num=0,x-smaia=true,x-ssaia=true"
+cpu10="rv64,$common,zfh=true,zfa=true,zacas=true,zimop=true,zcmop=true,zcb=true,zicond=true,zawrs=true"
+cpu10+=",zicbom=true,zicboz=true,zicbop=true,svade=true,svadu=true,smaia=true,ssaia=true,smstateen=true"
+cpu10+=",zihintntl=true,zihintpause=true,pmu-mask=0"
+
+# compare NAME REFERENCE COMMAND PROGRAMS COVERAGE
+compare() {
+    echo "== $4 programs against $1, seed $seed"
+    if "$work/random" --harness "$work/harness.bin" --work "$work" --seed "$seed" --oracle-is "$2" \
+        --subject "$TRIVISOR run --firmware %s --memory 64M" --oracle "$3" --programs "$4" --coverage "$5"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+    fi
+}
+
+qemu10=$(scripts/qemu10.sh 2>/dev/null)
+if [ "$length" = --long ]; then
+    if [ -n "$qemu10" ]; then
+        compare "QEMU 10" 10 "$qemu10 -cpu $cpu10 $machine" 60000 100
+    else
+        echo "QEMU 10 could not be fetched (scripts/qemu10.sh)"
+        failed=$((failed + 1))
+    fi
+    compare "QEMU 7.2" 7 "qemu-system-riscv64 -cpu $cpu7 $machine" 10000 1
+elif [ -n "$qemu10" ]; then
+    compare "QEMU 10" 10 "$qemu10 -cpu $cpu10 $machine" 2000 1
+else
+    echo "QEMU 10 could not be fetched: QEMU 7.2 and what it implements instead"
+    compare "QEMU 7.2" 7 "qemu-system-riscv64 -cpu $cpu7 $machine" 2000 1
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
