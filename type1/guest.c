@@ -4,6 +4,7 @@
 #include "engine/hext/csr.h"
 #include "type1/memory.h"
 #include "type1/print.h"
+#include "vmm/sbi.h"
 
 #include <stdatomic.h>
 
@@ -301,6 +302,7 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
         guest->index = i;
         guest->random = i;
         guest->hext.features = features;
+        guest->hext.sbi_light = sbi_call_light;
         guest->hext.vmid = (uint16_t)(i + 1 < vmids ? i + 1 : 0);
         guest->hext.generation = i + 1;
         host_event_init(&guest->vcpu_ended);

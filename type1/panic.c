@@ -41,8 +41,12 @@ static void once(void)
     struct hart *hart = this_hart();
     if (hart == NULL)
         return;
-    if (hart->panicking)
+    if (hart->panicking) {
+        say("\ntrivisor: PANIC within a panic: cause %lu pc %lx address %lx\n",
+            (unsigned long)hcsr_read(HCSR_SCAUSE), (unsigned long)hcsr_read(HCSR_SEPC),
+            (unsigned long)hcsr_read(HCSR_STVAL));
         stop();
+    }
     hart->panicking = true;
 }
 

@@ -144,5 +144,7 @@ void timer_interrupt(void)
     }
     uint64_t deadline = earliest(hart);
     host_lock_release(&lock);
+    /* Written even if it is the same: an interrupt that came too early stays pending otherwise. */
+    hart->armed_ticks = 0;
     set_hardware(hart, ticks_at(deadline));
 }

@@ -34,6 +34,7 @@ enum sbi_extension_id {
 struct sbi_extension {
     uint32_t first, last; /* ids */
     struct sbi_result (*call)(struct vm *vm, struct riscv_vcpu *hart);
+    bool light; /* needs the integer registers alone: sbi_call_light */
 };
 
 static const struct sbi_extension *extension_find(uint64_t id);
@@ -200,11 +201,16 @@ static struct sbi_result sbi_legacy(struct vm *vm, struct riscv_vcpu *hart)
 
 /* Sorted by how often a running Linux calls them. */
 static const struct sbi_extension extensions[] = {
-    {SBI_RFENCE, SBI_RFENCE, sbi_rfence}, {SBI_IPI, SBI_IPI, sbi_ipi},
-    {SBI_TIME, SBI_TIME, sbi_time},       {SBI_PMU, SBI_PMU, sbi_pmu},
-    {SBI_DBCN, SBI_DBCN, sbi_dbcn},       {SBI_HSM, SBI_HSM, sbi_hsm},
-    {SBI_BASE, SBI_BASE, sbi_base},       {SBI_SRST, SBI_SRST, sbi_srst},
-    {SBI_SUSP, SBI_SUSP, sbi_susp},       {SBI_LEGACY_SET_TIMER, SBI_LEGACY_SHUTDOWN, sbi_legacy},
+    {SBI_RFENCE, SBI_RFENCE, sbi_rfence, true},
+    {SBI_IPI, SBI_IPI, sbi_ipi, true},
+    {SBI_TIME, SBI_TIME, sbi_time, false},
+    {SBI_PMU, SBI_PMU, sbi_pmu, false},
+    {SBI_DBCN, SBI_DBCN, sbi_dbcn, true},
+    {SBI_HSM, SBI_HSM, sbi_hsm, false},
+    {SBI_BASE, SBI_BASE, sbi_base, true},
+    {SBI_SRST, SBI_SRST, sbi_srst, false},
+    {SBI_SUSP, SBI_SUSP, sbi_susp, false},
+    {SBI_LEGACY_SET_TIMER, SBI_LEGACY_SHUTDOWN, sbi_legacy, false},
 };
 
 static const struct sbi_extension *extension_find(uint64_t id)
@@ -216,9 +222,8 @@ static const struct sbi_extension *extension_find(uint64_t id)
     return NULL;
 }
 
-void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
+static void answer(const struct sbi_extension *extension, struct vm *vm, struct riscv_vcpu *hart)
 {
-    const struct sbi_extension *extension = extension_find(hart->x[17]);
     struct sbi_result result =
         extension != NULL ? extension->call(vm, hart) : sbi_error(SBI_ERR_NOT_SUPPORTED);
     if (result.gone)
@@ -226,4 +231,18 @@ void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
     hart->x[10] = (uint64_t)result.error;
     if (extension == NULL || extension->call != sbi_legacy)
         hart->x[11] = result.value;
+}
+
+void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
+{
+    answer(extension_find(hart->x[17]), vm, hart);
+}
+
+bool sbi_call_light(struct vm *vm, struct riscv_vcpu *hart)
+{
+    const struct sbi_extension *extension = extension_find(hart->x[17]);
+    if (extension == NULL || !extension->light)
+        return false;
+    answer(extension, vm, hart);
+    return true;
 }

@@ -12,6 +12,12 @@
 void sbi_call(struct vm *vm, struct riscv_vcpu *hart);
 
 /*
+ * The same for calls whose answer needs no more of the VCPU struct than its integer registers, so that
+ * an engine may have them answered while it keeps the rest. False: none of these, nothing was done.
+ */
+bool sbi_call_light(struct vm *vm, struct riscv_vcpu *hart);
+
+/*
  * Posts `requests` (enum vcpu_request) to the harts of `targets` (bit n: hart n) and waits until
  * none of them can run with the old state, serving the caller's own requests meanwhile.
  */

@@ -10,6 +10,7 @@
 #define ENGINE_HEXT_HEXT_H
 
 #include "core/engine.h"
+#include "engine/hext/access.h"
 #include "engine/hext/gstage.h"
 #include "engine/hext/host.h"
 #include "riscv/vcpu.h"
@@ -26,9 +27,17 @@ struct hext_features {
     uint64_t timebase; /* Hz */
 };
 
-/* A VM's part, in vm->engine_data. The hypervisor fills the first two before vm_init is called. */
+/*
+ * A VM's part, in vm->engine_data. The hypervisor fills all above `gstage` before vm_init is
+ * called.
+ */
 struct hext_vm {
     const struct hext_features *features;
+    /*
+     * Answers SBI calls that need the integer registers alone (vmm/sbi.h, sbi_call_light); false:
+     * the call is to be an exit. May be NULL.
+     */
+    bool (*sbi_light)(struct vm *vm, struct riscv_vcpu *hart);
     uint16_t vmid; /* its own among the VMs that exist, while vmid_bits allow; else 0 */
     /* Never the same for two VMs: harts that have seen another flush translations of the VMID. */
     uint32_t generation;
@@ -51,6 +60,8 @@ enum hext_exit_count {
     HEXT_EXIT_COUNTS,
 };
 
+#define HEXT_DECODED 8 /* a power of two */
+
 struct hext_vcpu {
     struct hext_switch world;
     struct riscv_vcpu *hart;
@@ -60,8 +71,11 @@ struct hext_vcpu {
     unsigned fp_hart; /* whose floating-point registers are ours if its fp_owner agrees; or none */
     unsigned last_hart;
     _Atomic uint32_t on_hart; /* while in_guest: its index */
-    /* An MMIO access that the hypervisor is to answer. */
-    bool mmio_pending;
+    /* Accesses decoded before, by their encoding: drivers use the same few again and again. */
+    struct {
+        uint32_t insn; /* 0 is no access */
+        struct hext_access access;
+    } decoded[HEXT_DECODED];
     uint64_t counts[HEXT_EXIT_COUNTS];
 };
 

@@ -59,13 +59,33 @@ static unsigned access_fault(uint64_t cause)
                                              : CAUSE_STORE_ACCESS;
 }
 
+static void decode(struct hext_vcpu *v, uint32_t insn, struct hext_access *access)
+{
+    unsigned at = (insn >> 7 ^ insn >> 12 ^ insn >> 2) & (HEXT_DECODED - 1);
+    if (v->decoded[at].insn != insn || insn == 0) {
+        hext_access_decode(insn, &v->decoded[at].access);
+        v->decoded[at].insn = insn;
+    }
+    *access = v->decoded[at].access;
+}
+
+/* As hext_access_transformed; such encodings are never those of a fetched instruction with rs1. */
+static bool transformed(struct hext_vcpu *v, uint64_t htinst, struct hext_access *access)
+{
+    if ((htinst & 1) == 0 || htinst >> 32 != 0)
+        return false;
+    decode(v, (uint32_t)htinst | 3, access);
+    access->length = (htinst & 2) != 0 ? 4 : 2;
+    return access->kind != ACCESS_NONE;
+}
+
 /* False: the guest has taken a fault, or is to try again. */
 static bool access_fetch(struct hext_vcpu *v, struct hext_access *access)
 {
     uint32_t insn;
     uint64_t cause = hext_fetch(v->world.sepc, &insn);
     if (cause == 0) {
-        hext_access_decode(insn, access);
+        decode(v, insn, access);
         return true;
     }
     /* Another VCPU unmapped the code meanwhile; the guest's own fetch faults like this one. */
@@ -130,7 +150,7 @@ static void guest_page_fault(struct hext_vcpu *v, uint64_t cause)
         hext_inject(v, access_fault(cause), gva);
         return;
     }
-    if (!hext_access_transformed(htinst, &access) && !access_fetch(v, &access))
+    if (!transformed(v, htinst, &access) && !access_fetch(v, &access))
         return;
     bool load = access.kind == ACCESS_LOADS || access.kind == ACCESS_FLOADS;
     bool store = access.kind == ACCESS_STORES || access.kind == ACCESS_FSTORES;
@@ -171,6 +191,19 @@ static enum exit_reason halted(struct exit *exit, const char *why)
     return EXIT_HALTED;
 }
 
+/* SBI 2.0, 6.1: what the guest sets is in its own ticks, as vstimecmp is. */
+static bool sbi_fast(struct hext_vcpu *v)
+{
+    enum { SBI_TIME = 0x54494d45 };
+    struct riscv_vcpu *hart = v->hart;
+    if (hart->x[17] == SBI_TIME && hart->x[16] == 0 && v->vm->features->sstc) {
+        hcsr_write(HCSR_VSTIMECMP, hart->x[10]);
+        hart->x[10] = hart->x[11] = 0;
+        return true;
+    }
+    return v->vm->sbi_light != NULL && v->vm->sbi_light(hart->vcpu.vm, hart);
+}
+
 /* EXIT_REASONS: answered here, the guest goes on. */
 static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause, struct exit *exit)
 {
@@ -180,7 +213,7 @@ static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause, struct 
     case HCAUSE_VS_ECALL:
         v->counts[HEXT_EXIT_ECALL]++;
         v->world.sepc += 4;
-        return EXIT_SBI;
+        return sbi_fast(v) ? EXIT_REASONS : EXIT_SBI;
     case HCAUSE_FETCH_GUEST_PAGE:
     case HCAUSE_LOAD_GUEST_PAGE:
     case HCAUSE_STORE_GUEST_PAGE: guest_page_fault(v, cause); return EXIT_REASONS;
