@@ -72,8 +72,11 @@ static int add_vm(struct bundle_writer *w, const struct spec_vm *spec, struct pr
     error = add_file(w, "kernel", spec->kernel, true, problem);
     if (error == 0)
         error = add_file(w, "initrd", spec->initrd, false, problem);
-    for (unsigned i = 0; error == 0 && i < spec->disk_count; i++)
-        error = add_file(w, "disk", spec->disks[i].path, false, problem);
+    for (unsigned i = 0; error == 0 && i < spec->disk_count; i++) {
+        unsigned number;
+        if (!spec_board_index(spec->disks[i].path, &number))
+            error = add_file(w, "disk", spec->disks[i].path, false, problem);
+    }
     return error;
 }
 

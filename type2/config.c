@@ -22,13 +22,17 @@
  */
 
 struct yaml_disk {
-    char *path, *readonly, *serial;
+    char *path, *readonly, *serial, *fresh;
 };
 
 struct yaml_net {
-    char *kind, *ifname, *mac;
+    char *kind, *ifname, *mac, *network, *uplink;
     char **forward;
     unsigned forward_count;
+};
+
+struct yaml_passthrough {
+    char *device;
 };
 
 struct yaml_vm {
@@ -38,6 +42,8 @@ struct yaml_vm {
     unsigned disk_count;
     struct yaml_net *nets;
     unsigned net_count;
+    struct yaml_passthrough *passthrough;
+    unsigned passthrough_count;
 };
 
 struct yaml_fleet {
@@ -56,6 +62,7 @@ static const cyaml_schema_field_t disk_fields[] = {
     TEXT("path", struct yaml_disk, path),
     TEXT("readonly", struct yaml_disk, readonly),
     TEXT("serial", struct yaml_disk, serial),
+    TEXT("fresh", struct yaml_disk, fresh),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t disk_schema = {
@@ -69,11 +76,21 @@ static const cyaml_schema_field_t net_fields[] = {
     TEXT("kind", struct yaml_net, kind),
     TEXT("ifname", struct yaml_net, ifname),
     TEXT("mac", struct yaml_net, mac),
+    TEXT("network", struct yaml_net, network),
+    TEXT("uplink", struct yaml_net, uplink),
     LIST("forward", struct yaml_net, forward, forward_count, &forward_schema, SPEC_FORWARDS_MAX),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t net_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_net, net_fields),
+};
+
+static const cyaml_schema_field_t passthrough_fields[] = {
+    TEXT("device", struct yaml_passthrough, device),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t passthrough_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_passthrough, passthrough_fields),
 };
 
 static const cyaml_schema_field_t vm_fields[] = {
@@ -90,6 +107,8 @@ static const cyaml_schema_field_t vm_fields[] = {
     TEXT("virtio_console", struct yaml_vm, virtio_console),
     LIST("disks", struct yaml_vm, disks, disk_count, &disk_schema, SPEC_DISKS_MAX),
     LIST("net", struct yaml_vm, nets, net_count, &net_schema, SPEC_NETS_MAX),
+    LIST("passthrough", struct yaml_vm, passthrough, passthrough_count, &passthrough_schema,
+         SPEC_PASSTHROUGH_MAX),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t vm_schema = {
@@ -361,9 +380,13 @@ static void say_if(struct reading *r, int error, const struct problem *inner, co
 static void convert_disk(struct reading *r, const char *base, const struct yaml_disk *yaml,
                          struct spec_disk *disk)
 {
-    disk->path = convert_path(r, yaml->path);
+    /* Not a file: "board:0". A file of such a name is written ./board:0. */
+    disk->path = yaml->path != NULL && strncmp(yaml->path, "board:", 6) == 0
+                     ? yaml->path
+                     : convert_path(r, yaml->path);
     disk->serial = yaml->serial;
     convert_bool(r, base, "readonly", yaml->readonly, &disk->readonly);
+    convert_bool(r, base, "fresh", yaml->fresh, &disk->fresh);
 }
 
 static void convert_net(struct reading *r, const char *base, const struct yaml_net *yaml,
@@ -375,13 +398,17 @@ static void convert_net(struct reading *r, const char *base, const struct yaml_n
     net->kind = SPEC_NET_USER;
     if (yaml->kind != NULL && strcmp(yaml->kind, "tap") == 0) {
         net->kind = SPEC_NET_TAP;
+    } else if (yaml->kind != NULL && strcmp(yaml->kind, "switch") == 0) {
+        net->kind = SPEC_NET_SWITCH;
     } else if (yaml->kind != NULL && strcmp(yaml->kind, "user") != 0) {
         path_key(path, base, "kind");
-        snprintf(words, sizeof(words), "'%.100s' is not a kind of network; write user or tap",
-                 yaml->kind);
+        snprintf(words, sizeof(words),
+                 "'%.100s' is not a kind of network; write user, tap or switch", yaml->kind);
         say(r, path, words);
     }
     net->ifname = yaml->ifname;
+    net->network = yaml->network;
+    net->uplink = yaml->uplink;
     if (yaml->mac != NULL)
         say_if(r, config_parse_mac(yaml->mac, net->mac, &inner), &inner, base, "mac");
     for (unsigned i = 0; i < yaml->forward_count; i++) {
@@ -423,6 +450,9 @@ static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *
         convert_net(r, path, &yaml->nets[i], &vm->nets[i]);
     }
     vm->net_count = yaml->net_count;
+    for (unsigned i = 0; i < yaml->passthrough_count; i++)
+        vm->passthrough[i] = yaml->passthrough[i].device;
+    vm->passthrough_count = yaml->passthrough_count;
 }
 
 /* spec_check's words, with the line of the key that they begin with. */
@@ -477,6 +507,9 @@ static void check_files(struct reading *r)
         check_file(r, i, "firmware", vm->firmware, false);
         for (unsigned d = 0; d < vm->disk_count; d++) {
             char key[32];
+            unsigned number;
+            if (spec_board_index(vm->disks[d].path, &number))
+                continue;
             snprintf(key, sizeof(key), "disks[%u].path", d);
             check_file(r, i, key, vm->disks[d].path, !vm->disks[d].readonly);
         }

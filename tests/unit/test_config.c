@@ -294,7 +294,7 @@ static const struct mistake mistakes[] = {
      "f:7: vms[0].disks[1].path: vms[0] has the same disk; give each its own file, or make all "
      "readonly"},
     {VM "    net:\n    - kind: bridge\n",
-     "f:6: vms[0].net[0].kind: 'bridge' is not a kind of network; write user or tap"},
+     "f:6: vms[0].net[0].kind: 'bridge' is not a kind of network; write user, tap or switch"},
     {VM "    net:\n    - kind: tap\n",
      "f:6: vms[0].net[0].ifname: is missing; name the tap device"},
     {VM "    net:\n    - forward:\n      - tcp:1:2\n      - nonsense\n",
