@@ -108,6 +108,8 @@ static void plic_complete(struct plic *plic, const struct plic_context *context,
         return;
     plic->in_service[source / 32] &= ~bit_of(source);
     source_sample(plic, source);
+    if (plic->completed != NULL)
+        plic->completed(plic->completed_arg, source);
 }
 
 static void priority_set(struct plic *plic, uint32_t source, uint32_t priority)

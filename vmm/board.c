@@ -184,6 +184,7 @@ int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, uns
         return -E_NOSPC;
     board->vm = vm;
     board->cpu = NULL;
+    board->describe_more = NULL;
     board->harts = harts;
     board->backends = *backends;
     board->fdt_size = 0;
@@ -450,6 +451,8 @@ int board_describe(struct board *board, const struct board_chosen *chosen)
     describe_harts(w, board, chosen->sbi);
     finisher_power_fdt(&board->finisher, w, PHANDLE_FINISHER);
     describe_soc(w, board, chosen->sbi);
+    if (board->describe_more != NULL)
+        board->describe_more(board->describe_arg, w, PHANDLE_PLIC);
     fdt_end(w);
 
     long size = fdt_finish(w);
