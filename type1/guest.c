@@ -1,7 +1,6 @@
 #include "type1/guest.h"
 
 #include "core/error.h"
-#include "engine/hext/csr.h"
 #include "type1/memory.h"
 #include "type1/print.h"
 #include "vmm/sbi.h"
@@ -14,28 +13,6 @@
 
 struct guest *guests[SPEC_VMS_MAX];
 unsigned guest_count;
-
-/* ---- Entropy ---- */
-
-/*
- * The board has no source of entropy that we drive yet: the hart's clock, stirred. Guests are told
- * so by having no virtio entropy device; this only fills the seed in the device tree.
- */
-static uint64_t stir(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15ULL ^ hcsr_read(HCSR_TIME));
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
-    return z ^ z >> 31;
-}
-
-static void seed(struct guest *guest)
-{
-    for (unsigned i = 0; i < sizeof guest->payload.rng_seed; i += 8) {
-        uint64_t word = stir(&guest->random);
-        memcpy(guest->payload.rng_seed + i, &word, 8);
-    }
-}
 
 /* ---- Building ---- */
 
@@ -83,19 +60,25 @@ static int alloc_ram(struct guest *guest)
     return 0;
 }
 
-static int build_vm(struct guest *guest)
+static int build_vm(struct guest *guest, const struct bundle *bundle)
 {
     struct vm *vm = &guest->vm;
     struct board_backends backends = {.uart = &guest->console.backend};
+    char why[sizeof guest->why];
 
+    int error = dev_guest_open(&guest->devices, guest->spec, bundle, &backends, why, sizeof why);
+    if (error != 0)
+        return fail(guest, error, "%s", why);
     vm_init(vm, guest->spec->name);
     vm->engine = &hext_engine;
     vm->engine_data = &guest->hext;
-    int error = mem_slot_add(&vm->mem, BOARD_RAM, guest->spec->memory, guest->ram, NULL);
+    error = mem_slot_add(&vm->mem, BOARD_RAM, guest->spec->memory, guest->ram, NULL);
     if (error == 0)
         error = board_init(&guest->board, vm, guest->harts, guest->spec->cpus, &backends);
     if (error == 0)
         error = hext_engine.vm_init(vm);
+    if (error == 0)
+        error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
     for (unsigned i = 0; error == 0 && i < guest->spec->cpus; i++)
         error = hext_engine.vcpu_init(&guest->harts[i].vcpu);
     return error == 0 ? 0 : fail(guest, error, "cannot be built (error %d)", -error);
@@ -120,7 +103,7 @@ static int build(struct guest *guest, const struct bundle *bundle, const struct 
     if (error == 0)
         error = alloc_ram(guest);
     if (error == 0)
-        error = build_vm(guest);
+        error = build_vm(guest, bundle);
     guest->board.cpu = &platform->cpu;
     return error;
 }
@@ -152,10 +135,13 @@ static int boot(struct guest *guest)
         memset((char *)guest->ram + at, 0, left < CLEAR_CHUNK ? left : CLEAR_CHUNK);
         task_breathe();
     }
-    seed(guest);
+    if (guest->fresh)
+        dev_guest_renew(&guest->devices);
+    dev_random(guest->payload.rng_seed, sizeof guest->payload.rng_seed);
     int error = board_boot(&guest->board, &guest->payload, &problem);
     if (error != 0)
         return fail(guest, error, "%s", problem);
+    dev_guest_booted(&guest->devices);
     atomic_store(&guest->vm.paused, false);
     atomic_store(&guest->vm.power, VM_POWER_ON);
     guest->vm.power_message = NULL;
@@ -179,6 +165,8 @@ static bool ended(struct guest *guest)
 {
     const struct vm *vm = &guest->vm;
     bool restart = atomic_exchange(&guest->want_restart, false);
+
+    guest->fresh = restart;
 
     clock_stop(&guest->vm.clock);
     switch (vm_power_state(vm)) {
@@ -208,12 +196,13 @@ static void keep(void *arg)
     for (;;) {
         while (!atomic_load(&guest->want_running))
             host_event_wait(&guest->vm.power_event, UINT64_MAX);
-        bool again = true;
+        bool again = guest->fresh = true;
         while (again && boot(guest) == 0) {
             while (vm_power_state(&guest->vm) == VM_POWER_ON)
                 host_event_wait(&guest->vm.power_event, UINT64_MAX);
             while (!vcpus_ended(guest))
                 host_event_wait(&guest->vcpu_ended, UINT64_MAX);
+            dev_guest_quiet(&guest->devices);
             again = ended(guest);
         }
         atomic_store(&guest->want_running, false);
@@ -300,7 +289,6 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
         }
         guest->spec = &fleet->vms[i];
         guest->index = i;
-        guest->random = i;
         guest->hext.features = features;
         guest->hext.sbi_light = sbi_call_light;
         guest->hext.vmid = (uint16_t)(i + 1 < vmids ? i + 1 : 0);

@@ -8,6 +8,7 @@
 #include "core/spec.h"
 #include "engine/hext/hext.h"
 #include "type1/console.h"
+#include "type1/dev_board.h"
 #include "type1/platform.h"
 #include "type1/task.h"
 #include "vmm/board.h"
@@ -34,8 +35,8 @@ struct guest {
     struct task keeper;
     void *ram;
     uint64_t ram_align;
-    struct entropy_backend entropy;
-    uint64_t random;
+    struct dev_guest devices;
+    bool fresh;             /* the next boot is the operator's: fresh disks are renewed */
     _Atomic uint32_t state; /* enum guest_state */
     char why[160];
     unsigned boots;

@@ -3,6 +3,7 @@
 #include "engine/hext/csr.h"
 #include "engine/hext/hext.h"
 #include "type1/console.h"
+#include "type1/dev_board.h"
 #include "type1/guest.h"
 #include "type1/memory.h"
 #include "type1/monitor.h"
@@ -74,6 +75,7 @@ static void map_own(const struct pages *memory)
     }
     if (platform.uart != 0)
         map(platform.uart & ~(PAGE - 1), (platform.uart & ~(PAGE - 1)) + PAGE, data);
+    dev_find(&platform.fdt, boot_hart.id, &own_table);
 }
 
 /* What the firmware leaves us, without ourselves, what follows us, and the device tree. */
@@ -109,7 +111,7 @@ static void hart_setup(struct hart *hart)
     hart->slice_end_ns = UINT64_MAX;
     hart->started_ns = host_time_ns();
     hext_hart_init(&features);
-    hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI);
+    hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI | HIRQ_SEI);
 }
 
 _Noreturn void hart_main(void)
@@ -220,6 +222,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt)
                  hart_count == 1 ? "" : "s", (unsigned long)(use.total >> 20),
                  features.sstc ? "Sstc" : "no Sstc", features.levels * 9 + 12, features.vmid_bits,
                  fleet.vm_count);
+    dev_start();
     guests_start(&fleet, &bundle, &platform, &features);
     task_start(&console_task, "console", NULL, console_main, NULL, 0, UINT64_MAX);
     task_start(&end_task, "end", NULL, end_main, NULL, 0, UINT64_MAX);

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "engine/hext/csr.h"
 #include "engine/hext/hext.h"
+#include "type1/dev_board.h"
 #include "type1/panic.h"
 #include "type1/sbi.h"
 #include "type1/timer.h"
@@ -109,6 +110,8 @@ void hart_interrupts(void)
         hcsr_clear(HCSR_SIP, HIRQ_SSI);
     if ((pending & HIRQ_STI) != 0)
         timer_interrupt();
+    if ((pending & HIRQ_SEI) != 0)
+        dev_interrupt();
 }
 
 /* Lock held, and held again on return. A wake-up that comes before WFI leaves SSIP pending. */

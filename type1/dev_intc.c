@@ -1,0 +1,149 @@
+#include "type1/dev_intc.h"
+
+#include "core/error.h"
+
+#include <stdatomic.h>
+
+#define S_EXTERNAL     9
+#define CONTEXTS_MAX   15872 /* RISC-V PLIC 1.0.0, chapter 3 */
+#define CLAIMS_AT_ONCE 64
+
+enum {
+    PLIC_ENABLE = 0x2000,
+    PLIC_ENABLE_STRIDE = 0x80,
+    PLIC_CONTEXT = 0x200000,
+    PLIC_CONTEXT_STRIDE = 0x1000,
+    PLIC_CLAIM = 4,
+};
+
+static uint32_t enable_at(const struct intc *intc, uint32_t line)
+{
+    return PLIC_ENABLE + intc->context * PLIC_ENABLE_STRIDE + line / 32 * 4;
+}
+
+static uint32_t context_at(const struct intc *intc)
+{
+    return PLIC_CONTEXT + intc->context * PLIC_CONTEXT_STRIDE;
+}
+
+/* ---- The device tree ---- */
+
+static uint32_t cell(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* The hart whose local interrupt controller has the phandle. */
+static bool belongs_to(const struct fdt *fdt, uint32_t phandle, uint64_t hart)
+{
+    int cpu = fdt_parent(fdt, fdt_by_phandle(fdt, phandle));
+    const char *type = fdt_str(fdt, cpu, "device_type");
+    return type != NULL && strcmp(type, "cpu") == 0 && fdt_u64(fdt, cpu, "reg", UINT64_MAX) == hart;
+}
+
+int intc_find(struct intc *intc, const struct fdt *fdt, uint64_t hart)
+{
+    uint32_t len = 0;
+
+    memset(intc, 0, sizeof *intc);
+    host_lock_init(&intc->lock);
+    int node = fdt_compatible_next(fdt, -1, "sifive,plic-1.0.0");
+    if (node < 0)
+        node = fdt_compatible_next(fdt, -1, "riscv,plic0");
+    if (fdt_reg(fdt, node, 0, &intc->address, &intc->size) != 0)
+        return -E_NODEV;
+    intc->phandle = fdt_u32(fdt, node, "phandle", 0);
+    intc->line_max = fdt_u32(fdt, node, "riscv,ndev", 0);
+    const uint8_t *cells = fdt_prop(fdt, node, "interrupts-extended", &len);
+    for (unsigned i = 0; cells != NULL && i < len / 8 && i < CONTEXTS_MAX; i++) {
+        if (cell(cells + 8 * i + 4) != S_EXTERNAL || !belongs_to(fdt, cell(cells + 8 * i), hart))
+            continue;
+        intc->context = i;
+        if (intc->size < context_at(intc) + 8ULL)
+            return -E_NODEV;
+        intc->base = (uint8_t *)(uintptr_t)intc->address;
+        return 0;
+    }
+    return -E_NODEV;
+}
+
+uint32_t intc_line_of(const struct intc *intc, const struct fdt *fdt, int node)
+{
+    uint32_t len = 0, parent = 0;
+    const uint8_t *extended = fdt_prop(fdt, node, "interrupts-extended", &len);
+    if (extended != NULL && len >= 8)
+        return cell(extended) == intc->phandle ? cell(extended + 4) : 0;
+    for (int at = node; at >= 0 && parent == 0; at = at == 0 ? -1 : fdt_parent(fdt, at))
+        parent = fdt_u32(fdt, at, "interrupt-parent", 0);
+    return parent == intc->phandle ? fdt_u32(fdt, node, "interrupts", 0) : 0;
+}
+
+/* ---- Lines ---- */
+
+void intc_start(struct intc *intc, const struct dev_access *access)
+{
+    intc->access = access;
+    if (intc->base == NULL)
+        return;
+    for (uint32_t line = 0; line <= intc->line_max; line += 32)
+        access->write(intc->base, enable_at(intc, line), 0);
+    access->write(intc->base, context_at(intc), 0);
+}
+
+static void enable(const struct intc *intc, uint32_t line, bool on)
+{
+    uint32_t bit = 1u << line % 32, word = intc->access->read(intc->base, enable_at(intc, line));
+    intc->access->write(intc->base, enable_at(intc, line), on ? word | bit : word & ~bit);
+}
+
+int intc_open(struct intc *intc, uint32_t line, bool (*handle)(void *arg), void *arg)
+{
+    int error = 0;
+    if (intc->base == NULL || line == 0 || line > intc->line_max)
+        return -E_NODEV;
+    host_lock_acquire(&intc->lock);
+    unsigned count = atomic_load_explicit(&intc->line_count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++) {
+        if (intc->lines[i].line == line)
+            error = -E_EXIST;
+    }
+    if (error == 0 && count == INTC_LINES_MAX)
+        error = -E_NOSPC;
+    if (error == 0) {
+        intc->lines[count].line = line;
+        intc->lines[count].handle = handle;
+        intc->lines[count].arg = arg;
+        atomic_store_explicit(&intc->line_count, count + 1, memory_order_release);
+        intc->access->write(intc->base, line * 4, 1); /* its priority */
+        enable(intc, line, true);
+    }
+    host_lock_release(&intc->lock);
+    return error;
+}
+
+void intc_complete(const struct intc *intc, uint32_t line)
+{
+    intc->access->write(intc->base, context_at(intc) + PLIC_CLAIM, line);
+}
+
+static bool handle_line(struct intc *intc, uint32_t line)
+{
+    unsigned count = atomic_load_explicit(&intc->line_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        if (intc->lines[i].line == line)
+            return intc->lines[i].handle(intc->lines[i].arg);
+    }
+    return true;
+}
+
+/* What is left after so many claims interrupts again. */
+void intc_interrupt(struct intc *intc)
+{
+    for (unsigned i = 0; intc->base != NULL && i < CLAIMS_AT_ONCE; i++) {
+        uint32_t line = intc->access->read(intc->base, context_at(intc) + PLIC_CLAIM);
+        if (line == 0)
+            return;
+        if (handle_line(intc, line))
+            intc_complete(intc, line);
+    }
+}
