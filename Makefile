@@ -27,9 +27,7 @@ BUILD     := $(if $(SANITIZE),$(SANITIZED),$(PLAIN))
 # Freestanding code: compiled unchanged into type 2, type 1 and type 0.
 FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c)
 # Parts of type 1 that know no hart: compiled for the host too, for their tests.
-T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/policy.c type1/print.c \
-            type1/dev_memdisk.c type1/dev_switch.c type1/dev_entropy.c type1/dev_virtio.c type1/dev_blk.c \
-            type1/dev_net.c type1/dev_rng.c type1/dev_intc.c
+T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/policy.c type1/print.c
 T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
 T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
 LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
@@ -91,10 +89,10 @@ $(PLAIN)/riscv64/libfree.a: $(FREE_OBJ)
 	@rm -f $@ && ar rcs $@ $^
 $(PLAIN)/type1.elf: $(T1_OBJ) $(PLAIN)/riscv64/libfree.a type1/link.ld
 	@echo "  LD      $@"
-	@$(CLANG) $(T1_FLAGS) -march=rv64imac -nostdlib -fuse-ld=lld -Wl,-T,type1/link.ld -Wl,-pie -Wl,--no-dynamic-linker \
+	@$(CLANG) $(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac -nostdlib -fuse-ld=lld -Wl,-T,type1/link.ld -Wl,-pie -Wl,--no-dynamic-linker \
 	    -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none $(T1_OBJ) $(PLAIN)/riscv64/libfree.a -o $@
 $(TYPE1): $(PLAIN)/type1.elf
-	@$(OBJCOPY) -O binary $< $@
+	@$(OBJCOPY) -O binary $< $@.new && mv $@.new $@
 .PHONY: type1
 type1: $(TYPE1)
 
@@ -113,7 +111,7 @@ endif
 demo: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) GUEST=$(GUEST) scripts/demo.sh
 
-TESTED := $(TRIVISOR) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ)
+TESTED := $(TRIVISOR) $(TYPE1) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ)
 check: $(TESTED)
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh
 
