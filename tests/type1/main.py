@@ -14,7 +14,7 @@ from expect import Failed, Process  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 TRIVISOR = os.path.abspath(os.environ.get("TRIVISOR", os.path.join(BUILD, "trivisor")))
-HYPERVISOR = os.environ.get("TYPE1", os.path.join(ROOT, "build", "type1.bin"))
+HYPERVISOR = os.path.abspath(os.environ.get("TYPE1", os.path.join(ROOT, "build", "type1.bin")))
 TINY = os.path.join(BUILD, "guests", "tiny.bin")
 DEBIAN = os.path.join(os.environ.get("TRIVISOR_CACHE", os.path.join(ROOT, "guests", "cache")), "debian")
 QEMU = os.environ.get("QEMU", "qemu-system-riscv64").split()

@@ -7,6 +7,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}
+export TYPE1=${TYPE1:-${BUILD%-sanitize}/type1.bin}
 
 mkdir -p "$BUILD/guests"
 guests/tiny/build.sh "$BUILD/guests/tiny.bin"
