@@ -10,7 +10,6 @@
 #define CONFIG_ZEROES_MAX 48 /* max_write_zeroes_sectors, 5.2.4 */
 
 #define SECTOR      512ULL
-#define EXTRA       3 /* descriptors of a request besides its data: header, range, status */
 #define LENGTH_MAX  0x80000000u /* bytes of one descriptor */
 #define ID_BYTES    20
 #define STATUS_NONE 0xff
@@ -31,6 +30,16 @@ struct dev_blk_slot {
     uint8_t status; /* written by the device */
     struct block_request *request;
 };
+
+/* Header, data or range, status. */
+static unsigned descriptors_of(const struct block_request *request)
+{
+    switch (request->op) {
+    case BLOCK_READ:
+    case BLOCK_WRITE: return request->buffer_count + 2;
+    default: return 3;
+    }
+}
 
 /* The device's number for the operation, or -1: answered without it. */
 static int type_of(const struct dev_blk *blk, enum block_op op)
@@ -83,7 +92,7 @@ static void wait_for_room(struct dev_blk *blk, struct block_request *request)
 
 static bool fits(const struct dev_blk *blk, const struct block_request *request)
 {
-    if (request->buffer_count + EXTRA > blk->queue.size || request->offset > blk->backend.size ||
+    if (descriptors_of(request) > blk->queue.size || request->offset > blk->backend.size ||
         request->length > blk->backend.size - request->offset)
         return false;
     for (unsigned i = 0; i < request->buffer_count; i++) {
@@ -110,7 +119,7 @@ static void blk_submit(struct block_backend *backend, struct block_request *requ
         return;
     }
     host_lock_acquire(&blk->lock);
-    if (blk->waiting_first == NULL && vio_room(&blk->queue, request->buffer_count + EXTRA)) {
+    if (blk->waiting_first == NULL && vio_room(&blk->queue, descriptors_of(request))) {
         issue(blk, request, type);
         vio_kick(&blk->queue);
     } else {
@@ -125,7 +134,7 @@ static void issue_waiting(struct dev_blk *blk)
     bool issued = false;
     struct block_request *request;
     while ((request = blk->waiting_first) != NULL &&
-           vio_room(&blk->queue, request->buffer_count + EXTRA)) {
+           vio_room(&blk->queue, descriptors_of(request))) {
         blk->waiting_first = (struct block_request *)(uintptr_t)request->backend[0];
         issue(blk, request, type_of(blk, request->op));
         issued = true;
