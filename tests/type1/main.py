@@ -1,11 +1,13 @@
 """Tests of the type 1 hypervisor from outside: its console under QEMU is all that they see."""
 
+import hashlib
 import os
 import re
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -67,9 +69,15 @@ class Board:
             stdout=subprocess.DEVNULL,
         )
 
-    def start(self, harts=2, memory="512M", cpu="rv64", image=None):
+    def file(self, name, content, size=1 << 20):
+        path = os.path.join(self.dir, name)
+        with open(path, "wb") as file:
+            file.write(content.ljust(size, b"\0"))
+        return path
+
+    def start(self, harts=2, memory="512M", cpu="rv64", image=None, devices=()):
         command = [*QEMU, "-M", "virt", "-cpu", cpu, "-smp", str(harts), "-m", memory, "-display", "none"]
-        command += ["-serial", "stdio", "-monitor", "none", "-kernel", image or self.image]
+        command += ["-serial", "stdio", "-monitor", "none", "-kernel", image or self.image, *devices]
         self.process = Process(command, self.dir, dict(os.environ))
         return self.process
 
@@ -245,6 +253,134 @@ def three_debian_guests_share_two_harts(board):
     for name in ("web", "db", "app"):
         if not process.says(name + r"[|>] \S*guest: task shell is done"):
             raise Failed(f"{name} did not finish its task")
+
+
+@test()
+def a_device_that_the_board_lacks_leaves_the_other_guests_running(board):
+    disk = board.file("disk.raw", b"")
+    pass_on = "[ { device: virtio_mmio@10008000 } ]"
+    board.bundle(
+        dict(tiny("nodisk"), disks='[ { path: "board:3" } ]'),
+        dict(tiny("nodevice"), passthrough="[ { device: gpu@0 } ]"),
+        dict(tiny("legacy"), passthrough=pass_on),
+        dict(tiny("one"), net='[ { kind: switch, network: lan, uplink: "board:0" } ]'),
+    )
+    process = board.start(devices=["-drive", f"file={disk},format=raw,if=none,id=d", "-device", "virtio-blk-device,drive=d"])
+    process.expect("board: disk board:0 is virtio_mmio@10008000 .legacy.")
+    process.expect("nodisk: the board has no disk board:3")
+    process.expect("nodevice: gpu@0 cannot be passed on: the board has no such device")
+    process.expect("legacy: virtio_mmio@10008000 cannot be passed on: it is a virtio device that takes untranslated")
+    process.expect("one: net.0.: the board's network board:0 cannot be used")
+    process.expect(r"one\| \S*report: done")
+
+
+def board_devices(board, modern, *more):
+    """A disk and a network of the board, and its random numbers; `more` disks as (path, options)."""
+    devices = ["-global", "virtio-mmio.force-legacy=false"] if modern else []
+    for number, (path, options) in enumerate(more):
+        devices += ["-drive", f"file={path},format=raw,if=none,id=d{number}"]
+        devices += ["-device", f"virtio-blk-device,drive=d{number},{options}"]
+    devices += ["-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n", "-device", "virtio-rng-device"]
+    return devices
+
+
+def sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def guests_use_disks_and_networks(board, modern):
+    rom = board.file("rom.raw", b"rom" + os.urandom(200000))
+    disk = board.file("disk.raw", os.urandom(1 << 20))
+    lan = "[ { kind: switch, network: lan%s } ]"
+    first = debian("first", "ip link set eth0 up;ip addr add 10.1.0.1/24 dev eth0;sha256sum /dev/vda;nc -l -p 7 -e sha256sum")
+    second = debian(
+        "second",
+        "ip link set eth0 up;ip addr add 10.1.0.2/24 dev eth0;sha256sum /dev/vda;"
+        "dd if=/dev/vda of=/dev/vda bs=64k count=4 seek=8 conv=fsync;"
+        "for n in 1 2 3 4 5 6 7 8 9;do ping -c 1 10.1.0.1 && break;sleep 2;done;"
+        "udhcpc -i eth0 -q -n -t 10 -T 1 -s /udhcpc;sleep 3;ip addr add 10.1.0.2/24 dev eth0;"
+        "yes trivisor|head -c 2000000|nc 10.1.0.1 7",
+        2,
+    )
+    board.bundle(
+        dict(first, disks=f"[ {{ path: {rom}, readonly: true }} ]", net=lan % ""),
+        dict(second, disks='[ { path: "board:0" } ]', net=lan % ', uplink: "board:0"'),
+    )
+    want = sha256(disk)
+    process = board.start(memory="1G", devices=board_devices(board, modern, (disk, "serial=x")))
+    process.expect("random numbers come from the board's entropy device")
+    process.expect(r"first[|>] \S*" + sha256(rom), 200)
+    process.expect("no guest is running; the board goes off", 200)
+    if not process.says(r"second[|>] \S*" + want):
+        raise Failed("the second guest did not read the board's disk")
+    if not process.says(r"second[|>] \S*udhcpc. lease of 10.0.2.15"):
+        raise Failed("the uplink does not work")
+    sent = hashlib.sha256((b"trivisor\n" * 250000)[:2000000]).hexdigest()
+    if not process.says(sent):
+        raise Failed("what went from guest to guest is not what came")
+    process.ends(0)
+    with open(disk, "rb") as file:
+        content = file.read()
+    if content[:262144] != content[524288 : 524288 + 262144]:
+        raise Failed("what the guest wrote is not on the board's disk")
+
+
+@test(long=True)
+def guests_use_disks_and_networks_of_a_board_with_legacy_devices(board):
+    guests_use_disks_and_networks(board, False)
+
+
+@test(long=True)
+def guests_use_disks_and_networks_of_a_board_with_modern_devices(board):
+    guests_use_disks_and_networks(board, True)
+
+
+@test(long=True)
+def a_disk_in_memory_is_kept_over_reboots_and_fresh_at_a_restart_if_so_described(board):
+    kept, fresh = board.file("kept.raw", b"first"), board.file("fresh.raw", b"first")
+    write = "printf %s|dd of=/dev/vda conv=fsync,notrunc 2>/dev/null"
+    command = (
+        "x=$(head -c 5 /dev/vda);echo disk says $x;case $x in first) " + write % "again" + ";reboot -f;; "
+        "again) " + write % "third" + ";;esac;sleep 600"
+    )
+    board.bundle(
+        dict(debian("kept", command), disks=f"[ {{ path: {kept} }} ]"),
+        dict(debian("fresh", command), disks=f"[ {{ path: {fresh}, fresh: true }} ]"),
+    )
+    process = board.start(memory="1G")
+    for _ in range(2):
+        process.expect("kept: reboots|fresh: reboots", 200)
+    # Both have read what they wrote before they rebooted.
+    for _ in range(2):
+        process.expect("disk says again", 200)
+    time.sleep(2)
+    process.send("restart kept\r")
+    process.expect(r"kept[|>] \S*disk says third", 200)
+    process.send("restart fresh\r")
+    process.expect(r"fresh[|>] \S*disk says first", 200)
+
+
+@test(long=True)
+def a_device_is_passed_to_a_guest_with_its_interrupt(board):
+    mine, other = board.file("mine.raw", os.urandom(1 << 20)), board.file("other.raw", os.urandom(1 << 20))
+    guest = debian(
+        "owner",
+        "sha256sum /dev/vda;dd if=/dev/vda of=/dev/vda bs=64k count=4 seek=8 conv=fsync;"
+        "ls /sys/class/rtc|wc -l;grep virtio /proc/interrupts;cat /tmp/x && poweroff -f;reboot -f",
+    )
+    board.bundle(dict(guest, passthrough="[ { device: virtio_mmio@10008000 }, { device: rtc@101000 } ]"))
+    want = sha256(mine)
+    disks = ((mine, "iommu_platform=on,bus=virtio-mmio-bus.7"), (other, "serial=x"))
+    process = board.start(memory="1G", devices=board_devices(board, True, *disks))
+    process.expect("owner: has the board's virtio_mmio@10008000; there is no IOMMU, so its DMA is trusted")
+    process.expect(want, 200)
+    process.expect("owner: reboots", 100)
+    with open(mine, "rb") as file:
+        content = file.read()
+    if content[:262144] != content[524288 : 524288 + 262144]:
+        raise Failed("what the guest wrote is not on the disk")
+    process.expect(sha256(mine), 200)
 
 
 def main():
