@@ -38,7 +38,7 @@ struct board_vio {
 
 static const struct fdt *tree;
 static struct intc intc;
-static bool have_intc;
+static uint64_t intc_hart; /* whose external interrupts they are */
 static struct board_vio vios[VIOS_MAX];
 static unsigned vio_count;
 static struct net_switch *switches[SWITCHES_MAX];
@@ -72,8 +72,8 @@ static void add_vio(const struct board_vio *vio)
 void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table)
 {
     tree = fdt;
-    have_intc = intc_find(&intc, fdt, hart) == 0 && map_page_range(table, intc.address, intc.size);
-    if (!have_intc)
+    intc_hart = hart;
+    if (intc_find(&intc, fdt, hart) != 0 || !map_page_range(table, intc.address, intc.size))
         intc.base = NULL;
     for (int node = fdt_compatible_next(fdt, -1, "virtio,mmio"); node >= 0 && vio_count < VIOS_MAX;
          node = fdt_compatible_next(fdt, node, "virtio,mmio")) {
@@ -82,7 +82,7 @@ void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table)
         if (fdt_reg(fdt, node, 0, &vio.address, &size) != 0 ||
             !map_page_range(table, vio.address, size))
             continue;
-        vio.line = have_intc ? intc_line_of(&intc, fdt, node) : 0;
+        vio.line = intc.base != NULL ? intc_line_of(&intc, fdt, node) : 0;
         add_vio(&vio);
     }
 }
@@ -158,6 +158,11 @@ void dev_start(void)
     start_entropy();
     console_line("board: random numbers come from %s", entropy_source_name(&pool));
     task_start(&worker_task, "disks", NULL, worker_main, NULL, 0, UINT64_MAX);
+}
+
+bool dev_interrupts_hart(uint64_t hart)
+{
+    return intc.base != NULL && hart == intc_hart;
 }
 
 void dev_interrupt(void)
@@ -273,6 +278,12 @@ static int open_board_disk(struct opening *o, const struct spec_disk *disk, unsi
     return 0;
 }
 
+/* What a copy of so many bytes takes: whole sectors, and at least one. */
+static uint64_t disk_bytes(uint64_t size)
+{
+    return size != 0 ? (size + MEMDISK_SECTOR - 1) & ~(MEMDISK_SECTOR - 1) : MEMDISK_SECTOR;
+}
+
 static int open_memory_disk(struct opening *o, const struct spec_disk *disk, unsigned i)
 {
     struct board_blob *image = &o->guest->images[i];
@@ -282,13 +293,12 @@ static int open_memory_disk(struct opening *o, const struct spec_disk *disk, uns
         return refuse(o, -E_NOENT, "the bundle holds no disk %s", disk->path);
     bool in_place = disk->readonly && size % MEMDISK_SECTOR == 0;
     if (!in_place) {
-        uint64_t whole = (size + MEMDISK_SECTOR - 1) & ~(MEMDISK_SECTOR - 1);
-        char *copy = memory_alloc_guest(whole != 0 ? whole : MEMDISK_SECTOR, PAGE);
+        char *copy = memory_alloc_guest(disk_bytes(size), PAGE);
         if (copy == NULL)
             return refuse(o, -E_NOMEM, "no memory is left for its disk %s (%lu MiB)", disk->path,
                           (unsigned long)(size >> 20));
         memcpy(copy, bytes, size);
-        memset(copy + size, 0, whole - size);
+        memset(copy + size, 0, disk_bytes(size) - size);
         *image = (struct board_blob){.bytes = bytes, .size = size};
         bytes = copy;
     }
@@ -320,6 +330,10 @@ static int open_net(struct opening *o, unsigned i)
     if (net->kind != SPEC_NET_SWITCH)
         return refuse(o, -E_NOTSUP, "net[%u]: on bare metal there is kind switch alone", i);
     struct net_switch *lan = find_switch(net->network);
+    if (o->guest->ports[i] != NULL) { /* from an earlier life */
+        o->backends->nets[i] = &o->guest->ports[i]->backend;
+        return 0;
+    }
     struct switch_port *port = lan != NULL ? host_alloc(sizeof *port, 64) : NULL;
     if (port == NULL)
         return refuse(o, -E_NOMEM, "net[%u]: no room for it", i);
@@ -377,6 +391,7 @@ int dev_guest_open(struct dev_guest *guest, const struct spec_vm *spec, const st
 
     guest->spec = spec;
     guest->passes.fdt = tree;
+    guest->passes.access = &dev_mmio;
     host_event_init(&guest->tick);
     for (unsigned i = 0; error == 0 && i < spec->disk_count; i++) {
         unsigned number;
@@ -440,4 +455,23 @@ void dev_guest_quiet(struct dev_guest *guest)
 void dev_guest_booted(struct dev_guest *guest)
 {
     pass_reset(&guest->passes);
+}
+
+void dev_guest_close(struct dev_guest *guest)
+{
+    for (unsigned i = 0; i < SPEC_NETS_MAX; i++) {
+        if (guest->ports[i] != NULL)
+            switch_unplug(guest->ports[i]);
+    }
+    for (unsigned i = 0; i < SPEC_DISKS_MAX; i++) {
+        if (guest->images[i].bytes != NULL)
+            memory_free_guest(guest->disks[i].bytes, disk_bytes(guest->images[i].size));
+        guest->images[i] = (struct board_blob){0};
+    }
+    for (unsigned i = 0; i < guest->passes.count; i++) {
+        struct board_vio *vio = vio_of_node(guest->passes.passes[i].node);
+        if (vio != NULL)
+            vio->started = false;
+    }
+    pass_close(&guest->passes);
 }

@@ -34,6 +34,8 @@ void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table);
 /* With paging and the clock on: what there is, and a line about it. Then on that hart SEI is
  * enabled. */
 void dev_start(void);
+/* Whether the board's devices interrupt the hart that has this number of the firmware's. */
+bool dev_interrupts_hart(uint64_t hart);
 /* SEI is pending. */
 void dev_interrupt(void);
 /* Random bytes for anything but the guests' devices. */
@@ -57,5 +59,10 @@ void dev_guest_quiet(struct dev_guest *guest);
 void dev_guest_renew(struct dev_guest *guest);
 /* After board_boot. */
 void dev_guest_booted(struct dev_guest *guest);
+/*
+ * The guest is quiet and its board is about to be freed: memory and devices are given back, except
+ * for its places on networks. The struct stays, for another dev_guest_open with the same `spec`.
+ */
+void dev_guest_close(struct dev_guest *guest);
 
 #endif

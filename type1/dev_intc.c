@@ -96,6 +96,15 @@ static void enable(const struct intc *intc, uint32_t line, bool on)
     intc->access->write(intc->base, enable_at(intc, line), on ? word | bit : word & ~bit);
 }
 
+/* Lock held. The place of the line in the table (0: a free one), or the count if there is none. */
+static unsigned find_line(struct intc *intc, uint32_t line)
+{
+    unsigned count = atomic_load_explicit(&intc->line_count, memory_order_relaxed), i = 0;
+    while (i < count && atomic_load_explicit(&intc->lines[i].line, memory_order_relaxed) != line)
+        i++;
+    return i;
+}
+
 int intc_open(struct intc *intc, uint32_t line, bool (*handle)(void *arg), void *arg)
 {
     int error = 0;
@@ -103,22 +112,35 @@ int intc_open(struct intc *intc, uint32_t line, bool (*handle)(void *arg), void 
         return -E_NODEV;
     host_lock_acquire(&intc->lock);
     unsigned count = atomic_load_explicit(&intc->line_count, memory_order_relaxed);
-    for (unsigned i = 0; i < count; i++) {
-        if (intc->lines[i].line == line)
-            error = -E_EXIST;
-    }
-    if (error == 0 && count == INTC_LINES_MAX)
+    unsigned at = find_line(intc, 0);
+    if (find_line(intc, line) < count)
+        error = -E_EXIST;
+    else if (at == INTC_LINES_MAX)
         error = -E_NOSPC;
     if (error == 0) {
-        intc->lines[count].line = line;
-        intc->lines[count].handle = handle;
-        intc->lines[count].arg = arg;
-        atomic_store_explicit(&intc->line_count, count + 1, memory_order_release);
+        intc->lines[at].handle = handle;
+        intc->lines[at].arg = arg;
+        atomic_store_explicit(&intc->lines[at].line, line, memory_order_release);
+        if (at == count)
+            atomic_store_explicit(&intc->line_count, count + 1, memory_order_release);
         intc->access->write(intc->base, line * 4, 1); /* its priority */
         enable(intc, line, true);
     }
     host_lock_release(&intc->lock);
     return error;
+}
+
+void intc_close(struct intc *intc, uint32_t line)
+{
+    if (intc->base == NULL || line == 0)
+        return;
+    host_lock_acquire(&intc->lock);
+    unsigned at = find_line(intc, line);
+    if (at < atomic_load_explicit(&intc->line_count, memory_order_relaxed)) {
+        enable(intc, line, false);
+        atomic_store_explicit(&intc->lines[at].line, 0, memory_order_release);
+    }
+    host_lock_release(&intc->lock);
 }
 
 void intc_complete(const struct intc *intc, uint32_t line)
@@ -130,7 +152,7 @@ static bool handle_line(struct intc *intc, uint32_t line)
 {
     unsigned count = atomic_load_explicit(&intc->line_count, memory_order_acquire);
     for (unsigned i = 0; i < count; i++) {
-        if (intc->lines[i].line == line)
+        if (atomic_load_explicit(&intc->lines[i].line, memory_order_acquire) == line)
             return intc->lines[i].handle(intc->lines[i].arg);
     }
     return true;

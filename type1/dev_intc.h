@@ -19,7 +19,7 @@ struct intc {
     uint64_t address, size;
     struct host_lock lock; /* the lines and the enable registers */
     struct {
-        uint32_t line;
+        _Atomic uint32_t line; /* 0: nobody's */
         /* False: intc_complete will follow; the line is shut until then. */
         bool (*handle)(void *arg);
         void *arg;
@@ -36,6 +36,8 @@ void intc_start(struct intc *intc, const struct dev_access *access);
 uint32_t intc_line_of(const struct intc *intc, const struct fdt *fdt, int node);
 /* -E_NOSPC, -E_EXIST, -E_NODEV no controller or no such line. */
 int intc_open(struct intc *intc, uint32_t line, bool (*handle)(void *arg), void *arg);
+/* The line is nobody's and shut. Its handler may run a last time. */
+void intc_close(struct intc *intc, uint32_t line);
 void intc_complete(const struct intc *intc, uint32_t line);
 /* The hart's external interrupt is pending; no lock is held. */
 void intc_interrupt(struct intc *intc);

@@ -28,10 +28,10 @@ int pass_node(const struct fdt *fdt, const char *device)
 }
 
 /* 6.1 of the virtio specification: without ACCESS_PLATFORM it takes guest-physical addresses. */
-static bool virtio_translates(uint64_t address)
+static bool virtio_translates(const struct dev_access *access, uint64_t address)
 {
     struct vio vio;
-    if (vio_probe(&vio, &dev_mmio, (void *)(uintptr_t)address) != 0)
+    if (vio_probe(&vio, access, (void *)(uintptr_t)address) != 0)
         return true; /* nothing that would reach memory */
     if (vio.legacy)
         return false;
@@ -69,7 +69,7 @@ int pass_add(struct pass_set *set, struct intc *intc, const char *device, const 
                    strcmp(fdt_str_at(set->fdt, node, "compatible", 0), "virtio,mmio") == 0;
     *why = "it is a virtio device that takes untranslated addresses (legacy, or without "
            "iommu_platform); its DMA would land in others' memory";
-    if (pass->virtio && !virtio_translates(pass->address))
+    if (pass->virtio && !virtio_translates(set->access, pass->address))
         return -E_NOTSUP;
     pass->intc = intc;
     pass->node = node;
@@ -128,11 +128,19 @@ void pass_reset(struct pass_set *set)
     for (unsigned i = 0; i < set->count; i++) {
         struct pass *pass = &set->passes[i];
         struct vio vio;
-        if (pass->virtio && vio_probe(&vio, &dev_mmio, (void *)(uintptr_t)pass->address) == 0)
+        if (pass->virtio && vio_probe(&vio, set->access, (void *)(uintptr_t)pass->address) == 0)
             vio_stop(&vio);
         if (atomic_exchange(&pass->claimed, false))
             intc_complete(pass->intc, pass->line);
     }
+}
+
+void pass_close(struct pass_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        intc_close(set->passes[i].intc, set->passes[i].line);
+    pass_reset(set);
+    set->count = 0;
 }
 
 /* ---- What the guest is told ---- */

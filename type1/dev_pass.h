@@ -34,7 +34,8 @@ struct pass {
 };
 
 struct pass_set {
-    const struct fdt *fdt; /* the board's */
+    const struct fdt *fdt;           /* the board's */
+    const struct dev_access *access; /* to look at virtio devices */
     struct pass passes[SPEC_PASSTHROUGH_MAX];
     unsigned count;
     uint64_t gpa_next;
@@ -49,6 +50,8 @@ int pass_add(struct pass_set *set, struct intc *intc, const char *device, const 
 int pass_wire(struct pass_set *set, struct plic *plic, struct gstage *gstage);
 /* The guest's devices fall silent: before its memory is touched for another boot. */
 void pass_reset(struct pass_set *set);
+/* The devices are the board's again. */
+void pass_close(struct pass_set *set);
 /* Writes the node that holds the guest's view of them. `arg`: the struct pass_set. */
 void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle);
 

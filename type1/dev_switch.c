@@ -169,3 +169,11 @@ int switch_add(struct net_switch *lan, struct switch_port *port, const uint8_t *
     host_lock_release(&lan->lock);
     return error;
 }
+
+void switch_unplug(struct switch_port *port)
+{
+    host_lock_acquire(&port->delivery);
+    port->backend.receive = NULL;
+    port->backend.device = NULL;
+    host_lock_release(&port->delivery);
+}

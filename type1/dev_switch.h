@@ -60,5 +60,10 @@ void switch_init(struct net_switch *lan, const char *name);
  * ports may be in use. -E_NOSPC; -E_EXIST another port has the address.
  */
 int switch_add(struct net_switch *lan, struct switch_port *port, const uint8_t *mac);
+/*
+ * Nobody is behind the port any more: once this returns its device is not called, until another
+ * one sets receive. The port's address stays its own.
+ */
+void switch_unplug(struct switch_port *port);
 
 #endif

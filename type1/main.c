@@ -111,7 +111,7 @@ static void hart_setup(struct hart *hart)
     hart->slice_end_ns = UINT64_MAX;
     hart->started_ns = host_time_ns();
     hext_hart_init(&features);
-    hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI | HIRQ_SEI);
+    hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI | (dev_interrupts_hart(hart->id) ? HIRQ_SEI : 0));
 }
 
 _Noreturn void hart_main(void)

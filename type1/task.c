@@ -110,7 +110,7 @@ void hart_interrupts(void)
         hcsr_clear(HCSR_SIP, HIRQ_SSI);
     if ((pending & HIRQ_STI) != 0)
         timer_interrupt();
-    if ((pending & HIRQ_SEI) != 0)
+    if ((pending & HIRQ_SEI) != 0 && dev_interrupts_hart(this_hart()->id))
         dev_interrupt();
 }
 

@@ -155,6 +155,24 @@ static void line_that_never_falls_does_not_hold_the_hart(void **state)
     assert_true(wires[3].level); /* and comes again */
 }
 
+static void closed_line_is_shut_and_its_place_free(void **state)
+{
+    (void)state;
+    handled = 0;
+    finish = true;
+    for (unsigned round = 0; round < 3 * INTC_LINES_MAX; round++) {
+        assert_int_equal(intc_open(&intc, 7, handle, &plic), 0);
+        intc_close(&intc, 7);
+    }
+    plic_set(&plic, 7, true);
+    assert_false(wires[3].level);
+    intc_interrupt(&intc);
+    assert_int_equal(handled, 0);
+    assert_int_equal(intc_open(&intc, 7, handle, &plic), 0);
+    intc_interrupt(&intc);
+    assert_int_equal(handled, 1);
+}
+
 /* The board's line of a device that a guest has; see type1/dev_pass.c. */
 static unsigned completions;
 
@@ -191,6 +209,7 @@ int main(void)
         T(raised_line_is_handled_and_completed),
         T(line_left_open_stays_shut_until_it_is_completed),
         T(line_that_never_falls_does_not_hold_the_hart),
+        T(closed_line_is_shut_and_its_place_free),
         T(guests_completion_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

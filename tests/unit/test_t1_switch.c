@@ -185,6 +185,21 @@ static void frames_that_no_ethernet_carries_are_dropped(void **state)
     expect_frames(0, 1, 1, 1);
 }
 
+static void unplugged_port_keeps_its_address_and_hears_nothing(void **state)
+{
+    (void)state;
+    switch_unplug(&ports[1]);
+    send_from(0, broadcast, macs[0], 60);
+    send_from(0, macs[1], macs[0], 60);
+    expect_frames(0, 0, 1, 1);
+    send_from(2, macs[0], macs[1], 60);
+    expect_frames(0, 0, 1, 1);
+    ports[1].backend.device = &stations[1];
+    ports[1].backend.receive = receive;
+    send_from(0, macs[1], macs[0], 60);
+    expect_frames(0, 1, 1, 1);
+}
+
 static void ports_are_bounded(void **state)
 {
     (void)state;
@@ -207,6 +222,7 @@ int main(void)
         T(flood_of_addresses_evicts_the_flooders_own),
         T(receiver_without_buffers_loses_the_frame_alone),
         T(frames_that_no_ethernet_carries_are_dropped),
+        T(unplugged_port_keeps_its_address_and_hears_nothing),
         T(ports_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
