@@ -149,14 +149,17 @@ static int result_of(const struct dev_blk_slot *slot)
     return status == BLK_S_OK ? 0 : status == BLK_S_UNSUPP ? -E_NOTSUP : -E_IO;
 }
 
-/* Acknowledged before the ring is looked at: what comes later interrupts again. */
+/*
+ * Acknowledged before the ring is looked at: what comes later, and so all that a full ring does not
+ * hold, interrupts again.
+ */
 void dev_blk_interrupt(struct dev_blk *blk)
 {
     uint16_t head;
     uint32_t written;
 
     vio_acknowledge(&blk->vio);
-    for (;;) {
+    for (unsigned i = 0; i < blk->queue.size; i++) {
         host_lock_acquire(&blk->lock);
         bool taken = vio_take(&blk->queue, &head, &written);
         struct block_request *request = taken ? blk->slots[head].request : NULL;

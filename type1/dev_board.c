@@ -165,6 +165,29 @@ bool dev_interrupts_hart(uint64_t hart)
     return intc.base != NULL && hart == intc_hart;
 }
 
+void dev_show(void)
+{
+    for (unsigned i = 0; i < vio_count; i++) {
+        const struct board_vio *vio = &vios[i];
+        if (vio->vio.id != 0)
+            console_answer("board: %-24s %s", fdt_name(tree, vio->node),
+                           vio->started ? "in use" : "free");
+    }
+    for (unsigned s = 0; s < switch_count; s++) {
+        const struct net_switch *lan = switches[s];
+        for (unsigned i = 0; i < atomic_load(&lan->port_count); i++) {
+            const struct switch_port *port = lan->ports[i];
+            const uint8_t *mac = port->backend.mac;
+            console_answer("%-16s port %-3u %02x:%02x:%02x:%02x:%02x:%02x  %lu frames sent, %lu "
+                           "delivered, %lu without a buffer, %lu refused",
+                           lan->name, i, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+                           (unsigned long)port->counts.sent, (unsigned long)port->counts.delivered,
+                           (unsigned long)port->counts.no_buffer,
+                           (unsigned long)port->counts.refused);
+        }
+    }
+}
+
 void dev_interrupt(void)
 {
     intc_interrupt(&intc);
@@ -378,8 +401,9 @@ static int open_pass(struct opening *o, const char *device)
         return refuse(o, error, "%s cannot be passed on: %s", device, why);
     if (vio != NULL)
         vio->started = true;
-    console_line("%s: has the board's %s; there is no IOMMU, so its DMA is trusted",
-                 o->guest->spec->name, device);
+    console_line("%s: has the board's %s; %s, so its DMA is trusted", o->guest->spec->name, device,
+                 fdt_compatible_next(tree, -1, "riscv,iommu") >= 0 ? "the IOMMU is not driven yet"
+                                                                   : "there is no IOMMU");
     return 0;
 }
 
@@ -407,6 +431,8 @@ int dev_guest_open(struct dev_guest *guest, const struct spec_vm *spec, const st
     for (unsigned i = 0; error == 0 && i < spec->passthrough_count; i++)
         error = open_pass(&o, spec->passthrough[i]);
     backends->entropy = &pool.backend;
+    if (error != 0)
+        dev_guest_close(guest);
     return error;
 }
 

@@ -38,6 +38,8 @@ void dev_start(void);
 bool dev_interrupts_hart(uint64_t hart);
 /* SEI is pending. */
 void dev_interrupt(void);
+/* Tells the operator of the board's devices and the networks. */
+void dev_show(void);
 /* Random bytes for anything but the guests' devices. */
 void dev_random(void *bytes, size_t len);
 

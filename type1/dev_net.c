@@ -58,8 +58,9 @@ void dev_net_interrupt(struct dev_net *net)
     uint32_t written;
     bool any = false;
 
+    /* What a full ring does not hold has come after the acknowledgement, and interrupts again. */
     vio_acknowledge(&net->vio);
-    while (vio_take(&net->rx, &head, &written)) {
+    for (unsigned i = 0; i < DEV_NET_RING && vio_take(&net->rx, &head, &written); i++) {
         struct buffer frame = {.base = buffer_of(net->rx_buffers, head) + net->header};
         if (written > net->header && written <= DEV_NET_BUFFER && net->port != NULL) {
             frame.len = written - net->header;

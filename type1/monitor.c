@@ -1,5 +1,6 @@
 #include "type1/monitor.h"
 
+#include "type1/dev_board.h"
 #include "type1/guest.h"
 #include "type1/memory.h"
 #include "type1/sbi.h"
@@ -103,6 +104,7 @@ static const struct command commands[] = {
     {"pause", "GUEST", "stop its VCPUs and its clock", NULL, guest_pause},
     {"resume", "GUEST", "let a paused guest go on", NULL, guest_resume},
     {"memory", "[GUEST]", "memory and how it is mapped", memory_all, memory_one},
+    {"devices", "", "the board's devices, and the networks", .all = dev_show},
     {"exits", "[GUEST]", "why VCPUs left the guest", exits_all, exits_one},
     {"poweroff", "", "switch the board off", poweroff_all, NULL},
     {"reboot", "", "restart the board", reboot_all, NULL},

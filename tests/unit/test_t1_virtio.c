@@ -291,6 +291,40 @@ static void frames_pass_between_the_wire_and_the_port(void **state)
     assert_true(outside.receive(outside.device, frame, sizeof frame));
 }
 
+/* A wire on which a frame follows each that is taken. */
+static struct net_backend endless;
+
+static void port_send_endless(struct net_backend *backend, const struct buffer *buffers,
+                              unsigned count)
+{
+    static const uint8_t frame[60];
+    port_send(backend, buffers, count);
+    endless.receive(endless.device, frame, sizeof frame);
+}
+
+static void flood_from_the_wire_does_not_hold_the_hart(void **state)
+{
+    (void)state;
+    static const struct net_ops wire_ops = {.send = wire_send};
+    static const struct net_ops port_ops = {.send = port_send_endless};
+    static const uint8_t frame[60];
+    struct net_backend port = {.ops = &port_ops};
+    struct dev_net net;
+
+    endless = (struct net_backend){.ops = &wire_ops};
+    virtio_net_init(&board_net, &memory, &endless);
+    plug(&board_net.virtio);
+    assert_int_equal(dev_net_init(&net, &vio), 0);
+    dev_net_attach(&net, &port);
+    port_frames = 0;
+    assert_true(endless.receive(endless.device, frame, sizeof frame));
+    dev_net_interrupt(&net);
+    assert_int_equal(port_frames, DEV_NET_RING);
+    assert_true(wire.level); /* the rest comes with the next interrupt */
+    dev_net_interrupt(&net);
+    assert_int_equal(port_frames, 2 * DEV_NET_RING);
+}
+
 /* ---- Entropy ---- */
 
 static int fill(struct entropy_backend *backend, void *bytes, size_t len)
@@ -441,6 +475,7 @@ int main(void)
         T(largest_chain_of_a_guest_fits_the_ring),
         T(requests_that_find_the_ring_full_wait_their_turn),
         T(frames_pass_between_the_wire_and_the_port),
+        T(flood_from_the_wire_does_not_hold_the_hart),
         T(entropy_device_is_asked_and_left_reset),
         T(legacy_device_gets_pages_instead_of_addresses),
         T(device_that_refuses_our_features_is_not_used),
