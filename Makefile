@@ -81,7 +81,7 @@ $(PLAIN)/riscv64/%.o: %.c
 $(PLAIN)/riscv64/%.o: %.S
 	@mkdir -p $(@D)
 	@echo "  AS      $@"
-	@$(CLANG) $(T1_FLAGS) -march=$(if $(filter %/fp.S,$<),rv64imafdc,rv64imac) -I. -MMD -MP -c $< -o $@
+	@$(CLANG) $(T1_FLAGS) -march=$(if $(filter %/fp.S %/v.S,$<),rv64imafdcv,rv64imac) -I. -MMD -MP -c $< -o $@
 
 # The type 1 hypervisor: a flat image that runs where it is loaded.
 T1_OBJ   := $(T1_SRC:%.c=$(PLAIN)/riscv64/%.o) $(T1_ASM:%.S=$(PLAIN)/riscv64/%.o)

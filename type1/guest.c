@@ -141,6 +141,8 @@ static int boot(struct guest *guest)
     int error = board_boot(&guest->board, &guest->payload, &problem);
     if (error != 0)
         return fail(guest, error, "%s", problem);
+    for (unsigned i = 0; i < guest->spec->cpus; i++)
+        hext_vcpu_reset(&guest->harts[i].vcpu);
     dev_guest_booted(&guest->devices);
     atomic_store(&guest->vm.paused, false);
     atomic_store(&guest->vm.power, VM_POWER_ON);

@@ -201,7 +201,10 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt)
     timer_setup(platform.timebase, false);
     features.timebase = platform.timebase;
     features.fp = platform.has_fp;
+    features.v = platform.has_v;
     hext_probe(&features);
+    if (!features.v)
+        platform_hide_vectors(&platform);
     if (!features.h)
         give_up("this hart has no H extension (hypervisor mode)");
     timer_setup(platform.timebase, features.sstc);

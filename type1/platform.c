@@ -18,14 +18,13 @@ static bool begins(const char *text, size_t len, const char *with)
 }
 
 /*
- * Extensions that a guest may be told of: those whose instructions need nothing of us. State that
- * we do not switch (V) and what we do not emulate below the guest (S* that need M-mode's or our
- * consent) stay hidden.
+ * Extensions that a guest may be told of: those whose instructions need nothing of us but that
+ * their state is switched (F, D, V). What we do not emulate below the guest (S* that need M-mode's
+ * or our consent) stays hidden.
  */
 static bool grantable(const char *name, size_t len)
 {
-    static const char *const hidden[] = {"zve", "zvl",   "zvb", "zvk", "zvf",
-                                         "zic", "zicfi", "zkr", "zvm", "zcmt"};
+    static const char *const hidden[] = {"zic", "zicfi", "zkr", "zcmt"};
     static const char *const shown[] = {"zicsr",  "zicntr",  "zicond",  "zicbom", "zicbop",
                                         "zicboz", "svinval", "svnapot", "svpbmt", "svade",
                                         "sstc",   "ziccrse", "zic64b"};
@@ -34,9 +33,8 @@ static bool grantable(const char *name, size_t len)
             return true;
     }
     if (len == 1)
-        return strlen("imafdcb") != 0 &&
-               (*name == 'i' || *name == 'm' || *name == 'a' || *name == 'f' || *name == 'd' ||
-                *name == 'c' || *name == 'b');
+        return *name == 'i' || *name == 'm' || *name == 'a' || *name == 'f' || *name == 'd' ||
+               *name == 'c' || *name == 'b' || *name == 'v';
     for (unsigned i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
         if (begins(name, len, hidden[i]))
             return false;
@@ -57,6 +55,8 @@ static void take_extension(struct isa *isa, const char *name, size_t len)
         p->has_h = true;
     if (same_text(name, len, "d"))
         p->has_fp = true;
+    if (same_text(name, len, "v"))
+        p->has_v = true;
     if (same_text(name, len, "sstc"))
         p->has_sstc = true;
     if (!grantable(name, len) || isa->count + 1 >= PLATFORM_EXTENSIONS_MAX ||
@@ -92,6 +92,21 @@ static void take_isa_string(struct isa *isa, const char *text)
             take_extension(isa, text, len);
         text += len;
     }
+}
+
+static bool of_vectors(const char *name)
+{
+    return strcmp(name, "v") == 0 || begins(name, strlen(name), "zv");
+}
+
+void platform_hide_vectors(struct platform *p)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; p->extensions[i] != NULL; i++) {
+        if (!of_vectors(p->extensions[i]))
+            p->extensions[kept++] = p->extensions[i];
+    }
+    p->extensions[kept] = NULL;
 }
 
 static void read_cpu(struct platform *p, int node)

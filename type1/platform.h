@@ -15,7 +15,7 @@ struct platform {
     uint64_t timebase;
     uint64_t hart_ids[HARTS_MAX];
     unsigned hart_count;
-    bool has_h, has_fp, has_sstc;
+    bool has_h, has_fp, has_v, has_sstc;
     uint64_t uart; /* 0: none that we know */
     unsigned uart_shift, uart_width;
     /* The CPU as guests are told of it: what all harts have and we can grant. */
@@ -26,6 +26,8 @@ struct platform {
 
 /* 0, or -E_INVAL with `*problem` said in plain words. */
 int platform_read(struct platform *platform, const void *fdt, const char **problem);
+/* Guests are not told of vectors: this hart, after all, has none that could be used. */
+void platform_hide_vectors(struct platform *platform);
 /* All memory that is not reserved by the firmware. */
 void platform_memory(const struct platform *platform, struct pages *pages);
 

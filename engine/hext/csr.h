@@ -46,10 +46,22 @@
 
 #define HCSR_TIME 0xc01
 
+#define HCSR_FCSR 0x003
+
+/* Vector (V 1.0, chapter 3). */
+#define HCSR_VSTART 0x008
+#define HCSR_VCSR   0x00f
+#define HCSR_VL     0xc20
+#define HCSR_VTYPE  0xc21
+#define HCSR_VLENB  0xc22
+
 /* sstatus, vsstatus */
 #define HSTAT_SIE      (1UL << 1)
 #define HSTAT_SPIE     (1UL << 5)
 #define HSTAT_SPP      (1UL << 8)
+#define HSTAT_VS       (3UL << 9)
+#define HSTAT_VS_CLEAN (2UL << 9)
+#define HSTAT_VS_DIRTY (3UL << 9)
 #define HSTAT_FS       (3UL << 13)
 #define HSTAT_FS_CLEAN (2UL << 13)
 #define HSTAT_FS_DIRTY (3UL << 13)

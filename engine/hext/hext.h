@@ -20,6 +20,8 @@ struct hext_features {
     bool h;          /* there is an H extension at all */
     bool sstc;       /* guests own vstimecmp, the hypervisor stimecmp */
     bool fp;         /* F and D */
+    bool v;          /* V */
+    uint32_t vlenb;  /* bytes of a vector register; 0 without V */
     unsigned levels; /* of G-stage tables: 3 (Sv39x4) or 4 (Sv48x4) */
     unsigned vmid_bits;
     uint64_t henvcfg; /* the bits that may be granted */
@@ -69,6 +71,9 @@ struct hext_vcpu {
     bool loaded;      /* VS CSRs are in the hart that runs us */
     bool seip, stip;  /* as hvip has them; only while loaded */
     unsigned fp_hart; /* whose floating-point registers are ours if its fp_owner agrees; or none */
+    unsigned v_hart;  /* the same for vector registers */
+    /* Those of a guest that has V: struct hext_vector and 32 registers. NULL: it has none. */
+    struct hext_vector *vector;
     unsigned last_hart;
     _Atomic uint32_t on_hart; /* while in_guest: its index */
     /* Accesses decoded before, by their encoding: drivers use the same few again and again. */
@@ -81,7 +86,10 @@ struct hext_vcpu {
 
 extern const struct engine_ops hext_engine;
 
-/* Looks at the hart that runs it; what the device tree knows (fp, timebase) is left alone. */
+/*
+ * Looks at the hart that runs it. What the device tree knows (fp, timebase) is left alone; `v` on
+ * entry is what it says, on return whether that is true.
+ */
 void hext_probe(struct hext_features *features);
 /* Sets the hart up to run guests; each hart, once. */
 void hext_hart_init(const struct hext_features *features);
@@ -90,5 +98,7 @@ void hext_hart_init(const struct hext_features *features);
  * guest (its timer is then watched by the clock).
  */
 void hext_switch_out(struct vcpu *vcpu, bool sleeping);
+/* The state that struct riscv_vcpu does not hold is as after reset. The VCPU does not run. */
+void hext_vcpu_reset(struct vcpu *vcpu);
 
 #endif

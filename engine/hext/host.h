@@ -14,6 +14,7 @@ struct hext_hart {
     unsigned index;             /* dense, from 0 */
     struct hext_vcpu *last;     /* whose VS state was loaded here last */
     struct hext_vcpu *fp_owner; /* whose floating-point registers are here (if it agrees) */
+    struct hext_vcpu *v_owner;  /* the same for vector registers */
     uint32_t generation;        /* of G-stage translations flushed here; see hext_vm */
 };
 

@@ -11,6 +11,13 @@ uint64_t hext_enter(uint64_t *x, struct hext_switch *world);
 uint64_t hext_fetch(uint64_t gva, uint32_t *insn);
 uint64_t hext_fp_save(uint64_t *f);
 void hext_fp_load(const uint64_t *f, uint64_t fcsr);
+/* v.S; its layout is known there. The registers, vlenb bytes each, follow. */
+struct hext_vector {
+    uint64_t vstart, vcsr, vl, vtype;
+};
+void hext_v_save_csrs(struct hext_vector *vector);
+void hext_v_save(struct hext_vector *vector);
+void hext_v_load(const struct hext_vector *vector);
 enum hext_probe {
     PROBE_HGATP,
     PROBE_STIMECMP,
@@ -19,6 +26,7 @@ enum hext_probe {
     PROBE_SENVCFG,
     PROBE_TIME,
     PROBE_HSTATUS,
+    PROBE_VLENB,
 };
 bool hext_probe_read(enum hext_probe csr, uint64_t *value);
 bool hext_probe_write(enum hext_probe csr, uint64_t value);

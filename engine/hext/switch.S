@@ -151,7 +151,7 @@ hext_fetch:
     .p2align 2
 hext_probe_read:
     probe_begin
-    .irp csr, HCSR_HGATP, HCSR_STIMECMP, HCSR_VSTIMECMP, HCSR_HENVCFG, HCSR_SENVCFG, HCSR_TIME, HCSR_HSTATUS
+    .irp csr, HCSR_HGATP, HCSR_STIMECMP, HCSR_VSTIMECMP, HCSR_HENVCFG, HCSR_SENVCFG, HCSR_TIME, HCSR_HSTATUS, HCSR_VLENB
     csrr t2, \csr
     j 2f
     .endr

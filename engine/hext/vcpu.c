@@ -6,13 +6,16 @@
 
 /* The bits of mstatus that vsstatus holds for the guest. */
 #define VSSTATUS_MASK                                                                              \
-    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
+    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | HSTAT_VS | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
 /* Of what menvcfg grants a guest of ours, the part that lies in henvcfg. */
 #define HENVCFG_MASK                                                                               \
     (ENVCFG_STCE | ENVCFG_PBMTE | ENVCFG_CBZE | ENVCFG_CBCFE | ENVCFG_CBIE | ENVCFG_FIOM |         \
      ENVCFG_ADUE)
 #define HEDELEG    0xb1ffUL /* everything that a guest kernel would get from its firmware */
 #define HCOUNTEREN 7UL
+/* vtype after reset: no configuration has been set (V 1.0, 3.11). */
+#define VTYPE_VILL (1ULL << 63)
+#define VLENB_MAX  8192 /* VLEN is at most 65536 (V 1.0, 2) */
 
 /* ---- Probing ---- */
 
@@ -42,6 +45,12 @@ void hext_probe(struct hext_features *f)
     f->senvcfg = hext_probe_read(PROBE_SENVCFG, &value);
     f->sstc = (f->henvcfg & ENVCFG_STCE) != 0 && hext_probe_read(PROBE_STIMECMP, &value) &&
               hext_probe_read(PROBE_VSTIMECMP, &value);
+    f->vlenb = 0;
+    if (f->v) {
+        hcsr_set(HCSR_SSTATUS, HSTAT_VS_CLEAN);
+        f->v = hext_probe_read(PROBE_VLENB, &value) && value >= 8 && value <= VLENB_MAX;
+        f->vlenb = f->v ? (uint32_t)value : 0;
+    }
 }
 
 void hext_hart_init(const struct hext_features *f)
@@ -55,6 +64,8 @@ void hext_hart_init(const struct hext_features *f)
     hcsr_write(HCSR_HGATP, 0);
     if (f->fp)
         hcsr_set(HCSR_SSTATUS, HSTAT_FS_CLEAN);
+    if (f->v)
+        hcsr_set(HCSR_SSTATUS, HSTAT_VS_CLEAN);
     hfence_gvma_all();
     hfence_vvma_all();
 }
@@ -76,11 +87,15 @@ static uint64_t ticks_convert(uint64_t ticks, uint64_t from, uint64_t to)
 void hext_fp_sync(struct hext_vcpu *v)
 {
     struct riscv_vcpu *hart = v->hart;
-    if ((v->world.sstatus & HSTAT_FS) != HSTAT_FS_DIRTY || !v->vm->features->fp)
+    if (!v->vm->features->fp)
         return;
-    uint64_t fcsr = hext_fp_save(hart->f);
+    /* QEMU (7.2, 10) leaves sstatus.FS Clean when the guest writes fcsr alone. */
+    uint64_t fcsr = hcsr_read(HCSR_FCSR);
     hart->fflags = (uint32_t)fcsr & 31;
     hart->frm = (uint32_t)fcsr >> 5 & 7;
+    if ((v->world.sstatus & HSTAT_FS) != HSTAT_FS_DIRTY)
+        return;
+    hext_fp_save(hart->f);
     v->world.sstatus = (v->world.sstatus & ~HSTAT_FS) | HSTAT_FS_CLEAN;
 }
 
@@ -94,6 +109,53 @@ static void fp_load(struct hext_vcpu *v, struct hext_hart *here)
     v->fp_hart = here->index;
     /* Our own sstatus became Dirty by the loading; the world's says what the guest has changed. */
     v->world.sstatus = (v->world.sstatus & ~HSTAT_FS) | HSTAT_FS_CLEAN;
+}
+
+/* ---- Vectors ---- */
+
+/*
+ * As for floating point: registers that the guest has not changed since they were loaded are not
+ * saved, and what is still in the hart is not loaded. sstatus.VS follows what the guest does under
+ * vsstatus.VS, except that QEMU (7.2, 10) leaves it Clean when a CSR alone is written: these are
+ * saved always.
+ */
+static void v_save(struct hext_vcpu *v)
+{
+    if (v->vector == NULL)
+        return;
+    bool dirty = (v->world.sstatus & HSTAT_VS) == HSTAT_VS_DIRTY;
+    if (dirty || (v->hart->mstatus & HSTAT_VS) != 0)
+        hext_v_save_csrs(v->vector);
+    if (!dirty)
+        return;
+    hext_v_save(v->vector);
+    v->world.sstatus = (v->world.sstatus & ~HSTAT_VS) | HSTAT_VS_CLEAN;
+}
+
+static void v_load(struct hext_vcpu *v, struct hext_hart *here)
+{
+    if (v->vector == NULL || (here->v_owner == v && v->v_hart == here->index))
+        return;
+    hcsr_set(HCSR_SSTATUS, HSTAT_VS_CLEAN);
+    hext_v_load(v->vector);
+    here->v_owner = v;
+    v->v_hart = here->index;
+    v->world.sstatus = (v->world.sstatus & ~HSTAT_VS) | HSTAT_VS_CLEAN;
+}
+
+static size_t vector_size(const struct hext_features *f)
+{
+    return sizeof(struct hext_vector) + 32 * (size_t)f->vlenb;
+}
+
+void hext_vcpu_reset(struct vcpu *vcpu)
+{
+    struct hext_vcpu *v = vcpu->engine_data;
+    v->v_hart = HEXT_NO_HART;
+    if (v->vector == NULL)
+        return;
+    memset(v->vector, 0, vector_size(v->vm->features));
+    v->vector->vtype = VTYPE_VILL;
 }
 
 /* ---- Load and unload ---- */
@@ -143,7 +205,7 @@ void hext_load(struct hext_vcpu *v)
         hcsr_write(HCSR_VSTIMECMP, ticks_convert(hart->stimecmp, CLOCK_HZ, f->timebase));
     v->seip = v->stip = false;
 
-    v->world.sstatus = HSTAT_UXL_64 | (v->world.sstatus & HSTAT_FS);
+    v->world.sstatus = HSTAT_UXL_64 | (v->world.sstatus & (HSTAT_FS | HSTAT_VS));
     v->world.hstatus = HSTATUS_SPV | HSTATUS_VTW | HSTATUS_VSXL_64;
     if (hart->priv == PRIV_S) {
         v->world.sstatus |= HSTAT_SPP;
@@ -151,6 +213,7 @@ void hext_load(struct hext_vcpu *v)
     }
     v->world.sepc = hart->pc;
     fp_load(v, here);
+    v_load(v, here);
 
     flush_foreign(v, here);
     hcsr_write(HCSR_VSATP, hart->satp);
@@ -190,6 +253,7 @@ void hext_unload(struct hext_vcpu *v)
     hcsr_write(HCSR_VSIE, 0);
     hcsr_write(HCSR_HVIP, 0);
     hext_fp_sync(v);
+    v_save(v);
     v->loaded = false;
 }
 
@@ -266,16 +330,28 @@ static int hext_vcpu_init(struct vcpu *vcpu)
         return -E_NOMEM;
     v->hart = riscv_of(vcpu);
     v->vm = vcpu->vm->engine_data;
-    v->fp_hart = v->last_hart = HEXT_NO_HART;
+    v->fp_hart = v->v_hart = v->last_hart = HEXT_NO_HART;
     v->world.sstatus = v->vm->features->fp ? HSTAT_FS_CLEAN : 0;
+    if (v->vm->features->v) {
+        v->vector = host_alloc(vector_size(v->vm->features), 64);
+        if (v->vector == NULL) {
+            host_free(v, sizeof *v);
+            return -E_NOMEM;
+        }
+        v->world.sstatus |= HSTAT_VS_CLEAN;
+    }
     vcpu->engine_data = v;
+    hext_vcpu_reset(vcpu);
     return 0;
 }
 
 static void hext_vcpu_destroy(struct vcpu *vcpu)
 {
-    if (vcpu->engine_data != NULL)
-        host_free(vcpu->engine_data, sizeof(struct hext_vcpu));
+    struct hext_vcpu *v = vcpu->engine_data;
+    if (v != NULL) {
+        host_free(v->vector, vector_size(v->vm->features));
+        host_free(v, sizeof *v);
+    }
     vcpu->engine_data = NULL;
 }
 

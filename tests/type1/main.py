@@ -17,6 +17,7 @@ from expect import Failed, Process  # noqa: E402
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 TRIVISOR = os.path.abspath(os.environ.get("TRIVISOR", os.path.join(BUILD, "trivisor")))
 HYPERVISOR = os.path.abspath(os.environ.get("TYPE1", os.path.join(ROOT, "build", "type1.bin")))
+VECTOR = os.path.join(BUILD, "guests", "vector.bin")
 TINY = os.path.join(BUILD, "guests", "tiny.bin")
 DEBIAN = os.path.join(os.environ.get("TRIVISOR_CACHE", os.path.join(ROOT, "guests", "cache")), "debian")
 QEMU = os.environ.get("QEMU", "qemu-system-riscv64").split()
@@ -129,6 +130,39 @@ def guests_run_without_sstc(board):
     process.expect("no guest is running")
     if not (process.says(r"one\| \S*report: done") and process.says(r"two\| \S*report: done")):
         raise Failed("a guest did not finish")
+
+
+def vector(name, cmdline):
+    return dict(name=name, cpus=1, memory="16M", kernel=VECTOR, cmdline=cmdline)
+
+
+@test()
+def vector_registers_of_guests_on_one_hart_stay_their_own(board):
+    for length in (128, 256):
+        board.bundle(vector("one", "seed=17 rounds=100 ticks=100000"), vector("two", "seed=99 rounds=100 ticks=100000"))
+        process = board.start(harts=1, memory="256M", cpu=f"rv64,v=true,vlen={length}")
+        process.expect("no guest is running")
+        for name in ("one", "two"):
+            for line in ("listed, off is illegal", f"vlenb {length // 8} clean", r"gaps [1-9]\d* changed 0"):
+                if not process.says(rf"{name}\| \S*vector: {line}"):
+                    raise Failed(f"{name} with {length} bits did not say: {line}")
+
+
+@test()
+def a_hart_without_vectors_offers_none(board):
+    board.bundle(vector("one", "seed=17"))
+    process = board.start(harts=1, memory="256M")
+    process.expect(r"one\| \S*vector: not listed, off is illegal")
+    process.expect("no guest is running")
+
+
+@test()
+def a_restarted_guest_finds_clean_vector_registers(board):
+    board.bundle(vector("one", "seed=17 rounds=100000 ticks=100000"))
+    process = board.start(harts=1, memory="256M", cpu="rv64,v=true")
+    for _ in range(3):
+        process.expect(r"one\| \S*vector: vlenb 16 clean")
+        process.send("restart one\r")
 
 
 @test()
