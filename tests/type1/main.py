@@ -297,7 +297,7 @@ def a_device_that_the_board_lacks_leaves_the_other_guests_running(board):
         dict(tiny("nodisk"), disks='[ { path: "board:3" } ]'),
         dict(tiny("nodevice"), passthrough="[ { device: gpu@0 } ]"),
         dict(tiny("legacy"), passthrough=pass_on),
-        dict(tiny("one"), net='[ { kind: switch, network: lan, uplink: "board:0" } ]'),
+        dict(tiny("one", "hold"), net='[ { kind: switch, network: lan, uplink: "board:0" } ]'),
     )
     process = board.start(devices=["-drive", f"file={disk},format=raw,if=none,id=d", "-device", "virtio-blk-device,drive=d"])
     process.expect("board: disk board:0 is virtio_mmio@10008000 .legacy.")
@@ -305,7 +305,12 @@ def a_device_that_the_board_lacks_leaves_the_other_guests_running(board):
     process.expect("nodevice: gpu@0 cannot be passed on: the board has no such device")
     process.expect("legacy: virtio_mmio@10008000 cannot be passed on: it is a virtio device that takes untranslated")
     process.expect("one: net.0.: the board's network board:0 cannot be used")
-    process.expect(r"one\| \S*report: done")
+    process.expect(r"one\| \S*report: tick 1\b")
+    process.send("devices\r")
+    process.expect("board: virtio_mmio@10008000 +free")
+    process.expect("lan +port 0 +52:54:")
+    process.send("poweroff\r")
+    process.ends(0)
 
 
 def board_devices(board, modern, *more):
