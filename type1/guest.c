@@ -306,3 +306,4 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
             fail(guest, -E_NOMEM, "no memory is left for it");
     }
 }
+        guest->hext.sbi_version = SBI_SPEC_VERSION;

@@ -29,7 +29,6 @@ struct hart {
     uint64_t id; /* the firmware's number */
     struct context scheduler;
     struct task *current; /* NULL in the scheduler */
-    _Atomic bool resched; /* another task should run here */
     _Atomic bool idle;    /* waits for work; under the scheduler's lock */
     _Atomic bool online;
     bool panicking;

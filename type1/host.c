@@ -23,16 +23,25 @@ void host_lock_init(struct host_lock *lock)
     atomic_store_explicit(lock_word(lock), 0, memory_order_relaxed);
 }
 
+static __attribute__((noinline)) void lock_wait(struct host_lock *lock, uint64_t me)
+{
+    uint64_t holder;
+    do {
+        holder = 0;
+        if (atomic_compare_exchange_weak_explicit(lock_word(lock), &holder, me,
+                                                  memory_order_acquire, memory_order_relaxed))
+            return;
+    } while (holder != me);
+    /* Nothing interrupts a holder, so it would wait for ever. */
+    panic("a lock is taken twice by one hart");
+}
+
 void host_lock_acquire(struct host_lock *lock)
 {
     uint64_t me = (uint64_t)this_hart()->hext.index + 1, holder = 0;
-    while (!atomic_compare_exchange_weak_explicit(lock_word(lock), &holder, me,
-                                                  memory_order_acquire, memory_order_relaxed)) {
-        /* Nothing interrupts a holder, so it would wait for ever. */
-        if (holder == me)
-            panic("a lock is taken twice by one hart");
-        holder = 0;
-    }
+    if (!atomic_compare_exchange_weak_explicit(lock_word(lock), &holder, me, memory_order_acquire,
+                                               memory_order_relaxed))
+        lock_wait(lock, me);
 }
 
 void host_lock_release(struct host_lock *lock)

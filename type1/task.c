@@ -41,7 +41,7 @@ static struct task *pick(unsigned hart)
 static void ask_for(struct hart *hart)
 {
     atomic_store(&hart->idle, false);
-    atomic_store(&hart->resched, true);
+    atomic_store(&hart->hext.resched, true);
     if (hart != this_hart())
         sbi_send_ipi(hart->id);
 }
@@ -122,7 +122,7 @@ static void idle(struct hart *hart)
     host_lock_release(&lock);
     uint64_t since = host_time_ns();
     timer_program();
-    if (!atomic_load(&hart->resched))
+    if (!atomic_load(&hart->hext.resched))
         __asm__ volatile("wfi" ::: "memory");
     hart_interrupts();
     hart->idle_ns += host_time_ns() - since;
@@ -172,7 +172,7 @@ _Noreturn void task_loop(void)
     atomic_store(&hart->online, true);
     host_lock_acquire(&lock);
     for (;;) {
-        atomic_store(&hart->resched, false);
+        atomic_store(&hart->hext.resched, false);
         struct task *task = pick(hart->hext.index);
         if (task == NULL) {
             idle(hart);
@@ -241,7 +241,7 @@ void task_yield(void)
 void task_breathe(void)
 {
     hart_interrupts();
-    if (atomic_load(&this_hart()->resched))
+    if (atomic_load(&this_hart()->hext.resched))
         task_yield();
 }
 
@@ -257,7 +257,7 @@ static void preempt(struct hart *hart)
 {
     struct task *task = hart->current;
     host_lock_acquire(&lock);
-    atomic_store(&hart->resched, false);
+    atomic_store(&hart->hext.resched, false);
     uint64_t now = host_time_ns();
     account(task, now);
     const struct task *other = pick(hart->hext.index);
@@ -275,7 +275,7 @@ static void preempt(struct hart *hart)
 void hext_host_schedule(void)
 {
     struct hart *hart = this_hart();
-    if (atomic_load_explicit(&hart->resched, memory_order_relaxed))
+    if (atomic_load_explicit(&hart->hext.resched, memory_order_relaxed))
         preempt(hart);
 }
 

@@ -140,7 +140,7 @@ void timer_interrupt(void)
     }
     if (now >= hart->slice_end_ns) {
         hart->slice_end_ns = UINT64_MAX;
-        atomic_store(&hart->resched, true);
+        atomic_store(&hart->hext.resched, true);
     }
     uint64_t deadline = earliest(hart);
     host_lock_release(&lock);

@@ -2,7 +2,6 @@
 
 #include "riscv/mmu.h"
 
-#define SBI_SPEC_VERSION (2ULL << 24) /* 2.0 (SBI 2.0, 4.1) */
 /*
  * Implementation ids are given out by the SBI specification (0 to 11 are taken). Ours is
  * none of them: "Triv" in ASCII, until we have one.

@@ -7,6 +7,8 @@
 
 #include "riscv/vcpu.h"
 
+#define SBI_SPEC_VERSION (2ULL << 24) /* 2.0 (SBI 2.0, 4.1) */
+
 /* The call is in a7 (extension), a6 (function), a0..a5; the answer goes into a0 (error) and a1
  * (value). */
 void sbi_call(struct vm *vm, struct riscv_vcpu *hart);

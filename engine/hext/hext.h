@@ -40,6 +40,7 @@ struct hext_vm {
      * the call is to be an exit. May be NULL.
      */
     bool (*sbi_light)(struct vm *vm, struct riscv_vcpu *hart);
+    uint64_t sbi_version; /* what SBI's get_spec_version answers; calls of Linux that need no lookup */
     uint16_t vmid; /* its own among the VMs that exist, while vmid_bits allow; else 0 */
     /* Never the same for two VMs: harts that have seen another flush translations of the VMID. */
     uint32_t generation;
@@ -47,7 +48,7 @@ struct hext_vm {
     uint64_t hgatp;
 };
 
-/* Layout known to switch.S. */
+/* The guest's while hypervisor code that may switch tasks runs; else in the hart. */
 struct hext_switch {
     uint64_t sepc, sstatus, hstatus;
 };
@@ -62,25 +63,37 @@ enum hext_exit_count {
     HEXT_EXIT_COUNTS,
 };
 
-#define HEXT_DECODED 8 /* a power of two */
+#define HEXT_SEEN 8 /* a power of two */
+
+/* An access to a device that was decoded before: drivers use the same few again and again. */
+struct hext_seen {
+    uint64_t gpa, insn; /* insn 0: none */
+    struct bus_range *range;
+    int (*read)(void *device, uint64_t offset, unsigned width, uint64_t *value);
+    int (*write)(void *device, uint64_t offset, unsigned width, uint64_t value);
+    void *device;
+    uint64_t offset;
+    bool store, sign;
+    uint8_t width, spare, reg, length, back; /* spare: 64 - bits; back: what hext_answer returns */
+};
 
 struct hext_vcpu {
     struct hext_switch world;
     struct riscv_vcpu *hart;
     struct hext_vm *vm;
     bool loaded;      /* VS CSRs are in the hart that runs us */
-    bool seip, stip;  /* as hvip has them; only while loaded */
+    uint64_t watched; /* the bits of mip that we tell hvip; ... */
+    uint64_t told;    /* ... and what it was told, SSI apart; only while loaded */
+    bool kept_lost;   /* a load into a register that C keeps, or more, was answered */
+    unsigned reason;  /* enum exit_reason, of HEXT_LEAVE; EXIT_REASONS: none, back to the loop */
+    const char *message;
     unsigned fp_hart; /* whose floating-point registers are ours if its fp_owner agrees; or none */
     unsigned v_hart;  /* the same for vector registers */
     /* Those of a guest that has V: struct hext_vector and 32 registers. NULL: it has none. */
     struct hext_vector *vector;
     unsigned last_hart;
     _Atomic uint32_t on_hart; /* while in_guest: its index */
-    /* Accesses decoded before, by their encoding: drivers use the same few again and again. */
-    struct {
-        uint32_t insn; /* 0 is no access */
-        struct hext_access access;
-    } decoded[HEXT_DECODED];
+    struct hext_seen seen[HEXT_SEEN];
     uint64_t counts[HEXT_EXIT_COUNTS];
 };
 

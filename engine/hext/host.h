@@ -5,17 +5,20 @@
 #ifndef ENGINE_HEXT_HOST_H
 #define ENGINE_HEXT_HOST_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct hext_vcpu;
 
-/* The engine's part of a physical hart; tp points to it wherever the hypervisor runs. */
+/* The engine's part of a physical hart; tp and sscratch point to it wherever the hypervisor runs. */
 struct hext_hart {
     unsigned index;             /* dense, from 0 */
     struct hext_vcpu *last;     /* whose VS state was loaded here last */
     struct hext_vcpu *fp_owner; /* whose floating-point registers are here (if it agrees) */
     struct hext_vcpu *v_owner;  /* the same for vector registers */
     uint32_t generation;        /* of G-stage translations flushed here; see hext_vm */
+    _Atomic bool resched;       /* hext_host_schedule has something to do */
 };
 
 /* After a call that may schedule, it may be another one. */

@@ -203,7 +203,7 @@ void hext_load(struct hext_vcpu *v)
         hcsr_write(HCSR_SENVCFG, hart->senvcfg);
     if (f->sstc)
         hcsr_write(HCSR_VSTIMECMP, ticks_convert(hart->stimecmp, CLOCK_HZ, f->timebase));
-    v->seip = v->stip = false;
+    v->told = 0;
 
     v->world.sstatus = HSTAT_UXL_64 | (v->world.sstatus & (HSTAT_FS | HSTAT_VS));
     v->world.hstatus = HSTATUS_SPV | HSTATUS_VTW | HSTATUS_VSXL_64;
@@ -330,6 +330,9 @@ static int hext_vcpu_init(struct vcpu *vcpu)
         return -E_NOMEM;
     v->hart = riscv_of(vcpu);
     v->vm = vcpu->vm->engine_data;
+    v->watched = 1ULL << IRQ_SSI | 1ULL << IRQ_SEI;
+    if (!v->vm->features->sstc)
+        v->watched |= 1ULL << IRQ_STI;
     v->fp_hart = v->v_hart = v->last_hart = HEXT_NO_HART;
     v->world.sstatus = v->vm->features->fp ? HSTAT_FS_CLEAN : 0;
     if (v->vm->features->v) {
