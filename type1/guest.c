@@ -72,6 +72,7 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
     vm_init(vm, guest->spec->name);
     vm->engine = &hext_engine;
     vm->engine_data = &guest->hext;
+    vm->steal_time = true;
     error = mem_slot_add(&vm->mem, BOARD_RAM, guest->spec->memory, guest->ram, NULL);
     if (error == 0)
         error = board_init(&guest->board, vm, guest->harts, guest->spec->cpus, &backends);

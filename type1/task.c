@@ -7,6 +7,7 @@
 #include "type1/panic.h"
 #include "type1/sbi.h"
 #include "type1/timer.h"
+#include "vmm/sbi.h"
 
 #define STACK_CANARY 0x7472697669736f72ULL
 
@@ -88,6 +89,7 @@ static void make_ready(struct task *task)
 {
     advance();
     task->state = TASK_READY;
+    task->ready_ns = host_time_ns();
     task->waiting = NULL;
     policy_join(&task->share, virtual_now, TASK_SLICE_NS);
     find_hart(task);
@@ -132,14 +134,17 @@ static void idle(struct hart *hart)
 
 static void run_task(struct hart *hart, struct task *task)
 {
-    uint64_t now = host_time_ns();
+    uint64_t now = host_time_ns(), waited = now - task->ready_ns;
     task->state = TASK_RUNNING;
+    task->waited_ns += waited;
     task->started_ns = now;
     task->share.last_hart = hart->hext.index;
     hart->current = task;
     hart->slice_end_ns = pick(hart->hext.index) != NULL ? now + TASK_SLICE_NS : UINT64_MAX;
     host_lock_release(&lock);
 
+    if (task->vcpu != NULL)
+        sbi_steal(task->vcpu->vm, riscv_of(task->vcpu), waited, false);
     timer_program();
     context_switch(&hart->scheduler, &task->context);
 
@@ -182,6 +187,15 @@ _Noreturn void task_loop(void)
         if (task->state == TASK_ENDED)
             bury(task);
     }
+}
+
+/* Others are before it. Lock held. */
+static void wait_for_turn(struct task *task)
+{
+    task->state = TASK_READY;
+    task->ready_ns = host_time_ns();
+    if (task->vcpu != NULL)
+        sbi_steal(task->vcpu->vm, riscv_of(task->vcpu), 0, true);
 }
 
 /* Lock held; released when the task goes on. */
@@ -234,7 +248,7 @@ void task_yield(void)
     if (task->vcpu != NULL)
         hext_switch_out(task->vcpu, false);
     host_lock_acquire(&lock);
-    task->state = TASK_READY;
+    wait_for_turn(task);
     leave(task);
 }
 
@@ -268,7 +282,7 @@ static void preempt(struct hart *hart)
         return;
     }
     hext_switch_out(task->vcpu, false);
-    task->state = TASK_READY;
+    wait_for_turn(task);
     leave(task);
 }
 

@@ -33,6 +33,8 @@ struct task {
     bool timed_out;
     uint64_t started_ns; /* when it last began to run */
     uint64_t ran_ns;
+    uint64_t ready_ns;  /* when it last became ready */
+    uint64_t waited_ns; /* ready, for a hart */
     _Atomic bool ended;
     struct host_event *ended_event; /* set when it has ended, or NULL */
     struct task *next;              /* all tasks */

@@ -28,6 +28,7 @@ enum sbi_extension_id {
     SBI_PMU = 0x504d55,
     SBI_DBCN = 0x4442434e,
     SBI_SUSP = 0x53555350,
+    SBI_STA = 0x535441,
 };
 
 struct sbi_extension {
@@ -36,17 +37,16 @@ struct sbi_extension {
     bool light; /* needs the integer registers alone: sbi_call_light */
 };
 
-static const struct sbi_extension *extension_find(uint64_t id);
+static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id);
 
 /* Chapter 4, Base Extension. */
 static struct sbi_result sbi_base(struct vm *vm, struct riscv_vcpu *hart)
 {
-    (void)vm;
     switch (hart->x[16]) {
     case 0: return sbi_value(SBI_SPEC_VERSION);
     case 1: return sbi_value(SBI_IMPL_ID);
     case 2: return sbi_value(SBI_IMPL_VERSION);
-    case 3: return sbi_value(extension_find(hart->x[10]) != NULL);
+    case 3: return sbi_value(extension_find(vm, hart->x[10]) != NULL);
     case 4: /* mvendorid */
     case 5: /* marchid */
     case 6: /* mimpid */ return sbi_value(0);
@@ -209,14 +209,15 @@ static const struct sbi_extension extensions[] = {
     {SBI_BASE, SBI_BASE, sbi_base, true},
     {SBI_SRST, SBI_SRST, sbi_srst, false},
     {SBI_SUSP, SBI_SUSP, sbi_susp, false},
+    {SBI_STA, SBI_STA, sbi_sta, true},
     {SBI_LEGACY_SET_TIMER, SBI_LEGACY_SHUTDOWN, sbi_legacy, false},
 };
 
-static const struct sbi_extension *extension_find(uint64_t id)
+static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id)
 {
     for (unsigned i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
         if (id >= extensions[i].first && id <= extensions[i].last)
-            return &extensions[i];
+            return extensions[i].call != sbi_sta || vm->steal_time ? &extensions[i] : NULL;
     }
     return NULL;
 }
@@ -234,12 +235,12 @@ static void answer(const struct sbi_extension *extension, struct vm *vm, struct 
 
 void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
 {
-    answer(extension_find(hart->x[17]), vm, hart);
+    answer(extension_find(vm, hart->x[17]), vm, hart);
 }
 
 bool sbi_call_light(struct vm *vm, struct riscv_vcpu *hart)
 {
-    const struct sbi_extension *extension = extension_find(hart->x[17]);
+    const struct sbi_extension *extension = extension_find(vm, hart->x[17]);
     if (extension == NULL || !extension->light)
         return false;
     answer(extension, vm, hart);

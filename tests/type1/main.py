@@ -18,6 +18,7 @@ BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 TRIVISOR = os.path.abspath(os.environ.get("TRIVISOR", os.path.join(BUILD, "trivisor")))
 HYPERVISOR = os.path.abspath(os.environ.get("TYPE1", os.path.join(ROOT, "build", "type1.bin")))
 VECTOR = os.path.join(BUILD, "guests", "vector.bin")
+STEAL = os.path.join(BUILD, "guests", "steal.bin")
 TINY = os.path.join(BUILD, "guests", "tiny.bin")
 DEBIAN = os.path.join(os.environ.get("TRIVISOR_CACHE", os.path.join(ROOT, "guests", "cache")), "debian")
 QEMU = os.environ.get("QEMU", "qemu-system-riscv64").split()
@@ -163,6 +164,32 @@ def a_restarted_guest_finds_clean_vector_registers(board):
     for _ in range(3):
         process.expect(r"one\| \S*vector: vlenb 16 clean")
         process.send("restart one\r")
+
+
+def stolen(board, *guests):
+    board.bundle(*guests)
+    process = board.start(harts=1, memory="256M")
+    process.expect("no guest is running")
+    for guest in guests:
+        if not process.says(rf"{guest['name']}\| \S*steal: done"):
+            raise Failed(f"{guest['name']} did not finish")
+    return int(re.search(rb"steal: (\d+) per cent in [1-9]\d* pieces\r?\n", process.console).group(1))
+
+
+@test()
+def guests_see_how_much_of_the_time_their_harts_are_others(board):
+    def steal(name, cmdline, cpus=1):
+        return dict(name=name, cpus=cpus, memory="16M", kernel=STEAL, cmdline=cmdline)
+
+    shared = stolen(board, steal("pair", "ms=400 others=1", cpus=2))
+    if not 35 <= shared <= 65:
+        raise Failed(f"two VCPUs share a hart, and {shared} per cent are stolen")
+    shared = stolen(board, steal("crowd", "ms=400 others=3", cpus=4))
+    if not 60 <= shared <= 90:
+        raise Failed(f"four VCPUs share a hart, and {shared} per cent are stolen")
+    alone = stolen(board, steal("alone", "ms=400"))
+    if alone > 20:
+        raise Failed(f"{alone} per cent are stolen from a guest that is alone")
 
 
 @test()

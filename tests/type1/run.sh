@@ -12,6 +12,7 @@ export TYPE1=${TYPE1:-${BUILD%-sanitize}/type1.bin}
 mkdir -p "$BUILD/guests"
 guests/tiny/build.sh "$BUILD/guests/tiny.bin"
 guests/vector/build.sh "$BUILD/guests/vector.bin"
+guests/steal/build.sh "$BUILD/guests/steal.bin"
 case " $* " in *" --long "*) scripts/guest-debian.sh kernel ;; esac
 export PYTHONDONTWRITEBYTECODE=1
 exec python3 tests/type1/main.py "$@"
