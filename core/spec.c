@@ -371,6 +371,27 @@ static int check_passthrough(const struct place *place, const struct spec_fleet 
     return 0;
 }
 
+/* How it is to be run. */
+static int check_policy(const struct place *place, const struct spec_vm *vm)
+{
+    if (vm->weight > SPEC_WEIGHT_MAX)
+        return fail_at(place, "weight: %u is more than %u", vm->weight, SPEC_WEIGHT_MAX);
+    if (vm->watchdog > SPEC_WATCHDOG_MAX)
+        return fail_at(place, "watchdog: %u seconds are more than %u", vm->watchdog,
+                       SPEC_WATCHDOG_MAX);
+    if (vm->pin_count > SPEC_PINS_MAX)
+        return fail_at(place, "pin: %u harts are more than %u", vm->pin_count, SPEC_PINS_MAX);
+    for (unsigned i = 0; i < vm->pin_count; i++) {
+        for (unsigned other = 0; other < i; other++) {
+            if (vm->pins[i] == vm->pins[other])
+                return fail_at(place, "pin[%u]: hart %u is named twice", i, vm->pins[i]);
+        }
+    }
+    if (vm->on_failure != SPEC_FAILURE_STOP && vm->on_failure != SPEC_FAILURE_RESTART)
+        return fail_at(place, "on_failure: write stop or restart");
+    return 0;
+}
+
 static int check_slots(const struct place *place, const struct spec_vm *vm)
 {
     unsigned used = vm->disk_count + vm->net_count + 1 /* entropy */ + (vm->no_balloon ? 0u : 1u) +
@@ -407,6 +428,8 @@ int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem)
         if (error == 0)
             error = check_passthrough(&place, fleet);
         if (error == 0)
+            error = check_policy(&place, vm);
+        if (error == 0)
             error = check_slots(&place, vm);
         if (error != 0)
             return error;
@@ -430,7 +453,12 @@ static int check_hosted(const struct place *place, const struct spec_vm *vm)
     }
     if (vm->passthrough_count > 0)
         return fail_at(place, "passthrough: %s", words);
-    return 0;
+    const char *policy = vm->weight != 0                       ? "weight"
+                         : vm->pin_count != 0                  ? "pin"
+                         : vm->watchdog != 0                   ? "watchdog"
+                         : vm->on_failure != SPEC_FAILURE_STOP ? "on_failure"
+                                                               : NULL;
+    return policy != NULL ? fail_at(place, "%s: %s", policy, words) : 0;
 }
 
 int spec_check_hosted(const struct spec_fleet *fleet, unsigned vm, struct spec_problem *problem)
@@ -520,6 +548,13 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
         fdt_put_str(w, "device", vm->passthrough[i]);
         fdt_end(w);
     }
+    if (vm->weight != 0)
+        fdt_put_u32(w, "weight", vm->weight);
+    if (vm->pin_count != 0)
+        fdt_put_cells(w, "pin", vm->pins, vm->pin_count);
+    if (vm->watchdog != 0)
+        fdt_put_u32(w, "watchdog", vm->watchdog);
+    put_flag(w, "restart-on-failure", vm->on_failure == SPEC_FAILURE_RESTART);
 }
 
 long spec_flatten(const struct spec_fleet *fleet, void *buf, size_t capacity)
@@ -649,6 +684,25 @@ static void read_passthrough(struct reader *r, int node, struct spec_vm *vm)
     vm->passthrough[vm->passthrough_count++] = read_str(r, node, "device");
 }
 
+static void read_policy(struct reader *r, int node, struct spec_vm *vm)
+{
+    uint32_t len;
+    vm->weight = fdt_u32(r->fdt, node, "weight", 0);
+    vm->watchdog = fdt_u32(r->fdt, node, "watchdog", 0);
+    vm->on_failure =
+        read_flag(r, node, "restart-on-failure") ? SPEC_FAILURE_RESTART : SPEC_FAILURE_STOP;
+    const uint8_t *cell = fdt_prop(r->fdt, node, "pin", &len);
+    if (cell == NULL)
+        return;
+    if (len % 4 != 0 || len / 4 > SPEC_PINS_MAX) {
+        r->error = fail_at(&r->place, "pin: is not a list of at most %u harts", SPEC_PINS_MAX);
+        return;
+    }
+    for (; vm->pin_count < len / 4; cell += 4)
+        vm->pins[vm->pin_count++] =
+            (unsigned)cell[0] << 24 | (unsigned)cell[1] << 16 | (unsigned)cell[2] << 8 | cell[3];
+}
+
 static void read_vm(struct reader *r, int node, struct spec_vm *vm)
 {
     vm->name = read_str(r, node, "label");
@@ -672,6 +726,8 @@ static void read_vm(struct reader *r, int node, struct spec_vm *vm)
         else if (node_is(r->fdt, child, "passthrough"))
             read_passthrough(r, child, vm);
     }
+    if (r->error == 0)
+        read_policy(r, node, vm);
 }
 
 int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem)

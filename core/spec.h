@@ -19,6 +19,9 @@
 #define SPEC_FORWARDS_MAX 16
 #define SPEC_CPUS_MAX 64
 #define SPEC_PASSTHROUGH_MAX 8
+#define SPEC_PINS_MAX 64
+#define SPEC_WEIGHT_MAX 10000
+#define SPEC_WATCHDOG_MAX 86400 /* seconds */
 #define SPEC_MEMORY_MIN (8ULL << 20)
 #define SPEC_MEMORY_MAX (1ULL << 40)
 #define SPEC_CMDLINE_MAX 2047
@@ -56,6 +59,9 @@ struct spec_net {
     unsigned forward_count;
 };
 
+/* What becomes of a VM that has failed: its kernel said so, it cannot go on, or it hangs. */
+enum spec_on_failure { SPEC_FAILURE_STOP, SPEC_FAILURE_RESTART };
+
 struct spec_vm {
     const char *name;     /* 1 to 31 of [A-Za-z0-9_.-], the first not of [.-]; unique in the fleet */
     unsigned cpus;        /* 1 to 64 */
@@ -75,6 +81,12 @@ struct spec_vm {
     /* Type 1 and 0: devices of the board given to this VM, by node name or path in its device tree. */
     const char *passthrough[SPEC_PASSTHROUGH_MAX];
     unsigned passthrough_count;
+    /* Type 1 alone: its share of the harts, and its keeper. */
+    unsigned weight;              /* 1 to SPEC_WEIGHT_MAX; 0: the default, 100 */
+    unsigned pins[SPEC_PINS_MAX]; /* the board's harts that may run its VCPUs, by number */
+    unsigned pin_count;           /* 0: all */
+    unsigned watchdog;            /* seconds without a sign of life after which it has failed; 0: never */
+    enum spec_on_failure on_failure;
 };
 
 struct spec_fleet {

@@ -6,6 +6,7 @@
 
 #include <cyaml/cyaml.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,9 @@ struct yaml_vm {
     unsigned net_count;
     struct yaml_passthrough *passthrough;
     unsigned passthrough_count;
+    char *weight, *watchdog, *on_failure;
+    char **pin;
+    unsigned pin_count;
 };
 
 struct yaml_fleet {
@@ -69,7 +73,7 @@ static const cyaml_schema_value_t disk_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_disk, disk_fields),
 };
 
-static const cyaml_schema_value_t forward_schema = {
+static const cyaml_schema_value_t text_schema = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
 };
 static const cyaml_schema_field_t net_fields[] = {
@@ -78,7 +82,7 @@ static const cyaml_schema_field_t net_fields[] = {
     TEXT("mac", struct yaml_net, mac),
     TEXT("network", struct yaml_net, network),
     TEXT("uplink", struct yaml_net, uplink),
-    LIST("forward", struct yaml_net, forward, forward_count, &forward_schema, SPEC_FORWARDS_MAX),
+    LIST("forward", struct yaml_net, forward, forward_count, &text_schema, SPEC_FORWARDS_MAX),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t net_schema = {
@@ -109,6 +113,10 @@ static const cyaml_schema_field_t vm_fields[] = {
     LIST("net", struct yaml_vm, nets, net_count, &net_schema, SPEC_NETS_MAX),
     LIST("passthrough", struct yaml_vm, passthrough, passthrough_count, &passthrough_schema,
          SPEC_PASSTHROUGH_MAX),
+    TEXT("weight", struct yaml_vm, weight),
+    LIST("pin", struct yaml_vm, pin, pin_count, &text_schema, SPEC_PINS_MAX),
+    TEXT("watchdog", struct yaml_vm, watchdog),
+    TEXT("on_failure", struct yaml_vm, on_failure),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t vm_schema = {
@@ -419,6 +427,48 @@ static void convert_net(struct reading *r, const char *base, const struct yaml_n
     net->forward_count = yaml->forward_count;
 }
 
+/* A number from `least` on; spec_check knows the upper bounds. */
+static void convert_number(struct reading *r, const char *path, const char *text, unsigned least,
+                           unsigned *value)
+{
+    char words[160], *end;
+    if (text == NULL)
+        return;
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0 && number >= least &&
+        number <= UINT_MAX) {
+        *value = (unsigned)number;
+        return;
+    }
+    snprintf(words, sizeof(words), "'%.100s' is not a number from %u on", text, least);
+    say(r, path, words);
+}
+
+static void convert_policy(struct reading *r, const char *base, const struct yaml_vm *yaml,
+                           struct spec_vm *vm)
+{
+    char path[PATH_SIZE], words[160];
+    path_key(path, base, "weight");
+    convert_number(r, path, yaml->weight, 1, &vm->weight);
+    path_key(path, base, "watchdog");
+    convert_number(r, path, yaml->watchdog, 1, &vm->watchdog);
+    for (unsigned i = 0; i < yaml->pin_count; i++) {
+        path_entry(path, base, "pin", i);
+        convert_number(r, path, yaml->pin[i], 0, &vm->pins[i]);
+    }
+    vm->pin_count = yaml->pin_count;
+    if (yaml->on_failure == NULL || strcmp(yaml->on_failure, "stop") == 0)
+        return;
+    vm->on_failure = SPEC_FAILURE_RESTART;
+    if (strcmp(yaml->on_failure, "restart") == 0)
+        return;
+    path_key(path, base, "on_failure");
+    snprintf(words, sizeof(words), "'%.100s' is no policy; write stop or restart",
+             yaml->on_failure);
+    say(r, path, words);
+}
+
 static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *yaml,
                        struct spec_vm *vm)
 {
@@ -453,6 +503,7 @@ static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *
     for (unsigned i = 0; i < yaml->passthrough_count; i++)
         vm->passthrough[i] = yaml->passthrough[i].device;
     vm->passthrough_count = yaml->passthrough_count;
+    convert_policy(r, base, yaml, vm);
 }
 
 /* spec_check's words, with the line of the key that they begin with. */
