@@ -6,8 +6,9 @@
 #include <stdatomic.h>
 
 #define PORTS_MAX  32
-#define POLL_NS    10000000ULL  /* how often the board's UART is asked for keys */
-#define PARTIAL_NS 300000000ULL /* a line without an end is shown after so long */
+#define POLL_NS    10000000ULL   /* how often the board's UART is asked for keys */
+#define PARTIAL_NS 300000000ULL  /* a line without an end is shown after so long */
+#define SEND_NS    1000000000ULL /* a UART that takes nothing for so long is not there */
 #define CTRL_A     1
 
 /* Registers of a 16550 (PC16550D data sheet, table II). */
@@ -17,7 +18,7 @@ enum { UART_LSR_DR = 0x01, UART_LSR_THRE = 0x20 };
 static struct host_lock lock;
 static volatile uint8_t *uart; /* NULL: the firmware's console */
 static unsigned uart_shift, uart_width;
-static bool firmware_dbcn;
+static bool firmware_dbcn, uart_dead;
 
 static struct console_port *ports[PORTS_MAX];
 static struct console_port *entered; /* NULL: overview */
@@ -25,7 +26,7 @@ static struct host_event keys;
 static struct host_timer poll;
 static bool prefix;    /* Ctrl-A was typed */
 static bool used;      /* a command was typed */
-static char edit[120]; /* the command being typed */
+static char edit[200]; /* the command being typed */
 static unsigned edit_length;
 static bool prompt_shown;
 
@@ -50,8 +51,13 @@ static void wire_put(char c)
 {
     if (uart != NULL) {
         /* Bounded: a UART that is not there must not stop the guests. */
-        for (unsigned i = 0; i < 100000 && (uart_read(UART_LSR) & UART_LSR_THRE) == 0; i++)
-            ;
+        bool ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
+        uint64_t since = !ready && !uart_dead ? host_time_ns() : 0;
+        while (!ready && !uart_dead) {
+            ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
+            uart_dead = !ready && host_time_ns() - since > SEND_NS;
+        }
+        uart_dead = uart_dead && !ready;
         uart_write(UART_DATA, (uint8_t)c);
     } else if (firmware_dbcn) {
         sbi_ecall(SBI_DBCN, 2, (uint8_t)c, 0, 0);
@@ -182,6 +188,33 @@ static void port_put(struct console_port *port, char c)
     port->line[port->length++] = c;
 }
 
+/* The latest bytes are kept, the oldest go. */
+static void port_hold(struct console_port *port, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (port->held_count == CONSOLE_HELD_MAX) {
+            memmove(port->held, port->held + CONSOLE_HELD_MAX / 4, CONSOLE_HELD_MAX * 3 / 4);
+            port->held_count -= CONSOLE_HELD_MAX / 4;
+            port->held_lost += CONSOLE_HELD_MAX / 4;
+        }
+        port->held[port->held_count++] = text[i];
+    }
+}
+
+static void port_show_held(struct console_port *port)
+{
+    if (port->held_lost != 0) {
+        char line[80];
+        text_format(line, sizeof line, "(%lu bytes of %s were not kept)\n",
+                    (unsigned long)port->held_lost, port->name);
+        put_text(line);
+    }
+    for (unsigned i = 0; i < port->held_count; i++)
+        port_put(port, port->held[i]);
+    port->held_count = 0;
+    port->held_lost = 0;
+}
+
 static size_t port_write(struct stream_backend *backend, const void *bytes, size_t len)
 {
     struct console_port *port = (struct console_port *)backend;
@@ -194,6 +227,8 @@ static size_t port_write(struct stream_backend *backend, const void *bytes, size
         for (size_t i = 0; i < len; i++)
             port_put(port, text[i]);
         port->touched_ns = host_time_ns();
+    } else {
+        port_hold(port, text, len);
     }
     host_lock_release(&lock);
     return len;
@@ -245,6 +280,8 @@ static void enter(unsigned index)
     }
     console_answer("--- %s (Ctrl-A 0: back to the overview, Ctrl-A h: help) ---", port->name);
     host_lock_acquire(&lock);
+    entered = NULL;
+    port_show_held(port);
     put(port->line, port->length);
     port->length = 0;
     entered = port;
@@ -256,10 +293,14 @@ static void key_after_prefix(uint8_t key)
     if (key >= '1' && key <= '9') {
         enter(key - '1');
     } else if (key == '0' || key == 'o') {
+        console_answer("\n--- overview ---");
         host_lock_acquire(&lock);
         entered = NULL;
+        for (unsigned i = 0; i < PORTS_MAX; i++) {
+            if (ports[i] != NULL)
+                port_show_held(ports[i]);
+        }
         host_lock_release(&lock);
-        console_answer("\n--- overview ---");
     } else if (key == 'h') {
         console_answer("Ctrl-A 1..9  enter a guest's console");
         console_answer("Ctrl-A 0     overview of all guests; type 'help' there");
@@ -317,6 +358,15 @@ static void key(uint8_t key, void (*command)(char *line))
         key_for_command(key, command);
     else if (port->input_count < CONSOLE_INPUT_MAX)
         port->input[port->input_count++] = key;
+}
+
+bool console_type(struct console_port *port, const char *text, size_t length)
+{
+    if (length > CONSOLE_INPUT_MAX - port->input_count)
+        return false;
+    memcpy(port->input + port->input_count, text, length);
+    port->input_count += (unsigned)length;
+    return true;
 }
 
 /* The device takes what it has room for and calls resume when it has room again. */

@@ -3,7 +3,7 @@
  *
  * Overview: each guest's lines with its name in its colour before them; what is typed is a command
  * for the monitor. Ctrl-A 1..9 enters a guest: its output as it is, and all keys but Ctrl-A are its
- * own. Ctrl-A 0 goes back.
+ * own; what the others say is kept meanwhile. Ctrl-A 0 goes back.
  */
 #ifndef TYPE1_CONSOLE_H
 #define TYPE1_CONSOLE_H
@@ -12,7 +12,8 @@
 #include "devices/backend.h"
 
 #define CONSOLE_LINE_MAX  200
-#define CONSOLE_INPUT_MAX 256 /* bytes typed at a guest that has not taken them yet */
+#define CONSOLE_HELD_MAX  4096 /* bytes kept while another guest's console is entered */
+#define CONSOLE_INPUT_MAX 256  /* bytes typed at a guest that has not taken them yet */
 
 /* A guest's line to the console. */
 struct console_port {
@@ -25,6 +26,9 @@ struct console_port {
     bool cut;            /* the line's beginning is on the console already */
     uint8_t input[CONSOLE_INPUT_MAX];
     unsigned input_count;
+    char held[CONSOLE_HELD_MAX]; /* the latest of what was not shown */
+    unsigned held_count;
+    uint64_t held_lost; /* bytes before those */
 };
 
 /* Works from the first instruction on: by the firmware, later by the UART at `base`. */
@@ -41,6 +45,9 @@ void console_port_init(struct console_port *port, const char *name, unsigned ind
 /* Ports in the order of their keys. */
 void console_add(struct console_port *port);
 void console_remove(struct console_port *port);
+/* From the console's task: what somebody has typed at the port. False: no room, nothing was taken.
+ */
+bool console_type(struct console_port *port, const char *text, size_t length);
 /*
  * The task that reads keys: `command` gets each line typed in overview. Never returns.
  */

@@ -19,6 +19,14 @@ enum guest_state {
     GUEST_RUNNING,
     GUEST_PAUSED,
     GUEST_FAILED, /* could not start, or ended by failure; `why` says it */
+    GUEST_GONE,   /* destroyed: its memory is not its own any more */
+};
+
+/* When a VCPU was last seen alive, for the watchdog. */
+struct guest_pulse {
+    uint64_t exits;    /* of those that a guest makes by itself */
+    uint64_t stimecmp; /* its timer, when that was looked at */
+    uint64_t ran_ns;   /* what it had run by then */
 };
 
 struct guest {
@@ -31,17 +39,20 @@ struct guest {
     struct riscv_vcpu *harts; /* spec->cpus of each */
     struct task *vcpu_tasks;
     struct vmm_stats *stats;
+    struct guest_pulse *pulses;
     struct hext_vm hext;
     struct task keeper;
+    uint64_t harts_allowed; /* bit n: the hart of index n may run its VCPUs */
     void *ram;
     uint64_t ram_align;
     struct dev_guest devices;
     bool fresh;             /* the next boot is the operator's: fresh disks are renewed */
     _Atomic uint32_t state; /* enum guest_state */
     char why[160];
-    unsigned boots;
-    /* What the operator wants: set, then `wanted` is signalled. */
-    _Atomic bool want_running, want_restart;
+    unsigned boots, hangs;
+    /* What the operator wants: set, then the VM's power_event. */
+    _Atomic bool want_running, want_restart, want_gone;
+    _Atomic bool pausing; /* somebody pauses it, resumes it, or looks at its VCPUs */
     struct host_event vcpu_ended;
 };
 
@@ -57,6 +68,13 @@ void guest_stop(struct guest *guest);
 void guest_restart(struct guest *guest);
 void guest_pause(struct guest *guest);
 void guest_resume(struct guest *guest);
+/* Ends it and gives its memory back; guest_create makes it again from the bundle and starts it. */
+void guest_destroy(struct guest *guest);
+void guest_create(struct guest *guest);
+/* Where each of its VCPUs is, as lines of the console. */
+void guest_show_vcpus(struct guest *guest);
+/* How long VCPU `index` has run since the board's start, in ns. */
+uint64_t guest_ran_ns(const struct guest *guest, unsigned index);
 /* A guest that runs, or is to. */
 bool guests_alive(void);
 const char *guest_state_name(const struct guest *guest);

@@ -175,6 +175,7 @@ static void end_main(void *arg)
         bool failed = false;
         for (unsigned i = 0; i < guest_count; i++)
             failed = failed || atomic_load(&guests[i]->state) == GUEST_FAILED;
+        monitor_table();
         console_line("no guest is running; the board goes off");
         sbi_reset(false, failed);
     }

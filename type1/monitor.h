@@ -3,5 +3,7 @@
 #define TYPE1_MONITOR_H
 
 void monitor_command(char *line);
+/* How each guest fared, as a table. */
+void monitor_table(void);
 
 #endif

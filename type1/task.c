@@ -367,7 +367,8 @@ bool host_event_wait(struct host_event *event, uint64_t timeout_ns)
         task->state = TASK_WAITING;
         leave(task);
     }
-    atomic_fetch_and(&event->word, ~(uint32_t)EVENT_SET);
+    /* It may have been set after the look above: then it is not a time-out. */
+    set = (atomic_fetch_and(&event->word, ~(uint32_t)EVENT_SET) & EVENT_SET) != 0;
     host_lock_release(&lock);
     if (limited)
         host_timer_cancel(&task->timeout);
