@@ -41,7 +41,7 @@ FUZZ_BIN := $(FUZZ:%=$(SANITIZED)/tests/fuzz/%)
 FREE_OBJ := $(FREE_SRC:%.c=$(PLAIN)/riscv64/%.o)
 TRIVISOR := $(BUILD)/trivisor
 
-.PHONY: all demo check check-long soak bench install clean format lint help setup
+.PHONY: all demo demo-type1 check check-long soak bench install clean format lint help setup
 all: $(TRIVISOR) $(PLAIN)/type1.bin
 
 # The dispatch loop: one indirect jump per operation must stay one, and AMOCAS.Q needs a 16-byte swap.
@@ -101,7 +101,7 @@ type1: $(TYPE1)
 -include $(shell find $(PLAIN) $(SANITIZED) -type f -name '*.d' 2>/dev/null)
 
 # Targets that a newcomer types install what is missing first; a plain `make` only builds.
-ifneq ($(filter demo check check-long soak bench,$(MAKECMDGOALS)),)
+ifneq ($(filter demo demo-type1 check check-long soak bench,$(MAKECMDGOALS)),)
 setup:
 	@scripts/setup.sh
 $(LIB_SRC:%.c=$(PLAIN)/%.o) $(LIB_SRC:%.c=$(SANITIZED)/%.o) $(FREE_OBJ): | setup
@@ -112,6 +112,9 @@ endif
 
 demo: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) GUEST=$(GUEST) scripts/demo.sh
+
+demo-type1: $(TRIVISOR) $(TYPE1)
+	@TRIVISOR=$(TRIVISOR) scripts/demo-type1.sh
 
 TESTED := $(TRIVISOR) $(TYPE1) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ)
 check: $(TESTED)
@@ -126,9 +129,10 @@ soak: $(TRIVISOR)
 bench: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) bench/run.sh $(BENCH)
 
-install: $(TRIVISOR)
+install: $(TRIVISOR) $(TYPE1)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor/guests
 	install -m 755 $(TRIVISOR) $(DESTDIR)$(PREFIX)/bin/trivisor
+	install -m 644 $(TYPE1) $(DESTDIR)$(PREFIX)/share/trivisor/type1.bin
 	install -m 644 docs/trivisor.1 $(DESTDIR)$(PREFIX)/share/man/man1/trivisor.1
 	cp -r scripts $(DESTDIR)$(PREFIX)/share/trivisor/
 	cp -r guests/debian $(DESTDIR)$(PREFIX)/share/trivisor/guests/
@@ -152,5 +156,6 @@ help:
 	@echo "make             build build/trivisor        make SANITIZE=1 ...  the same under ASan and UBSan"
 	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
 	@echo "make bench       side by side with QEMU      make soak            hours of boots"
+	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays)"
 	@echo "make install     to PREFIX ($(PREFIX))        make clean"
 	@echo "make format      clang-format                make lint            layering, format, cppcheck"
