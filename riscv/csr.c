@@ -74,6 +74,9 @@ static void mip_write(struct riscv_vcpu *hart, uint64_t value, uint64_t mask)
     if (mask & 1ULL << IRQ_SEI)
         hart->mip_seip = (value >> IRQ_SEI & 1) != 0;
     mask &= 1ULL << IRQ_SSI | 1ULL << IRQ_STI;
+    if (hart->mip_update)
+        mask &= value ^ hart->mip_read;
+    hart->mip_update = false;
     atomic_fetch_or(&hart->mip, value & mask);
     atomic_fetch_and(&hart->mip, value | ~mask);
     hart->effects |= EFFECT_INTERRUPTS;
@@ -124,11 +127,12 @@ static void envcfg_write(struct riscv_vcpu *hart, uint64_t *envcfg, uint64_t val
     if ((value & ENVCFG_CBIE) == 2ULL << 4)
         value = (value & ~ENVCFG_CBIE) | (*envcfg & ENVCFG_CBIE); /* 2 is reserved */
     uint64_t changed = *envcfg ^ (value & mask);
-    *envcfg = value & mask;
+    if (envcfg == &hart->menvcfg)
+        riscv_vcpu_set_menvcfg(hart, value & mask);
+    else
+        *envcfg = value & mask;
     if (changed & (ENVCFG_ADUE | ENVCFG_PBMTE))
         hart->effects |= EFFECT_TRANSLATION;
-    if (changed & ENVCFG_STCE)
-        riscv_vcpu_set_stimecmp(hart, hart->stimecmp);
 }
 
 static uint64_t pmpcfg_read(const struct riscv_vcpu *hart, unsigned first)

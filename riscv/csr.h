@@ -69,10 +69,16 @@ bool riscv_csr_write(struct riscv_vcpu *hart, unsigned csr, uint64_t value);
 
 /*
  * What a set or clear of bits starts from: the value read, except that mip.SEIP counts only as
- * software wrote it, without the controller's wire (Privileged ISA, 3.1.9).
+ * software wrote it, without the controller's wire (Privileged ISA, 3.1.9). The write that follows
+ * leaves bits of mip and sip alone that it does not change: an interrupt that another hart makes
+ * pending meanwhile must not get lost (CSR instructions are atomic; Unprivileged ISA, Zicsr).
  */
-static inline uint64_t riscv_csr_base(const struct riscv_vcpu *hart, unsigned csr, uint64_t read)
+static inline uint64_t riscv_csr_base(struct riscv_vcpu *hart, unsigned csr, uint64_t read)
 {
+    if (csr == CSR_sip || csr == CSR_mip) {
+        hart->mip_read = read;
+        hart->mip_update = true;
+    }
     if (csr != CSR_mip)
         return read;
     return (read & ~(1ULL << IRQ_SEI)) | (uint64_t)hart->mip_seip << IRQ_SEI;

@@ -118,6 +118,18 @@ void riscv_vcpu_set_stimecmp(struct riscv_vcpu *hart, uint64_t ticks)
     hart->effects |= EFFECT_INTERRUPTS;
 }
 
+void riscv_vcpu_set_menvcfg(struct riscv_vcpu *hart, uint64_t value)
+{
+    host_lock_acquire(&hart->timer_lock);
+    const bool changed = ((hart->menvcfg ^ value) & ENVCFG_STCE) != 0;
+    hart->menvcfg = value;
+    if (changed)
+        stimer_update(hart);
+    host_lock_release(&hart->timer_lock);
+    if (changed)
+        hart->effects |= EFFECT_INTERRUPTS;
+}
+
 void riscv_vcpu_init(struct riscv_vcpu *hart, struct vm *vm, unsigned id)
 {
     memset(hart, 0, sizeof *hart);
@@ -136,7 +148,13 @@ void riscv_vcpu_fini(struct riscv_vcpu *hart)
  */
 static void reset(struct riscv_vcpu *hart, uint64_t pc, uint64_t wires)
 {
+    /* A callback that has begun must not find an old deadline and raise STIP once it is cleared. */
+    host_lock_acquire(&hart->timer_lock);
     clock_timer_cancel(&hart->stimer);
+    hart->menvcfg = 0;
+    hart->stimecmp = UINT64_MAX;
+    atomic_fetch_and(&hart->mip, wires);
+    host_lock_release(&hart->timer_lock);
     memset(hart->x, 0, sizeof hart->x);
     memset(hart->f, 0, sizeof hart->f);
     memset(hart->pmpcfg, 0, sizeof hart->pmpcfg);
@@ -150,13 +168,11 @@ static void reset(struct riscv_vcpu *hart, uint64_t pc, uint64_t wires)
     hart->sbi = false;
     hart->mstatus = 0;
     hart->mideleg = hart->medeleg = hart->mie = 0;
-    atomic_fetch_and(&hart->mip, wires);
     hart->mip_seip = false;
     hart->mtvec = hart->mscratch = hart->mepc = hart->mcause = hart->mtval = 0;
     hart->stvec = hart->sscratch = hart->sepc = hart->scause = hart->stval = 0;
-    hart->satp = hart->menvcfg = hart->senvcfg = 0;
+    hart->satp = hart->senvcfg = 0;
     hart->mcounteren = hart->scounteren = hart->mcountinhibit = 0;
-    hart->stimecmp = UINT64_MAX;
     hart->steal_gpa = 0;
     hart->instret = 0;
     hart->effects = EFFECT_TRANSLATION | EFFECT_MODE | EFFECT_INTERRUPTS;
@@ -182,8 +198,8 @@ void riscv_vcpu_start_supervisor(struct riscv_vcpu *hart, uint64_t pc, uint64_t 
     hart->medeleg = 0xb1ff;
     hart->mideleg = 1ULL << IRQ_SSI | 1ULL << IRQ_STI | 1ULL << IRQ_SEI;
     hart->mcounteren = 7;
-    hart->menvcfg = ENVCFG_STCE | ENVCFG_PBMTE | ENVCFG_ADUE | ENVCFG_CBZE | ENVCFG_CBCFE |
-                    ENVCFG_CBIE | ENVCFG_FIOM;
+    riscv_vcpu_set_menvcfg(hart, ENVCFG_STCE | ENVCFG_PBMTE | ENVCFG_ADUE | ENVCFG_CBZE |
+                                     ENVCFG_CBCFE | ENVCFG_CBIE | ENVCFG_FIOM);
     hart->mstateen[0] = MSTATEEN_SE0 | MSTATEEN_ENVCFG;
     hart->pmpcfg[0] = PMP_R | PMP_W | PMP_X | 3 << 3;
     hart->pmpaddr[0] = (1ULL << 54) - 1;

@@ -88,12 +88,14 @@ struct riscv_vcpu {
 
     uint64_t instret; /* instructions retired since reset */
 
-    struct host_lock timer_lock; /* stimecmp and mip.STIP against the timer's callback */
+    struct host_lock timer_lock; /* stimecmp, STCE and mip.STIP against the timer's callback */
     struct clock_timer stimer;
 
     /* Derived, not saved. */
     uint32_t
         effects; /* enum riscv_effect, ORed in by CSR writes and traps, consumed by the engine */
+    uint64_t mip_read; /* mip_update: what the set or clear of bits in mip or sip began with */
+    bool mip_update;
     struct riscv_pmp pmp[PMP_ENTRIES]; /* the active ones, in order of priority */
     unsigned pmp_count;
 
@@ -127,6 +129,8 @@ void riscv_vcpu_irq_sink(void *sink, uint32_t line, bool level);
 bool riscv_vcpu_wfi_done(const struct riscv_vcpu *hart);
 /* Sets stimecmp and what follows from it (SBI set_timer uses it too). */
 void riscv_vcpu_set_stimecmp(struct riscv_vcpu *hart, uint64_t ticks);
+/* Sets menvcfg, whose STCE the timer's callback looks at; legal values only. */
+void riscv_vcpu_set_menvcfg(struct riscv_vcpu *hart, uint64_t value);
 
 /* Saved fields, both directions. */
 void riscv_vcpu_state(struct riscv_vcpu *hart, struct state *state);

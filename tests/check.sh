@@ -55,7 +55,7 @@ for t in "$BUILD"/tests/unit/test_*; do
     suite "unit/$(basename "$t")" 300 "$t"
 done
 for f in $FUZZ; do
-    suite "fuzz/$(basename "$f")" 300 "$f" ${long:+--seconds 60}
+    suite "fuzz/$(basename "$f")" 300 "$f" ${long:+--seconds 30}
 done
 suite isa 600 tests/isa/run.sh "$TRIVISOR"
 suite cli 300 tests/boot/cli.sh
@@ -67,6 +67,7 @@ if [ -z "$long" ]; then
 else
     suite random-50000 1500 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh --long
+    suite storm 600 tests/boot/storm.sh 3 10
     suite save-restore 600 tests/boot/save-restore.sh
 fi
 

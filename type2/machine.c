@@ -471,6 +471,15 @@ static void machine_join_vcpus(struct machine *machine)
     machine->threads_running = 0;
 }
 
+/* The caller must not wait for a reader, as a VCPU may: it holds the lock, or is to handle signals.
+ */
+static void machine_thaw(struct machine *machine)
+{
+    stream_mux_set_patient(machine->mux, false);
+    board_thaw(&machine->board);
+    stream_mux_set_patient(machine->mux, true);
+}
+
 int machine_start(struct machine *machine, struct problem *problem)
 {
     int error = loop_start(&machine->loop, "io", problem);
@@ -478,6 +487,8 @@ int machine_start(struct machine *machine, struct problem *problem)
     if (error < 0)
         return error;
     clock_start(&machine->vm.clock);
+    /* A restored guest may have made buffers available that were not looked at any more. */
+    machine_thaw(machine);
     error = machine_start_vcpus(machine);
     if (error < 0) {
         vm_power_request(&machine->vm, VM_POWER_OFF, 0, machine_ordered_kill);
@@ -577,10 +588,14 @@ static void machine_flush_console(struct machine *machine)
     while (atomic_load(&machine->order) == NULL);
 }
 
-/* A VCPU may be waiting for a reader of the console: power went off, it has to come back. */
+/*
+ * A VCPU may be waiting for a reader of the console, or at work on a queue that never runs empty:
+ * power went off, it has to come back.
+ */
 static void machine_end_vcpus(struct machine *machine)
 {
     stream_mux_set_patient(machine->mux, false);
+    board_freeze(&machine->board);
     machine_join_vcpus(machine);
     stream_mux_set_patient(machine->mux, true);
 }
@@ -590,6 +605,13 @@ void machine_park(struct machine *machine)
     stream_mux_set_patient(machine->mux, false);
     vmm_pause(&machine->vm);
     stream_mux_set_patient(machine->mux, true);
+}
+
+void machine_unpark(struct machine *machine)
+{
+    if (atomic_load(&machine->vm.paused))
+        machine_thaw(machine);
+    vmm_resume(&machine->vm);
 }
 
 /* Everything is parked for good: VCPUs have ended. False: it cannot boot again. */

@@ -78,6 +78,8 @@ void machine_orders_init(struct machine *machine);
 void machine_order(struct machine *machine, const char *order);
 /* vmm_pause, also when a VCPU waits for a reader of the console. */
 void machine_park(struct machine *machine);
+/* vmm_resume; what the guest has printed on a virtio console does not make the caller wait. */
+void machine_unpark(struct machine *machine);
 /* Takes `lock` of a machine that is powered on, or fails with one line. */
 int machine_lock_live(struct machine *machine, struct problem *problem);
 /* Fills the counters of `result`. */

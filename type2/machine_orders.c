@@ -104,7 +104,7 @@ int machine_resume(struct machine *machine, struct problem *problem)
 
     if (error < 0)
         return error;
-    vmm_resume(&machine->vm);
+    machine_unpark(machine);
     pthread_mutex_unlock(&machine->lock);
     return 0;
 }

@@ -172,7 +172,7 @@ int machine_save(struct machine *machine, const char *path, bool keep, struct pr
     if (error == 0 && !keep)
         machine_order(machine, machine_ordered_save);
     else if (!paused)
-        vmm_resume(&machine->vm);
+        machine_unpark(machine);
     pthread_mutex_unlock(&machine->lock);
     return error;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MTU        65520U       /* slirp allows up to 65521 */
 #define FRAME_MAX  65550U       /* the largest IP packet with its Ethernet header */
 #define QUEUE_SIZE (512U << 10) /* bytes of frames that wait, each way */
 #define NETWORK    0x0a000200U  /* 10.0.2.0/24, the addresses of QEMU's user network */
@@ -476,6 +477,9 @@ static void net_user_begin(void *arg)
         .vdhcp_start = address(GUEST),
         .vnameserver = address(NAMESERVER),
         .vhostname = net->options->hostname,
+        /* No wire limits a packet here: large ones cost a guest less for each byte. */
+        .if_mtu = MTU,
+        .if_mru = MTU,
     };
 
     net->slirp = slirp_new(&config, &slirp_calls, net);
@@ -515,6 +519,7 @@ struct net_backend *net_user_open(const struct net_user_options *options, struct
         return NULL;
     }
     net->backend.ops = &net_user_ops;
+    net->backend.mtu = MTU;
     memcpy(net->backend.mac, options->mac, sizeof(net->backend.mac));
     net->loop = loop;
     pthread_mutex_init(&net->lock, NULL);

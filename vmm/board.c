@@ -224,10 +224,15 @@ void board_fini(struct board *board)
 
 /* ---- Saving ---- */
 
-void board_drain(struct board *board)
+void board_freeze(struct board *board)
 {
     for (unsigned i = 0; i < board->slot_count; i++)
         virtio_mmio_freeze(&board->slots[i], true);
+}
+
+void board_drain(struct board *board)
+{
+    board_freeze(board);
     for (unsigned i = 0; i < board->slot_count; i++) {
         while (virtio_mmio_inflight(&board->slots[i]) != 0)
             host_yield();

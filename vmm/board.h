@@ -122,6 +122,12 @@ struct board_chosen {
 /* Writes the device tree into board->fdt. 0, or -E_NOSPC. board_boot does. */
 int board_describe(struct board *board, const struct board_chosen *chosen);
 /*
+ * No virtio device takes anything from a queue any more, until board_thaw, vmm_resume or
+ * board_boot. Any thread, VCPUs may run: whoever waits for them freezes first, because two devices
+ * that fill each other's rings can keep a VCPU in a notification for ever.
+ */
+void board_freeze(struct board *board);
+/*
  * Freezes the virtio devices and waits until no block request is in flight (VCPUs are parked).
  * Nothing but VCPUs writes guest memory from then on, until board_thaw, vmm_resume or board_boot.
  */

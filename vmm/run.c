@@ -84,6 +84,13 @@ static bool may_run(struct riscv_vcpu *hart)
     return false;
 }
 
+/* Only this thread writes it: no locked instruction is needed. */
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
 void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stats)
 {
     struct vcpu *vcpu = &hart->vcpu;
@@ -105,9 +112,9 @@ void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stat
         lend(vcpu, &lent);
         enum exit_reason reason = vcpu->engine->run(vcpu, &exit);
         if (reason < EXIT_REASONS)
-            stats->exits[reason]++;
+            count(&stats->exits[reason]);
         if (reason == EXIT_SBI) {
-            stats->sbi_calls++;
+            count(&stats->sbi_calls);
             take_back(vcpu, &lent);
         }
         vmm_handle_exit(vm, hart, reason, &exit);
@@ -119,6 +126,8 @@ void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stat
 void vmm_pause(struct vm *vm)
 {
     atomic_store(&vm->paused, true);
+    if (vm->board != NULL)
+        board_freeze(vm->board);
     vm_kick_all(vm);
     while (atomic_load(&vm->parked) < vm->vcpu_count && vm_power_state(vm) == VM_POWER_ON)
         host_event_wait(&vm->parked_event, PARK_LOOK_NS);

@@ -7,10 +7,10 @@
 #include "core/engine.h"
 #include "riscv/vcpu.h"
 
-/* Exits by reason; one per VCPU, written by its thread. */
+/* Exits by reason; one per VCPU, written by its thread, read by any. */
 struct vmm_stats {
-    uint64_t exits[EXIT_REASONS];
-    uint64_t sbi_calls;
+    _Atomic uint64_t exits[EXIT_REASONS];
+    _Atomic uint64_t sbi_calls;
 };
 
 /*

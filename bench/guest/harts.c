@@ -84,7 +84,7 @@ static uint64_t contended(uint64_t count, uint64_t seed)
 
 static _Atomic uint64_t turn;
 
-/* Independent work, and every 32768 steps a word is handed over from one to the other. */
+/* Independent work, and every 262144 steps a word is handed over from one to the other. */
 static void *pair_worker(void *opaque)
 {
     struct worker *worker = opaque;
@@ -96,7 +96,7 @@ static void *pair_worker(void *opaque)
         uint64_t r = bench_random(&state);
         table[r >> 54] += (uint32_t)r;
         sum += table[r & 1023];
-        if (i % 32768 == 32767) {
+        if (i % 262144 == 262143) {
             while (atomic_load_explicit(&turn, memory_order_acquire) % 2 != me)
                 ;
             atomic_fetch_add_explicit(&turn, 1, memory_order_release);

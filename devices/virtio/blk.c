@@ -91,7 +91,8 @@ static void request_transfer(struct virtio_blk *blk, struct virtio_blk_request *
     unsigned first = 0;
 
     request->block.op = write ? BLOCK_WRITE : BLOCK_READ;
-    if ((write && blk->backend->readonly) || !request_place(blk, request, sector, length)) {
+    if ((write && blk->backend->readonly) || length > VIRTIO_BLK_BYTES_MAX ||
+        !request_place(blk, request, sector, length)) {
         request_answer(request, BLK_S_IOERR);
         return;
     }
@@ -202,6 +203,11 @@ static bool request_parse(struct virtio_blk *blk, struct virtio_blk_request *req
     return true;
 }
 
+static bool has_room(const struct virtio_blk *blk)
+{
+    return blk->inflight < VIRTIO_BLK_REQUESTS && blk->bytes < VIRTIO_BLK_BYTES_MAX;
+}
+
 static void blk_process(struct virtio_blk *blk);
 
 /* Any thread, no lock held. The request is free afterwards. */
@@ -220,14 +226,15 @@ static void request_complete(struct virtio_blk_request *request, enum blk_status
     virtio_lock(&blk->virtio);
     virtio_push(&blk->virtio, 0, &request->chain, code != BLK_S_OK && read ? 0 : request->written);
     virtio_signal(&blk->virtio, 0);
-    request_give(blk, request);
     blk->inflight--;
+    blk->bytes -= request->bytes;
+    request_give(blk, request);
 
     /* Completions inside a backend's submit come here again, one level deep: only the first
      * resumes. */
     if (!blk->resuming) {
         blk->resuming = true;
-        while (blk->starved && blk->inflight < VIRTIO_BLK_REQUESTS) {
+        while (blk->starved && has_room(blk)) {
             blk->starved = false;
             virtio_unlock(&blk->virtio);
             blk_process(blk);
@@ -264,11 +271,13 @@ static void blk_process(struct virtio_blk *blk)
 {
     struct virtio_blk_request *first = NULL, **end = &first;
     struct virtio_blk_request *request;
+    bool full = true; /* until the queue has run empty */
 
     virtio_lock(&blk->virtio);
-    while ((request = request_take(blk)) != NULL) {
+    while (has_room(blk) && (request = request_take(blk)) != NULL) {
         if (virtio_pop(&blk->virtio, 0, &request->chain) == 0) {
             request_give(blk, request);
+            full = false;
             break;
         }
         request->block.done = request_done;
@@ -276,14 +285,18 @@ static void blk_process(struct virtio_blk *blk)
         if (!request_parse(blk, request)) {
             request_give(blk, request);
             virtio_needs_reset(&blk->virtio);
+            full = false;
             break;
         }
         blk->inflight++;
+        request->bytes =
+            request->submit && request->block.op != BLOCK_DISCARD ? request->block.length : 0;
+        blk->bytes += request->bytes;
         request->next = NULL;
         *end = request;
         end = &request->next;
     }
-    if (request == NULL)
+    if (full)
         blk->starved = true;
     virtio_unlock(&blk->virtio);
 
@@ -351,6 +364,7 @@ void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_ba
     blk->free = NULL;
     blk->touched = 0;
     blk->inflight = 0;
+    blk->bytes = 0;
     blk->starved = false;
     blk->resuming = false;
     virtio_init(&blk->virtio, &blk_ops, VIRTIO_ID_BLOCK, mem, features, 1, &blk->config,

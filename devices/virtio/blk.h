@@ -13,6 +13,11 @@
 
 #define VIRTIO_BLK_REQUESTS VIRTQ_SIZE_MAX
 #define VIRTIO_BLK_SECTOR   512ULL
+/*
+ * The largest request, and what may be in flight before no more is taken: a chain can name the same
+ * RAM 250 times, and who ends or saves a machine waits for what its backends hold.
+ */
+#define VIRTIO_BLK_BYTES_MAX (1ULL << 30)
 
 /* Configuration space, 5.2.4. */
 struct virtio_blk_config {
@@ -44,6 +49,7 @@ struct virtio_blk_request {
     struct virtio_blk_request *next;
     uint8_t *status; /* the guest's status byte */
     uint64_t status_gpa;
+    uint64_t bytes;     /* counted in virtio_blk.bytes */
     uint32_t written;   /* bytes to report if it succeeds */
     bool submit;        /* the backend is needed; otherwise `code` is the answer */
     bool write_through; /* the driver does not know FLUSH: a write ends with one; 5.2.6.2 */
@@ -58,8 +64,9 @@ struct virtio_blk {
     struct virtio_blk_request *free; /* given back before; the rest of the pool was never touched */
     unsigned touched;                /* requests[touched ..) are untouched */
     unsigned inflight;
-    bool starved;  /* the pool was empty: look at the queue when a request comes back */
-    bool resuming; /* a thread is doing so */
+    uint64_t bytes; /* of the requests in flight */
+    bool starved;   /* the pool was empty: look at the queue when a request comes back */
+    bool resuming;  /* a thread is doing so */
     struct virtio_blk_request requests[VIRTIO_BLK_REQUESTS];
 };
 

@@ -191,8 +191,12 @@ static int mmio_write(void *opaque, uint64_t offset, unsigned width, uint64_t va
 
 void virtio_mmio_freeze(struct virtio_mmio *mmio, bool frozen)
 {
+    /*
+     * Whoever works on a queue may hold the lock for as long as there are buffers, which a hostile
+     * ring can make for ever: the flag ends that. The lock then waits until he is out.
+     */
+    atomic_store(&mmio->device->frozen, frozen);
     virtio_lock(mmio->device);
-    mmio->device->frozen = frozen;
     virtio_unlock(mmio->device);
     if (!frozen)
         virtio_notify_all(mmio->device);

@@ -72,7 +72,8 @@ void virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device, st
 /* As at power-on. */
 void virtio_mmio_reset(struct virtio_mmio *mmio);
 /*
- * While frozen the device takes nothing from its queues and its backend's input is refused. Freeze,
+ * While frozen the device takes nothing from its queues and its backend's input is refused, so a
+ * thread that works on a queue which never runs empty comes back too. Freeze,
  * wait until virtio_mmio_inflight is 0, save, thaw. Thawing looks at every queue again; a VM that
  * was loaded is thawed too, because its guest may have added buffers just before it was saved.
  */

@@ -24,7 +24,7 @@ bool virtio_live(const struct virtio_device *device)
 {
     return (device->status & (VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_NEEDS_RESET)) ==
                VIRTIO_STATUS_DRIVER_OK &&
-           !device->frozen;
+           !atomic_load(&device->frozen);
 }
 
 int virtio_pop(struct virtio_device *device, unsigned queue, struct virtq_chain *chain)

@@ -14,6 +14,7 @@
 #include "core/state.h"
 #include "devices/virtio/queue.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -72,10 +73,10 @@ struct virtio_device {
     enum virtio_id id;
     struct memory *mem;
     struct host_lock lock;
-    uint64_t offered;  /* feature bits we offer */
-    uint64_t features; /* those that the driver accepted; final once FEATURES_OK is set */
-    uint32_t status;   /* enum virtio_status */
-    bool frozen;       /* being saved: nothing is taken from a queue */
+    uint64_t offered;    /* feature bits we offer */
+    uint64_t features;   /* those that the driver accepted; final once FEATURES_OK is set */
+    uint32_t status;     /* enum virtio_status */
+    _Atomic bool frozen; /* nothing is taken from a queue; set without the lock, see mmio.h */
     unsigned queue_count;
     struct virtqueue queues[VIRTIO_QUEUES_MAX];
     void *config; /* configuration space, little-endian, owned by the device type */

@@ -145,6 +145,8 @@ static const struct fetch_entry *fetch_page(struct interp *it, uint64_t va, unsi
         it->tval = va;
         return NULL;
     }
+    interp_tlb_note_span(it, va, page.span);
+    it->fetched[fetched_bit(va) / 64] |= 1ULL << fetched_bit(va) % 64;
     e->page = va & ~PAGE_OFFSET;
     e->pa = page.pa & ~PAGE_OFFSET;
     e->hva = page.hva;

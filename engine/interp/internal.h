@@ -14,6 +14,7 @@
 #define TLB_BITS      9
 #define TLB_ENTRIES   (1u << TLB_BITS)
 #define FETCH_ENTRIES 128u
+#define FETCHED_BITS  4096u
 
 /* Sets of data translations, one for each way of looking at memory, so that changing it flushes
  * nothing. */
@@ -29,6 +30,12 @@ struct tlb_entry {
     uintptr_t addend;
     uint64_t unused; /* 32 bytes: the index is a shift */
 };
+
+static inline unsigned fetched_bit(uint64_t va)
+{
+    const uint64_t page = va >> MEM_PAGE_SHIFT;
+    return (unsigned)(page ^ page >> 12) & (FETCHED_BITS - 1);
+}
 
 struct fetch_entry {
     uint64_t page; /* virtual address of the page */
@@ -105,6 +112,9 @@ struct interp {
     unsigned trap_streak;
 
     struct tlb_entry tlb[TLB_MODES][TLB_ENTRIES];
+    uint64_t tlb_used[TLB_MODES][TLB_ENTRIES / 64]; /* bit i: entry i may hold something */
+    /* Pages, by a hash of their number, that code was fetched from in these epochs. */
+    uint64_t fetched[FETCHED_BITS / 64];
     struct fetch_entry fetch[FETCH_ENTRIES];
     struct jump_entry jump[JUMP_ENTRIES];
     struct block *hash[HASH_BUCKETS];
@@ -132,8 +142,11 @@ void interp_code_fence(struct interp *it);
 
 /* tlb.c: data */
 
+void interp_tlb_init(struct interp *it);
 void interp_tlb_flush(struct interp *it);
 void interp_tlb_flush_page(struct interp *it, uint64_t va);
+/* A page was cached of a leaf of `span` bytes: flushing one address of it must flush all of it. */
+void interp_tlb_note_span(struct interp *it, uint64_t va, uint64_t span);
 /* Chooses TLB set and epoch for the hart's present privilege, MPRV and SUM. */
 void interp_mode_update(struct interp *it);
 /* Slow paths: false with it->cause and it->tval set. `width` is 1, 2, 4 or 8. */

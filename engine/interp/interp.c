@@ -29,7 +29,7 @@ static int interp_vcpu_init(struct vcpu *vcpu)
     it->generation = 1;
     vcpu->engine_data = it;
     interp_run(vcpu, NULL); /* fills it->labels */
-    interp_tlb_flush(it);
+    interp_tlb_init(it);
     interp_mode_update(it);
     return 0;
 }
@@ -76,8 +76,8 @@ static void interp_state_get(struct vcpu *vcpu)
 }
 
 /*
- * Whoever changed the hart in between says by hart->effects, or by a request, what that voids: this runs
- * after every SBI call and must stay cheap.
+ * Whoever changed the hart in between says by hart->effects, or by a request, what that voids: this
+ * runs after every SBI call and must stay cheap.
  */
 static void interp_state_put(struct vcpu *vcpu)
 {

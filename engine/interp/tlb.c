@@ -19,13 +19,9 @@ static inline unsigned tlb_index(uint64_t va)
     return va >> MEM_PAGE_SHIFT & (TLB_ENTRIES - 1);
 }
 
-void interp_tlb_flush(struct interp *it)
+/* New epochs: nothing that was found by a virtual address of code is known any more. */
+static void fetch_flush(struct interp *it)
 {
-    for (unsigned mode = 0; mode < TLB_MODES; mode++)
-        for (unsigned i = 0; i < TLB_ENTRIES; i++)
-            it->tlb[mode][i].read = it->tlb[mode][i].write = empty_tag(i);
-    it->large_low = UINT64_MAX;
-    it->large_last = 0;
     /* Epochs are never reused: after 2^32 of them the tables that name them are emptied. */
     if (it->epoch_last > UINT32_MAX - 8) {
         memset(it->fetch, 0, sizeof it->fetch);
@@ -35,6 +31,29 @@ void interp_tlb_flush(struct interp *it)
     for (unsigned priv = 0; priv < 4; priv++)
         it->epochs[priv] = ++it->epoch_last;
     it->epoch = it->epochs[it->hart->priv];
+    memset(it->fetched, 0, sizeof it->fetched);
+}
+
+void interp_tlb_init(struct interp *it)
+{
+    memset(it->tlb_used, 0xff, sizeof it->tlb_used);
+    interp_tlb_flush(it);
+}
+
+void interp_tlb_flush(struct interp *it)
+{
+    for (unsigned mode = 0; mode < TLB_MODES; mode++) {
+        for (unsigned word = 0; word < TLB_ENTRIES / 64; word++) {
+            for (uint64_t used = it->tlb_used[mode][word]; used != 0; used &= used - 1) {
+                unsigned i = word * 64 + (unsigned)__builtin_ctzll(used);
+                it->tlb[mode][i].read = it->tlb[mode][i].write = empty_tag(i);
+            }
+            it->tlb_used[mode][word] = 0;
+        }
+    }
+    it->large_low = UINT64_MAX;
+    it->large_last = 0;
+    fetch_flush(it);
 }
 
 void interp_tlb_flush_page(struct interp *it, uint64_t va)
@@ -46,11 +65,8 @@ void interp_tlb_flush_page(struct interp *it, uint64_t va)
     unsigned i = tlb_index(va);
     for (unsigned mode = 0; mode < TLB_MODES; mode++)
         it->tlb[mode][i].read = it->tlb[mode][i].write = empty_tag(i);
-    for (unsigned priv = 0; priv < 4; priv++)
-        it->epochs[priv] = ++it->epoch_last;
-    if (it->epoch_last > UINT32_MAX - 8)
-        interp_tlb_flush(it);
-    it->epoch = it->epochs[it->hart->priv];
+    if (it->fetched[fetched_bit(va) / 64] >> fetched_bit(va) % 64 & 1)
+        fetch_flush(it);
 }
 
 void interp_mode_update(struct interp *it)
@@ -62,6 +78,15 @@ void interp_mode_update(struct interp *it)
     default: it->mode = TLB_M; break;
     }
     it->epoch = it->epochs[hart->priv];
+}
+
+void interp_tlb_note_span(struct interp *it, uint64_t va, uint64_t span)
+{
+    if (span > MEM_PAGE_SIZE) {
+        uint64_t low = va & ~(span - 1), last = low + span - 1;
+        it->large_low = low < it->large_low ? low : it->large_low;
+        it->large_last = last > it->large_last ? last : it->large_last;
+    }
 }
 
 static bool fault(struct interp *it, unsigned cause, uint64_t va)
@@ -91,14 +116,11 @@ static bool translate(struct interp *it, uint64_t va, unsigned len, enum riscv_a
     if (access == ACCESS_STORE)
         mem_done(mem, page->pa & ~PAGE_OFFSET, 1);
     bool write = page->write && (access == ACCESS_STORE || !atomic_load(&mem->dirty_log));
+    it->tlb_used[it->mode][tlb_index(va) / 64] |= 1ULL << tlb_index(va) % 64;
     e->read = page->read ? tag : empty;
     e->write = write ? tag : empty;
     e->addend = (uintptr_t)page->hva - tag;
-    if (page->span > MEM_PAGE_SIZE) {
-        uint64_t low = va & ~(page->span - 1), last = low + page->span - 1;
-        it->large_low = low < it->large_low ? low : it->large_low;
-        it->large_last = last > it->large_last ? last : it->large_last;
-    }
+    interp_tlb_note_span(it, va, page->span);
     return true;
 }
 
@@ -240,11 +262,20 @@ bool interp_cbo(struct interp *it, unsigned op, uint64_t va)
     }
     if (op != OP_cbo_zero) {
         /* Allowed where a load or a store is; a refusal is reported as a store's (CMO 2.5.2). */
-        if (translate(it, block, CBO_BLOCK, ACCESS_LOAD, &page) ||
-            translate(it, block, CBO_BLOCK, ACCESS_STORE, &page))
-            return true;
-        it->tval = va;
-        return false;
+        if (!translate(it, block, CBO_BLOCK, ACCESS_LOAD, &page) &&
+            !translate(it, block, CBO_BLOCK, ACCESS_STORE, &page)) {
+            it->tval = va;
+            return false;
+        }
+        /* Where neither memory nor a device is, no load or store is allowed. */
+        if (page.hva == NULL && bus_find(&hart->vcpu.vm->bus, page.pa) == NULL)
+            return fault(it, CAUSE_STORE_ACCESS, va);
+        return true;
+    }
+    const struct tlb_entry *e = &it->tlb[it->mode][tlb_index(block)];
+    if (block - e->write < MEM_PAGE_SIZE) {
+        memset((void *)(e->addend + block), 0, CBO_BLOCK);
+        return true;
     }
     if (!translate(it, block, CBO_BLOCK, ACCESS_STORE, &page)) {
         it->tval = va;

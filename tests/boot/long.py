@@ -1,1 +1,472 @@
-"""The boot tests of `make check-long`."""
+"""The boot tests that only `make check-long` runs."""
+
+import functools
+import hashlib
+import http.server
+import os
+import random
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+from harness import INITRD, MIB, OPENSBI, ROOT_DISK, UBOOT, VMLINUX, Failed, check, test
+from short import boots, saved_in_mid_boot
+
+NETWORK = """
+ip link set lo up
+ip link set eth0 up
+udhcpc -i eth0 -q -n -t 10 -T 1 -s /udhcpc -f >/dev/null 2>&1 || echo no address
+"""
+
+
+def repeated(line, size):
+    """What `yes LINE | head -c SIZE` prints."""
+    text = (line + "\n").encode()
+    return (text * (size // len(text) + 1))[:size]
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def healthy(vm):
+    """No complaint of a kernel that lost time, memory or itself."""
+    bad = re.search(rb"(rcu: INFO|soft lockup|BUG:|Oops|Call Trace|blocked for more than|I/O error|EXT4-fs error).*", vm.console)
+    check(bad is None, f"the guest's kernel complains: {bad.group(0) if bad else ''}")
+
+
+class Folder(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def serve(t, folder):
+    handler = functools.partial(Folder, directory=folder)
+    return t.serve(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+# ---- Debian on a disk ----
+
+
+class Login:
+    """Root's shell on the console of a Debian guest."""
+
+    def __init__(self, vm, limit):
+        self.vm = vm
+        vm.expect(r"debian login: ", limit)
+        vm.line("root")
+        vm.expect(r"root@debian:~# ")
+        vm.line("export TERM=dumb SYSTEMD_COLORS=0; stty cols 400")
+        vm.expect(r"root@debian:~# ")
+
+    def do(self, command, limit=180):
+        """Runs the command, which must end well; what it printed."""
+        start = len(self.vm.console)
+        self.vm.line(command + '; echo "=$?="')
+        match = self.vm.expect(r"=(\d+)=\r", limit)
+        output = self.vm.console[start : match.start()].decode(errors="replace").replace("\r", "")
+        status = int(match.group(1))
+        check(status == 0, f"in the guest: {command}: status {status}: {output[-500:]}")
+        self.vm.expect(r"root@debian:~# ")
+        return output
+
+
+def debian_is_whole(disk):
+    done = subprocess.run(["e2fsck", "-fn", f"{disk}?offset={MIB}"], capture_output=True, text=True, check=False)
+    check(done.returncode == 0, f"e2fsck: {done.stdout[-500:]}{done.stderr[-300:]}")
+
+
+def repository(t):
+    """A Debian archive of one package, made by hand; the folder, and what the package's program says."""
+    token = secrets.token_hex(8)
+    tree, archive = t.path("package"), t.path("archive")
+    os.makedirs(f"{tree}/DEBIAN")
+    os.makedirs(f"{tree}/usr/bin")
+    os.makedirs(archive)
+    control = (
+        "Package: trivisor-hello\nVersion: 1.0\nArchitecture: all\nMaintainer: Nobody <nobody@localhost>\n"
+        "Description: says hello\n"
+    )
+    with open(f"{tree}/DEBIAN/control", "w") as file:
+        file.write(control)
+    with open(f"{tree}/usr/bin/trivisor-hello", "w") as file:
+        file.write(f"#!/bin/sh\necho hello {token} | tr a-z A-Z\n")
+    os.chmod(f"{tree}/usr/bin/trivisor-hello", 0o755)
+    deb = f"{archive}/trivisor-hello_1.0_all.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, deb], check=True, capture_output=True)
+    with open(deb, "rb") as file:
+        data = file.read()
+    with open(f"{archive}/Packages", "w") as file:
+        file.write(f"{control}Filename: ./{os.path.basename(deb)}\nSize: {len(data)}\nSHA256: {sha256(data)}\n\n")
+    return archive, f"HELLO {token.upper()}"
+
+
+@test(long=True)
+def debian_boots_by_opensbi_and_uboot_installs_a_package_and_its_disk_is_whole(t):
+    disk = t.copy(ROOT_DISK, "root.raw")
+    archive, words = repository(t)
+    port = serve(t, archive)
+    vm = t.run(
+        *("--firmware", f"{OPENSBI}/fw_jump.bin", "--kernel", f"{UBOOT}/qemu-riscv64_smode/u-boot.bin"),
+        *("--disk", disk, "--net", "user"),
+        cpus=2,
+        memory="1G",
+    )
+    vm.expect(r"OpenSBI v\d")
+    vm.expect(r"U-Boot 20\d\d")
+    vm.expect(r"Retrieving file: /boot/vmlinux")
+    vm.expect(r"Linux version 6\.")
+    shell = Login(vm, 400)
+    check("running" in shell.do("systemctl is-system-running --wait || systemctl --failed --no-pager", 400), "systemd")
+    check("10.0.2.15" in shell.do("ip -4 -br address"), "no address")
+    shell.do(f"echo 'deb [trusted=yes] http://10.0.2.2:{port}/ ./' >/etc/apt/sources.list")
+    shell.do("apt-get update", 400)
+    shell.do("apt-get install -y trivisor-hello", 400)
+    check(words in shell.do("trivisor-hello"), "the package's program said something else")
+    vm.line("poweroff")
+    vm.ends(0, 300)
+    check(vm.says("Power down"), "no clean shutdown")
+    healthy(vm)
+    debian_is_whole(disk)
+    inside = subprocess.run(
+        ["debugfs", "-R", "cat /usr/bin/trivisor-hello", f"{disk}?offset={MIB}"], capture_output=True, text=True, check=True
+    )
+    check(words.split()[1].lower() in inside.stdout, "the package is not on the disk")
+
+
+@test(long=True)
+def debian_root_disk_with_discard_and_write_zeroes_on_a_second_disk(t):
+    disk, second = t.copy(ROOT_DISK, "root.raw"), t.path("second.raw")
+    data = os.urandom(64 * MIB)
+    with open(second, "wb") as file:
+        file.write(data)
+        os.fsync(file.fileno())
+    before = os.stat(second).st_blocks * 512
+    vm = t.run(
+        *("--kernel", VMLINUX, "--initrd", INITRD, "--cmdline", "root=/dev/vda1 rw console=ttyS0"),
+        *("--disk", disk, "--disk", f"{second},serial=SECOND"),
+        cpus=2,
+        memory="1G",
+    )
+    shell = Login(vm, 400)
+    check("SECOND" in shell.do("cat /sys/block/vdb/serial; echo"), "the serial number")
+    shell.do("blkdiscard -o $((8 << 20)) -l $((16 << 20)) /dev/vdb")
+    shell.do("blkdiscard -z -o $((32 << 20)) -l $((4 << 20)) /dev/vdb")
+    shell.do("dd if=/dev/zero of=/dev/vdb bs=4096 seek=15000 count=1 conv=notrunc,fsync")
+    vm.line("poweroff")
+    vm.ends(0, 300)
+    healthy(vm)
+    expected = bytearray(data)
+    expected[32 * MIB : 36 * MIB] = bytes(4 * MIB)
+    expected[15000 * 4096 : 15001 * 4096] = bytes(4096)
+    expected[8 * MIB : 24 * MIB] = bytes(16 * MIB)
+    with open(second, "rb") as file:
+        check(file.read() == expected, "the second disk has other bytes")
+    after = os.stat(second).st_blocks * 512
+    check(after <= before - 15 * MIB, f"the discarded space was not given back: {before} and {after} bytes")
+    debian_is_whole(disk)
+
+
+# ---- disks, networks, memory ----
+
+
+@test(long=True)
+def what_a_guest_wrote_and_synced_is_in_the_file(t):
+    disk = t.disk("data", 96 * MIB)
+    vm = t.script(
+        """
+dmesg -n 1
+for part in 0 1 2; do
+    head -c 16777216 /dev/urandom >/tmp/part
+    dd if=/tmp/part of=/dev/vdb bs=64k seek=$((part * 256)) conv=notrunc,fsync 2>/dev/null
+    echo "wrote $part $(sha256sum </tmp/part)"
+done
+# Small writes without order, by two processes.
+for writer in 3 4; do
+    (for block in $(seq 0 799 | shuf); do
+        echo "$writer $block" | dd of=/dev/vdb bs=4096 seek=$((writer * 4096 + block)) conv=notrunc,sync 2>/dev/null
+    done) &
+done
+wait
+sync
+echo all synced
+read line </dev/console
+""",
+        *("--disk", disk),
+        cpus=2,
+    )
+    for part in range(3):
+        digest = vm.expect(rf"wrote {part} ([0-9a-f]{{64}})").group(1).decode()
+        with open(disk, "rb") as file:
+            file.seek(part * 16 * MIB)
+            check(sha256(file.read(16 * MIB)) == digest, f"part {part} is not in the file after fsync")
+    vm.expect(r"all synced", 400)
+    vm.signal(signal.SIGKILL)  # what was synced survives
+    vm.status()
+    with open(disk, "rb") as file:
+        for writer in (3, 4):
+            for block in range(800):
+                file.seek((writer * 4096 + block) * 4096)
+                wanted = f"{writer} {block}\n".encode()
+                check(file.read(4096) == wanted + bytes(4096 - len(wanted)), f"block {block} of writer {writer}")
+
+
+@test(long=True)
+def ports_are_forwarded_into_the_guest(t):
+    web, sink = free_port(), free_port()
+    vm = t.script(
+        NETWORK
+        + """
+mkdir /www
+yes "a page" | head -c 3000000 >/www/page
+nc -l -p 2000 >/tmp/sent &
+httpd -p 80 -h /www
+echo listening
+wait
+echo "got $(sha256sum </tmp/sent)"
+""",
+        *("--net", f"user,forward=tcp:127.0.0.1:{web}:80,forward=tcp:127.0.0.1:{sink}:2000"),
+    )
+    vm.expect(r"listening")
+    time.sleep(1)
+    for _ in range(5):
+        with urllib.request.urlopen(f"http://127.0.0.1:{web}/page", timeout=60) as answer:
+            check(answer.read() == repeated("a page", 3000000), "the page came out different")
+    data = os.urandom(4000000)
+    with socket.create_connection(("127.0.0.1", sink), timeout=60) as connection:
+        connection.sendall(data)
+    vm.expect(f"got {sha256(data)}")
+    vm.ends(0)
+    healthy(vm)
+
+
+def pss(process):
+    with open(f"/proc/{process.popen.pid}/smaps_rollup") as file:
+        return int(re.search(r"^Pss: *(\d+) kB", file.read(), re.M).group(1)) * 1024
+
+
+@test(long=True)
+def memory_that_a_guest_frees_goes_back_to_the_host(t):
+    vm = t.script(
+        """
+dmesg -n 1
+for round in 1 2; do
+    yes "round $round" | head -c 150000000 >/tmp/big
+    echo "filled $(sha256sum </tmp/big)"
+    read line </dev/console
+    rm /tmp/big
+    echo 3 >/proc/sys/vm/drop_caches
+    echo freed
+    read line </dev/console
+done
+""",
+        memory="512M",
+        cpus=2,
+    )
+    for round_ in (1, 2):
+        vm.expect(f"filled {sha256(repeated(f'round {round_}', 150000000))}", 400)
+        filled = pss(vm)
+        check(filled > 150000000, f"only {filled} bytes while the guest holds 150 MB")
+        vm.line("")
+        vm.expect(r"freed")
+        until = time.monotonic() + 90
+        while pss(vm) > filled - 110000000 and time.monotonic() < until:
+            time.sleep(1)
+        check(pss(vm) <= filled - 110000000, f"{filled >> 20} MiB before, {pss(vm) >> 20} MiB after")
+        vm.line("")
+    vm.ends(0)
+    healthy(vm)
+
+
+# ---- many, long, saved, paused ----
+
+
+@test(long=True)
+def direct_boot_with_two_harts(t):
+    boots(t, harts=2)
+
+
+def boots_in_a_row(t, count, seed):
+    chance = random.Random(seed)
+    for boot in range(count):
+        harts = chance.choice([1, 2, 3, 4, 6, 8])
+        vm = t.linux("trivisor.task=poweroff", cpus=harts, memory=chance.choice(["160M", "256M", "512M"]))
+        try:
+            vm.ends(0, 240)
+            check(vm.says(f"Brought up 1 node, {harts} CPU") and vm.says(r"task poweroff is done"), "no full boot")
+            healthy(vm)
+        except Failed as failed:
+            raise Failed(f"boot {boot} with {harts} harts: {failed}") from None
+        t.processes.remove(vm)
+        vm.destroy()
+
+
+@test(long=True)
+def ten_boots_in_a_row(t):
+    boots_in_a_row(t, 10, 1)
+
+
+@test(long=True)
+def ten_more_boots_in_a_row(t):
+    boots_in_a_row(t, 10, 2)
+
+
+@test(long=True)
+def saved_under_firmware_the_console_is_that_of_an_unbroken_run(t):
+    firmware = ("--firmware", f"{OPENSBI}/fw_dynamic.bin")
+    points = (r"OpenSBI v", r"Brought up 1 node, 2 CPUs", r"Run /init")
+    # Two harts may swap two lines.
+    cmdline = "earlycon=sbi trivisor.task=poweroff"
+    saved_in_mid_boot(t, cmdline, *firmware, cpus=2, at=points, in_order=False)
+
+
+@test(long=True)
+def saved_while_it_computes_writes_and_fetches(t):
+    seed, pages = secrets.token_hex(8), t.path("pages")
+    os.mkdir(pages)
+    for name in ("before", "after"):
+        with open(f"{pages}/{name}", "wb") as file:
+            file.write(repeated(f"{name} {seed}", 3000000))
+    port = serve(t, pages)
+    disk = t.disk("data", 64 * MIB)
+    vm = t.script(
+        NETWORK
+        + f"""
+wget -q -O - http://10.0.2.2:{port}/before | sha256sum >/tmp/before
+echo "computing"
+for part in 1 2 3 4; do
+    (for i in $(seq 10); do yes "{seed} $part $i" | head -c 3000000; done | sha256sum | head -c 64 >/tmp/sum.$part) &
+done
+yes "{seed} disk" | head -c 40000000 | dd of=/dev/vdb bs=64k conv=notrunc,fsync 2>/dev/null &
+for tick in 1 2 3 4 5 6 7 8; do echo "tick $tick"; sleep 1; done
+wait
+echo 1 >/proc/sys/vm/drop_caches
+echo "sums $(cat /tmp/sum.* | sha256sum)"
+echo "disk $(head -c 40000000 /dev/vdb | sha256sum)"
+echo "before $(cat /tmp/before)"
+echo "after $(wget -q -T 60 -O - http://10.0.2.2:{port}/after | sha256sum)"
+""",
+        *("--disk", disk, "--net", "user"),
+        cpus=4,
+        memory="512M",
+    )
+    for number, tick in enumerate((1, 3, 6)):
+        vm.expect(f"tick {tick}")
+        t.command("save", "vm", t.path("saved"))
+        vm.ends(0)
+        healthy(vm)
+        time.sleep(1)
+        vm = t.start("restore", t.path("saved"), *([] if number else ["--stats"]))
+    digests = "".join(
+        sha256(b"".join(repeated(f"{seed} {part} {i}", 3000000) for i in range(1, 11))) for part in range(1, 5)
+    )
+    written = repeated(f"{seed} disk", 40000000)
+    vm.expect(f"sums {sha256(digests.encode())}", 400)
+    vm.expect(f"disk {sha256(written)}")
+    vm.expect(f"before {sha256(repeated(f'before {seed}', 3000000))}")
+    vm.expect(f"after {sha256(repeated(f'after {seed}', 3000000))}")
+    vm.ends(0)
+    healthy(vm)
+    with open(disk, "rb") as file:
+        check(file.read(40000000) == written, "the disk's file has other bytes")
+
+
+@test(long=True)
+def time_stands_still_in_a_paused_guest_under_load(t):
+    vm = t.script(
+        """
+for hart in 1 2 3 4; do (while :; do :; done) & done
+while :; do echo "uptime $(cut -d ' ' -f 1 /proc/uptime)"; sleep 0.2; done
+""",
+        cpus=4,
+    )
+    begun = time.monotonic()
+    first = float(vm.expect(r"uptime (\d+\.\d+)").group(1))
+    paused = 0
+    for _ in range(3):
+        for _ in range(5):
+            vm.expect(r"uptime \d")
+        t.command("pause", "vm")
+        stopped = time.monotonic()
+        time.sleep(0.5)
+        before = len(vm.console)
+        time.sleep(4)
+        check(len(vm.console) == before, "it goes on while it is paused")
+        last = float(re.findall(rb"uptime (\d+\.\d+)", vm.console)[-1])
+        t.command("resume", "vm")
+        paused += time.monotonic() - stopped
+        time.sleep(1)
+        vm._at = before
+        now = float(vm.expect(r"uptime (\d+\.\d+)").group(1))
+        check(now - last < 3, f"the guest's clock ran on from {last} to {now} s")
+    went = time.monotonic() - begun
+    last = float(vm.expect(r"uptime (\d+\.\d+)").group(1))
+    check(last - first < went - paused + 1.5, f"{last - first:.1f} s of guest time in {went - paused:.1f} s")
+    healthy(vm)
+    vm.signal(signal.SIGTERM)
+    vm.ends(0, 120)
+
+
+@test(long=True)
+def four_harts_under_stress(t):
+    disk = t.disk("data", 64 * MIB)
+    vm = t.script(
+        """
+end=$(($(date +%s) + 60))
+forks() {
+    rounds=0
+    while [ $(date +%s) -lt $end ]; do
+        for i in 1 2 3 4 5 6 7 8; do (exit $i) & done
+        wait
+        [ "$(echo $rounds | tr 0-9 a-j | tr a-j 0-9 | cat)" = $rounds ] || echo "WRONG forks"
+        rounds=$((rounds + 1))
+    done
+    echo "forks done $rounds"
+}
+pipes() {
+    rounds=0
+    while [ $(date +%s) -lt $end ]; do
+        sum=$(yes "pipe $1" | head -c 500000 | gzip -1 | gunzip | tee /tmp/pipe.$1 | cat | cat | sha256sum)
+        [ "$sum" = "$(sha256sum </tmp/pipe.$1)" ] || echo "WRONG pipes"
+        [ $(stat -c %s /tmp/pipe.$1) = 500000 ] || echo "WRONG size"
+        rounds=$((rounds + 1))
+    done
+    echo "pipes $1 done $rounds ${sum%% *}"
+}
+disks() {
+    rounds=0
+    while [ $(date +%s) -lt $end ]; do
+        head -c 2000000 /dev/urandom >/tmp/disk.$1
+        dd if=/tmp/disk.$1 of=/dev/vdb bs=8k seek=$(($1 * 1000)) conv=notrunc,fsync 2>/dev/null
+        echo 1 >/proc/sys/vm/drop_caches
+        [ "$(dd if=/dev/vdb bs=8k skip=$(($1 * 1000)) count=245 2>/dev/null | head -c 2000000 | sha256sum)" = \\
+            "$(sha256sum </tmp/disk.$1)" ] || echo "WRONG disk"
+        rounds=$((rounds + 1))
+    done
+    echo "disks $1 done $rounds"
+}
+forks & forks & pipes 1 & pipes 2 & pipes 3 & disks 1 & disks 2 &
+wait
+echo "the end"
+""",
+        *("--disk", disk),
+        cpus=4,
+        memory="512M",
+    )
+    vm.expect(r"the end", 400)
+    vm.ends(0)
+    healthy(vm)
+    check("WRONG" not in vm.text(), "a sum was wrong")
+    check(len(re.findall(rb" done \d", vm.console)) == 7, "not all came to their end")
+    check(sha256(repeated("pipe 1", 500000)) in vm.text(), "the same wrong sum twice")
+    check(all(int(rounds) > 0 for rounds in re.findall(rb"done (\d+)", vm.console)), "somebody did nothing")

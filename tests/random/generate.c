@@ -53,6 +53,8 @@
  * 21. QEMU 7.2 is asked about M-mode without translation, faults and interrupts alone, and about
  * CSRs of floating point: it knows no Svade and no mstateen0, has other tvals, and calls a
  * misaligned AMO a misaligned load.
+ * 22. Where PMP entries are on, accesses are aligned: a misaligned one may be checked whole, as we
+ * do, or in parts (3.7.1); QEMU checks its first byte.
  */
 #include "generate.h"
 
@@ -402,6 +404,8 @@ static bool is_pointer(const struct maker *m, unsigned reg)
 
 static int offset(struct maker *m)
 {
+    if (m->pmp)
+        return ((int)below(m, 256) - 128) * 16;
     switch (below(m, 4)) {
     case 0: return 0;
     case 1: return ((int)below(m, 32) - 16) * 8;
@@ -546,6 +550,8 @@ static bool make_amo(struct maker *m, unsigned op)
     if (rd == 0 && insn_table[op].extension == EXT_ZACAS)
         return false;
     if (op == OP_amocas_q) {
+        if (m->pmp)
+            return false;
         rd &= ~1u;
         if (rd == 0 || is_reserved(m, rd) || is_reserved(m, rd + 1))
             return false;
@@ -560,7 +566,7 @@ static bool make_amo(struct maker *m, unsigned op)
         if (one_in(m, 2))
             emit(m, i_type(OP_addi, moved, any_reg(m), offset(m)));
     } else if (m->reference == REFERENCE_QEMU10 && one_in(m, 3)) {
-        emit(m, i_type(OP_addi, moved, address, m->amo_anywhere ? offset(m) : offset(m) / 2));
+        emit(m, i_type(OP_addi, moved, address, m->amo_anywhere ? offset(m) : offset(m) / 32 * 16));
         address = moved;
     }
     emit_row(m, op, set_rs1(set_rd(word, rd), address));
@@ -570,13 +576,16 @@ static bool make_amo(struct maker *m, unsigned op)
 static bool make_cbo(struct maker *m, unsigned op)
 {
     unsigned address = m->pointer[0];
+    bool manages = op != OP_cbo_zero;
 
+    /* In M-mode and without translation, the windows have no memory. */
+    if (manages && m->vm != 0 && (!m->still || m->mode == MODE_M))
+        return false;
     if (m->pmp)
         return false;
     if (!m->still || one_in(m, 2)) { /* may fault */
         unsigned block = free_reg_not_0(m);
-
-        unsigned pointer = m->pointer[m->vacant && op != OP_cbo_zero ? 0 : below(m, 3)];
+        unsigned pointer = m->pointer[m->vacant && manages ? 0 : below(m, 3)];
 
         emit_row(m, OP_andi, i_type(OP_andi, block, pointer, -64));
         address = block;
@@ -1058,6 +1067,9 @@ static void make_state(struct maker *m)
         d->x[m->supervisor] = (uint64_t)MODE_S << 11 | MSTATUS_SPP;
         m->still = false;
     }
+    if (m->pmp)
+        for (unsigned i = 0; i < 3; i++)
+            d->x[m->pointer[i]] &= ~15ULL;
 }
 
 void program_make(struct program *program, uint64_t seed, uint64_t index, enum reference reference)

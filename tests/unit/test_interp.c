@@ -118,6 +118,44 @@ static void code_written_while_it_is_decoded_is_seen_after_fence_i(void **state)
     assert_int_equal(shared[2], 0);
 }
 
+/* Another hart starts a stopped one, whose timer of before may be going off at that moment. */
+static void started_hart_has_no_timer_interrupt_of_before(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 20000; round++) {
+        riscv_vcpu_start_supervisor(&harts[0], BOARD_RAM, 0);
+        riscv_vcpu_set_stimecmp(&harts[0], clock_now(&vm.clock) + 1 + round % 20);
+        wait_ns(round * 13 % 70000);
+        riscv_vcpu_start_supervisor(&harts[0], BOARD_RAM, 0);
+        wait_ns(3000);
+        assert_true((atomic_load(&harts[0].mip) & 1ULL << IRQ_STI) == 0);
+    }
+}
+
+/* CSRRC of sip with other bits, between whose read and write another hart sends an IPI. */
+static void interrupt_that_comes_within_a_csr_instruction_is_kept(void **state)
+{
+    struct riscv_vcpu *hart = &harts[0];
+    uint64_t sip;
+
+    (void)state;
+    riscv_vcpu_start_supervisor(hart, BOARD_RAM, 0);
+    assert_true(riscv_csr_read(hart, CSR_sip, true, &sip));
+    uint64_t value = riscv_csr_base(hart, CSR_sip, sip) & ~(1ULL << IRQ_STI);
+    riscv_vcpu_irq(hart, IRQ_SSI, true);
+    assert_true(riscv_csr_write(hart, CSR_sip, value));
+    assert_true((riscv_mip(hart) & 1ULL << IRQ_SSI) != 0);
+
+    /* What it names is cleared, and a plain write counts as a whole. */
+    assert_true(riscv_csr_read(hart, CSR_sip, true, &sip));
+    value = riscv_csr_base(hart, CSR_sip, sip) & ~(1ULL << IRQ_SSI);
+    assert_true(riscv_csr_write(hart, CSR_sip, value));
+    assert_true((riscv_mip(hart) & 1ULL << IRQ_SSI) == 0);
+    riscv_vcpu_irq(hart, IRQ_SSI, true);
+    assert_true(riscv_csr_write(hart, CSR_sip, 0));
+    assert_true((riscv_mip(hart) & 1ULL << IRQ_SSI) == 0);
+}
+
 /* ---- saved state ---- */
 
 static uint8_t saved[4096];
@@ -180,6 +218,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(code_written_while_it_is_decoded_is_seen_after_fence_i,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(started_hart_has_no_timer_interrupt_of_before, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(interrupt_that_comes_within_a_csr_instruction_is_kept,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(hart_that_no_guest_can_have_made_is_not_loaded, setup,
                                         teardown),

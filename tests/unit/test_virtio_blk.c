@@ -3,6 +3,8 @@
 
 #include "devices/virtio/blk.h"
 
+#include <sys/mman.h>
+
 #define DISK_SECTORS 256
 
 #define T_IN           0
@@ -484,6 +486,54 @@ static void saved_device_loads_and_another_disk_is_refused(void **state)
     assert_int_equal(guest_load(g, &file), -E_PROTO);
 }
 
+#define BIG_GPA (1ULL << 32)
+#define GIB     (1ULL << 30)
+
+/* Whoever ends a machine waits for what its backends hold: a guest must not make that hours. */
+static void what_is_in_flight_is_bounded_in_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct guest *g = &f->g;
+    _Atomic uint8_t *flags = test_calloc(2 * GIB / 4096, 1);
+    void *big = mmap(NULL, 2 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    assert_ptr_not_equal(big, MAP_FAILED);
+    assert_int_equal(mem_slot_add(&g->mem, BIG_GPA, 2 * GIB, big, flags), 0);
+    f->disk.backend.size = 1ULL << 40;
+    f->disk.later = true;
+    guest_start(g, F_FLUSH, 1, 16);
+
+    put_header(g, HEADER, T_IN, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        uint16_t head = guest_desc_put(g, 0, HEADER, 16, D_NEXT);
+        guest_desc_put(g, 0, BIG_GPA, GIB / 2, D_NEXT | D_WRITE);
+        guest_desc_put(g, 0, STATUS, 1, D_WRITE);
+        guest_avail(g, 0, head);
+    }
+    guest_notify(g, 0);
+    for (unsigned taken = 2; taken <= 4; taken++) {
+        struct block_request *first = f->disk.held[taken - 2];
+        assert_int_equal(f->disk.held_count, taken);
+        first->done(first, -1);
+    }
+    f->disk.held[3]->done(f->disk.held[3], -1);
+    assert_int_equal(f->disk.held_count, 4);
+    for (unsigned i = 0; i < 4; i++)
+        guest_used(g, 0, NULL);
+
+    uint16_t head = guest_desc_put(g, 0, HEADER, 16, D_NEXT);
+    guest_desc_put(g, 0, BIG_GPA, GIB, D_NEXT | D_WRITE);
+    guest_desc_put(g, 0, BIG_GPA, 512, D_NEXT | D_WRITE);
+    guest_desc_put(g, 0, STATUS, 1, D_WRITE);
+    *(uint8_t *)at(g, STATUS) = 0xee;
+    guest_avail(g, 0, head);
+    guest_notify(g, 0);
+    assert_int_equal(status(g), S_IOERR);
+    assert_int_equal(f->disk.held_count, 4);
+    munmap(big, 2 * GIB);
+    test_free((void *)(uintptr_t)flags);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -505,6 +555,7 @@ int main(void)
         TEST(requests_complete_later_and_in_any_order),
         TEST(reset_with_requests_in_flight_is_silent),
         TEST(full_pool_waits_for_requests_of_before_the_reset),
+        TEST(what_is_in_flight_is_bounded_in_bytes),
         TEST(data_pages_are_marked_dirty_by_reads_only),
         TEST(saved_device_loads_and_another_disk_is_refused),
     };

@@ -4,6 +4,9 @@
 #include "core/fdt.h"
 #include "devices/virtio/balloon.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 static void no_release(struct reclaim_backend *backend, void *hva, size_t len)
 {
     (void)backend;
@@ -241,6 +244,45 @@ static void frozen_device_takes_nothing(void **state)
     assert_true(guest_has_used(g, 1));
 }
 
+static struct guest *feeding;
+static _Atomic unsigned fed;
+
+/* Makes the chain that is being worked on available once more: the queue never runs empty. */
+static void feed_release(struct reclaim_backend *backend, void *hva, size_t len)
+{
+    (void)backend;
+    (void)hva;
+    (void)len;
+    avail(feeding, 0)[1]++;
+    atomic_fetch_add(&fed, 1);
+}
+
+static void *notify_thread(void *arg)
+{
+    guest_notify(arg, 0);
+    return NULL;
+}
+
+static void freezing_ends_work_on_a_queue_that_feeds_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct guest *g = &f->g;
+    uint32_t pfn = (uint32_t)(GUEST_DATA >> 12) + 1;
+    pthread_t thread;
+
+    f->backend.release = feed_release;
+    feeding = g;
+    atomic_store(&fed, 0);
+    guest_start(g, 0, 2, 8);
+    memcpy(at(g, GUEST_DATA), &pfn, sizeof(pfn));
+    guest_avail(g, 0, guest_desc_put(g, 0, GUEST_DATA, sizeof(pfn), 0));
+    assert_int_equal(pthread_create(&thread, NULL, notify_thread, g), 0);
+    while (atomic_load(&fed) < 10000)
+        sched_yield();
+    virtio_mmio_freeze(&g->mmio, true);
+    pthread_join(thread, NULL);
+}
+
 static void loaded_device_goes_on_where_the_saved_one_stopped(void **state)
 {
     struct fixture *f = *state;
@@ -353,6 +395,7 @@ int main(void)
         TEST(reset_forgets_everything),
         TEST(buffers_from_before_driver_ok_are_found),
         TEST(frozen_device_takes_nothing),
+        TEST(freezing_ends_work_on_a_queue_that_feeds_itself),
         TEST(loaded_device_goes_on_where_the_saved_one_stopped),
         TEST(damaged_state_is_refused_and_leaves_a_reset_device),
         TEST(device_tree_node_names_window_and_interrupt),

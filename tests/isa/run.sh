@@ -1,0 +1,67 @@
+#!/bin/bash
+# Builds the bare-metal ISA tests and runs each on a machine: our own, or QEMU to check the tests themselves.
+#
+#     tests/isa/run.sh [TRIVISOR | --qemu10] [TEST...]
+#
+# Ends with "N passed, N failed"; status 0 if none failed.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+
+BUILD=${BUILD:-build}
+machine=${TRIVISOR:-$BUILD/trivisor}
+if [ $# -gt 0 ]; then
+    machine=$1
+    shift
+fi
+work=$BUILD/tests/isa
+mkdir -p "$work" || exit 2
+
+flags="--target=riscv64-unknown-elf -march=rv64gc -mabi=lp64d -mcmodel=medany -mno-relax -ffreestanding
+       -fno-pic -fno-builtin -nostdlib -O2 -std=gnu17 -Wall -Wextra -I. -Itests/isa"
+clang=${CLANG:-clang}
+fail() {
+    echo "run.sh: $1" >&2
+    exit 2
+}
+# shellcheck disable=SC2086
+"$clang" $flags -c tests/isa/start.S -o "$work/start.o" && "$clang" $flags -c tests/isa/rt.c -o "$work/rt.o" ||
+    fail "cannot build the runtime (clang and lld are needed)"
+made=$work/arithmetic.made
+if [ "$made" -ot tests/isa/arithmetic.py ] || [ "$made" -ot riscv/insn.def ]; then
+    rm -f "$work"/arithmetic_*.c
+    python3 tests/isa/arithmetic.py "$work" && touch "$made" || fail "cannot make the tables of arithmetic"
+fi
+
+run() {
+    case $machine in
+    --qemu10)
+        timeout "${LIMIT:-120}" "$(scripts/qemu10.sh)" -M virt -m 64M -display none -monitor none -serial stdio -bios "$1" -cpu \
+            "rv64,h=false,v=false,debug=false,zfh=true,zfa=true,zacas=true,zimop=true,zcmop=true,zcb=true,zicond=true,zawrs=true,zicbom=true,zicboz=true,zicbop=true,svinval=true,svnapot=true,svpbmt=true,svade=true,svadu=true,sstc=true,smaia=true,ssaia=true,smstateen=true,zba=true,zbb=true,zbc=true,zbs=true" \
+            2>/dev/null </dev/null ;;
+    *) timeout "${LIMIT:-120}" "$machine" run --firmware "$1" --memory 64M </dev/null ;;
+    esac
+}
+
+passed=0
+failed=0
+for source in tests/isa/*.c "$work"/arithmetic_*.c; do
+    name=$(basename "$source" .c)
+    [ "$name" != rt ] || continue
+    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+    # shellcheck disable=SC2086
+    "$clang" $flags "$source" "$work/start.o" "$work/rt.o" -fuse-ld=lld -Wl,-T,tests/isa/link.ld -o "$work/$name.elf" ||
+        fail "cannot build $source"
+    run "$work/$name.elf" >"$work/$name.out" 2>&1
+    status=$?
+    # The finisher's status, and the line that says the program came to its end.
+    if [ $status -eq 0 ] && grep -qaE '^[1-9][0-9]* checks, 0 failed' "$work/$name.out"; then
+        passed=$((passed + 1))
+        echo "ok - $name: $(tail -n 1 "$work/$name.out")"
+    else
+        failed=$((failed + 1))
+        echo "not ok - $name (status $status)"
+        tail -n 40 "$work/$name.out" | sed 's/^/    /'
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
