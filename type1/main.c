@@ -22,17 +22,16 @@
 struct hart *harts[HARTS_MAX];
 unsigned hart_count;
 
-extern char image_start[], text_end[], image_end[];
+extern char image_start[], text_end[], image_end[], boot_panic_stack_top[];
 void trap_vector(void), hart_entry(void);
 _Noreturn void boot_main(uint64_t hart_id, const void *fdt);
 _Noreturn void hart_main(void);
 
 static struct hart boot_hart;
-static uint8_t boot_panic_stack[8192] __attribute__((aligned(16)));
 static struct platform platform;
 static struct hext_features features;
 static struct bundle bundle;
-static struct spec_fleet fleet;
+static struct spec_fleet *fleet;
 static struct gstage own_table;
 static struct task console_task, end_task;
 
@@ -81,7 +80,7 @@ static void map_own(const struct pages *memory)
 /* What the firmware leaves us, without ourselves, what follows us, and the device tree. */
 static void setup_memory(void)
 {
-    static struct pages all;
+    struct pages all = {.count = 0};
     struct pages *pages = memory_pages();
     uint64_t image = (uint64_t)(uintptr_t)image_start;
 
@@ -144,16 +143,31 @@ static void start_hart(uint64_t id)
 
 static void find_bundle(void)
 {
-    struct spec_problem problem;
     int error = bundle_open(&bundle, image_end, BUNDLE_MAX);
     if (error == -E_NOENT)
         give_up("no guests: make an image with 'trivisor bundle --type 1'");
     if (error != 0)
         give_up("the bundle behind the hypervisor is damaged");
-    if (spec_read(&fleet, bundle.spec, bundle.spec_size, &problem) != 0) {
+}
+
+static void read_fleet(void)
+{
+    struct spec_problem problem;
+    fleet = host_alloc(sizeof *fleet, PAGE);
+    if (fleet == NULL)
+        panic("no memory for the description of the guests");
+    if (spec_read(fleet, bundle.spec, bundle.spec_size, &problem) != 0) {
         console_line("the bundle's description: %s", problem.text);
         give_up("the bundle cannot be used");
     }
+}
+
+/* The places for guests that there are not. */
+static void trim_fleet(void)
+{
+    size_t used = sizeof fleet->vms[0] * fleet->vm_count + PAGE - 1;
+    used -= used % PAGE;
+    host_free((char *)fleet + used, sizeof *fleet - used);
 }
 
 static void console_main(void *arg)
@@ -188,7 +202,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt)
     const char *problem;
 
     boot_hart.id = hart_id;
-    boot_hart.panic_stack = (uint64_t)(uintptr_t)(boot_panic_stack + sizeof boot_panic_stack);
+    boot_hart.panic_stack = (uint64_t)(uintptr_t)boot_panic_stack_top;
     __asm__ volatile("mv tp, %0" ::"r"(&boot_hart) : "memory");
     hcsr_write(HCSR_SSCRATCH, (uint64_t)(uintptr_t)&boot_hart);
     hcsr_write(HCSR_STVEC, (uint64_t)(uintptr_t)trap_vector);
@@ -211,6 +225,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt)
     timer_setup(platform.timebase, features.sstc);
     find_bundle();
     setup_memory();
+    read_fleet();
     boot_hart.satp = SATP_SV39 << 60 | (uint64_t)(uintptr_t)own_table.root >> 12;
     paging_on(boot_hart.satp);
     task_setup();
@@ -225,9 +240,10 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt)
     console_line("%u hart%s, %lu MiB, %s, Sv%ux4, %u VMID bits; %u guests", hart_count,
                  hart_count == 1 ? "" : "s", (unsigned long)(use.total >> 20),
                  features.sstc ? "Sstc" : "no Sstc", features.levels * 9 + 12, features.vmid_bits,
-                 fleet.vm_count);
+                 fleet->vm_count);
     dev_start();
-    guests_start(&fleet, &bundle, &platform, &features);
+    guests_start(fleet, &bundle, &platform, &features);
+    trim_fleet();
     task_start(&console_task, "console", NULL, console_main, NULL, 0, UINT64_MAX);
     task_start(&end_task, "end", NULL, end_main, NULL, 0, UINT64_MAX);
     task_loop();

@@ -17,7 +17,7 @@ _start:
     nop
     .option pop
     .dword 0x200000                /* text_offset: where QEMU and U-Boot put it */
-    .dword image_end - image_start /* image_size; `trivisor bundle` adds what it appends */
+    .dword image_end - image_start /* image_size; `trivisor bundle` adds what it appends there */
     .dword 0                       /* flags: little-endian */
     .word 2                        /* header version 0.2 */
     .word 0
@@ -34,19 +34,46 @@ start:
     lla sp, boot_stack + BOOT_STACK_SIZE
     mv s0, a0
     mv s1, a1
-    /* R_RISCV_RELATIVE: *(base + offset) = base + addend; the image is linked at 0. */
+    /* What follows the file in memory may be anything. */
+    lla t1, bss_start
+    lla t2, bss_end
+1:  sd zero, 0(t1)
+    sd zero, 8(t1)
+    addi t1, t1, 16
+    bltu t1, t2, 1b
+    /*
+     * Addresses in the image, which is linked at 0, get its base added. SHT_RELR (generic ELF ABI):
+     * an even entry is the place of one; an odd one is a bitmap, from bit 1 on, of the 63 words
+     * behind what came before.
+     */
     lla t0, image_start
-    lla t1, rela_start
-    lla t2, rela_end
-1:  bgeu t1, t2, 2f
-    ld t3, 0(t1)
-    ld t4, 16(t1)
-    add t3, t3, t0
+    lla t1, relr_start
+    lla t2, relr_end
+    bgeu t1, t2, 5f
+1:  ld t3, 0(t1)
+    addi t1, t1, 8
+    andi t4, t3, 1
+    bnez t4, 2f
+    add t5, t3, t0
+    ld t4, 0(t5)
     add t4, t4, t0
-    sd t4, 0(t3)
-    addi t1, t1, 24
-    j 1b
-2:  mv a0, s0
+    sd t4, 0(t5)
+    addi t5, t5, 8
+    bltu t1, t2, 1b
+    j 5f
+2:  mv t6, t5
+    addi t5, t5, 63 * 8
+3:  srli t3, t3, 1
+    beqz t3, 4f
+    andi t4, t3, 1
+    beqz t4, 6f
+    ld t4, 0(t6)
+    add t4, t4, t0
+    sd t4, 0(t6)
+6:  addi t6, t6, 8
+    j 3b
+4:  bltu t1, t2, 1b
+5:  mv a0, s0
     mv a1, s1
     li tp, 0
     call boot_main
@@ -125,8 +152,11 @@ task_trampoline:
     jalr s0
     call task_exit
 
-    .section .bss
+    .section .stacks, "aw", @nobits
     .globl boot_stack
     .p2align 4
 boot_stack:
     .space BOOT_STACK_SIZE
+    .space 4096
+    .globl boot_panic_stack_top
+boot_panic_stack_top:

@@ -17,7 +17,11 @@
 #define DIRECTORY_MAX (1u << 20)
 #define SPEC_BLOB_MAX (1u << 20)
 /* Of the Image header (Linux, Documentation/arch/riscv/boot-image-header.rst). */
-#define IMAGE_SIZE_AT 16
+#define IMAGE_SIZE_AT  16
+#define IMAGE_MAGIC_AT 56
+#define IMAGE_HEADER   64
+/* What a hypervisor may want behind its file, for data that begin as zeros. */
+#define ZEROS_MAX (16u << 20)
 
 struct bundle_file {
     const char *path;
@@ -31,6 +35,7 @@ struct bundle_writer {
     unsigned file_count;
     uint8_t *directory, *spec;
     struct blob hypervisor;
+    uint64_t base; /* of the bundle in the image */
 };
 
 static uint64_t align_up(uint64_t value)
@@ -128,7 +133,7 @@ static bool write_at(FILE *out, uint64_t at, const void *bytes, size_t size)
 
 static bool write_all(const struct bundle_writer *w, FILE *out)
 {
-    uint64_t base = align_up(w->hypervisor.size), image_size = base + w->header.size;
+    uint64_t base = w->base, image_size = base + w->header.size;
     bool good = write_at(out, 0, w->hypervisor.bytes, w->hypervisor.size) &&
                 write_at(out, IMAGE_SIZE_AT, &image_size, sizeof image_size) &&
                 write_at(out, base, &w->header, sizeof w->header) &&
@@ -183,6 +188,20 @@ static int open_hypervisor(struct blob *blob, const char *given, struct problem 
                        "with --hypervisor");
 }
 
+/* It finds the bundle behind its last byte in memory, which its header tells. */
+static int place_bundle(struct bundle_writer *w, struct problem *problem)
+{
+    const uint8_t *bytes = w->hypervisor.bytes;
+    uint64_t size = w->hypervisor.size, image_size = 0;
+
+    if (size >= IMAGE_HEADER && memcmp(bytes + IMAGE_MAGIC_AT, "RSC\5", 4) == 0)
+        memcpy(&image_size, bytes + IMAGE_SIZE_AT, sizeof image_size);
+    if (image_size < size || image_size - size > ZEROS_MAX)
+        return problem_set(problem, -ENOEXEC, "the file given as the hypervisor is none");
+    w->base = align_up(image_size);
+    return 0;
+}
+
 static int bundle(const char *yaml, const char *hypervisor, const char *out)
 {
     struct problem problem = {.text = ""};
@@ -196,6 +215,8 @@ static int bundle(const char *yaml, const char *hypervisor, const char *out)
     const struct spec_fleet *fleet = error == 0 ? config_fleet(config) : NULL;
     if (error == 0)
         error = open_hypervisor(&w->hypervisor, hypervisor, &problem);
+    if (error == 0)
+        error = place_bundle(w, &problem);
     for (unsigned i = 0; error == 0 && i < fleet->vm_count; i++)
         error = add_vm(w, &fleet->vms[i], &problem);
     if (error == 0)
@@ -204,7 +225,7 @@ static int bundle(const char *yaml, const char *hypervisor, const char *out)
         error = write_file(w, out, &problem);
     if (error == 0)
         printf("%s: %u guests, %u files, %.1f MiB\n", out, fleet->vm_count, w->file_count,
-               (double)(align_up(w->hypervisor.size) + w->header.size) / (1 << 20));
+               (double)(w->base + w->header.size) / (1 << 20));
     else
         status = command_fail("%s", problem.text);
     for (unsigned i = 0; i < w->file_count; i++)
