@@ -66,7 +66,7 @@ static int alloc_ram(struct guest *guest)
 static int build_vm(struct guest *guest, const struct bundle *bundle)
 {
     struct vm *vm = &guest->vm;
-    struct board_backends backends = {.uart = &guest->console.backend};
+    struct board_backends backends = {.uart = &guest->console.backend, .no_rom = true};
     char why[sizeof guest->why];
 
     int error = dev_guest_open(&guest->devices, guest->spec, bundle, &backends, why, sizeof why);

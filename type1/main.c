@@ -91,7 +91,9 @@ static void setup_memory(void)
     pages_reserve(pages, image, (uint64_t)(uintptr_t)image_end - image + bundle.size);
     pages_reserve(pages, (uint64_t)(uintptr_t)platform.fdt.blob, platform.fdt.size);
     pages_reserve(pages, VA_LIMIT, UINT64_MAX - VA_LIMIT - PAGE);
-    pages->used = 0;
+    /* Of the image, what is ours counts as given out. */
+    pages->used = (uint64_t)(image_end - image_start);
+    pages->total += pages->used;
     map_own(&all);
 }
 

@@ -75,25 +75,35 @@ static void add_slot(struct board *board, struct virtio_device *device)
                      plic_wire(board, BOARD_IRQ_VIRTIO + slot));
 }
 
-static void free_disks(struct board *board)
+static void free_virtio(struct board *board)
 {
     for (unsigned i = 0; i < SPEC_DISKS_MAX; i++) {
         host_free(board->blks[i], sizeof *board->blks[i]);
         board->blks[i] = NULL;
     }
+    for (unsigned i = 0; i < SPEC_NETS_MAX; i++) {
+        host_free(board->nets[i], sizeof *board->nets[i]);
+        board->nets[i] = NULL;
+    }
 }
 
-static int alloc_disks(struct board *board)
+static int alloc_virtio(struct board *board)
 {
+    bool good = true;
     memset(board->blks, 0, sizeof board->blks);
-    for (unsigned i = 0; i < board->backends.disk_count; i++) {
+    memset(board->nets, 0, sizeof board->nets);
+    for (unsigned i = 0; good && i < board->backends.disk_count; i++) {
         board->blks[i] = host_alloc(sizeof *board->blks[i], 64);
-        if (board->blks[i] == NULL) {
-            free_disks(board);
-            return -E_NOMEM;
-        }
+        good = board->blks[i] != NULL;
     }
-    return 0;
+    for (unsigned i = 0; good && i < board->backends.net_count; i++) {
+        board->nets[i] = host_alloc(sizeof *board->nets[i], 64);
+        good = board->nets[i] != NULL;
+    }
+    if (good)
+        return 0;
+    free_virtio(board);
+    return -E_NOMEM;
 }
 
 /* Guests name their disks and networks by the order of the slots. */
@@ -108,8 +118,8 @@ static void init_virtio(struct board *board)
         add_slot(board, &board->blks[i]->virtio);
     }
     for (unsigned i = 0; i < backends->net_count; i++) {
-        virtio_net_init(&board->nets[i], mem, backends->nets[i]);
-        add_slot(board, &board->nets[i].virtio);
+        virtio_net_init(board->nets[i], mem, backends->nets[i]);
+        add_slot(board, &board->nets[i]->virtio);
     }
     if (backends->console != NULL) {
         virtio_console_init(&board->console, mem, backends->console);
@@ -160,6 +170,9 @@ static int place_devices(struct board *board)
 static int init_rom(struct board *board)
 {
     struct memory *mem = &board->vm->mem;
+    board->rom = NULL;
+    if (board->backends.no_rom)
+        return 0;
     board->rom = host_alloc(BOARD_ROM_SIZE, MEM_PAGE_SIZE);
     if (board->rom == NULL)
         return -E_NOMEM;
@@ -187,12 +200,11 @@ int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, uns
     board->describe_more = NULL;
     board->harts = harts;
     board->backends = *backends;
-    board->fdt_size = 0;
-    int error = alloc_disks(board);
+    int error = alloc_virtio(board);
     if (error == 0)
         error = init_rom(board);
     if (error != 0) {
-        free_disks(board);
+        free_virtio(board);
         return error;
     }
 
@@ -219,7 +231,7 @@ void board_fini(struct board *board)
     for (unsigned i = 0; i < board->vm->vcpu_count; i++)
         riscv_vcpu_fini(&board->harts[i]);
     host_free(board->rom, BOARD_ROM_SIZE);
-    free_disks(board);
+    free_virtio(board);
 }
 
 /* ---- Saving ---- */
@@ -260,7 +272,8 @@ void board_state(struct board *board, struct state *state)
         state_fail(state, -E_INVAL);
         return;
     }
-    state_bytes(state, board->rom, BOARD_ROM_SIZE);
+    if (board->rom != NULL)
+        state_bytes(state, board->rom, BOARD_ROM_SIZE);
     for (unsigned i = 0; i < hart_count; i++)
         riscv_vcpu_state(&board->harts[i], state);
     plic_state(&board->plic, state);
@@ -270,7 +283,8 @@ void board_state(struct board *board, struct state *state)
     for (unsigned i = 0; i < slot_count; i++)
         virtio_mmio_state(&board->slots[i], state);
     if (state->loading) {
-        mem_done(&board->vm->mem, BOARD_ROM_BASE, BOARD_ROM_SIZE);
+        if (board->rom != NULL)
+            mem_done(&board->vm->mem, BOARD_ROM_BASE, BOARD_ROM_SIZE);
         for (unsigned i = 0; i < hart_count; i++)
             vcpu_post(&board->harts[i].vcpu,
                       VCPU_REQ_TLB_FLUSH | VCPU_REQ_CODE_FLUSH | VCPU_REQ_FENCE_I);
@@ -432,14 +446,14 @@ static void describe_soc(struct fdt_writer *w, const struct board *board, bool s
     fdt_end(w);
 }
 
-int board_describe(struct board *board, const struct board_chosen *chosen)
+long board_describe(struct board *board, const struct board_chosen *chosen, uint8_t *fdt)
 {
     const struct mem_slot *ram = mem_slot_find(&board->vm->mem, BOARD_RAM, 1);
     /* The loader leaves room behind the tree, into which firmware may let it grow. */
     const size_t capacity = BOARD_FDT_MAX - 0x2000;
     struct fdt_writer writer, *w = &writer;
 
-    fdt_begin(w, board->fdt, capacity);
+    fdt_begin(w, fdt, capacity);
     fdt_node(w, "");
     fdt_put_u32(w, "#address-cells", 2);
     fdt_put_u32(w, "#size-cells", 2);
@@ -461,8 +475,8 @@ int board_describe(struct board *board, const struct board_chosen *chosen)
     fdt_end(w);
 
     long size = fdt_finish(w);
-    if (size < 0)
-        return (int)size;
-    board->fdt_size = (uint32_t)size;
-    return 0;
+    /* The writer leaves names at the end. */
+    size_t left = size > (long)w->strings_at ? (size_t)size : w->strings_at;
+    memset(fdt + left, 0, capacity - left);
+    return size;
 }

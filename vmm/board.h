@@ -49,6 +49,7 @@ struct board_backends {
     unsigned net_count;
     struct entropy_backend *entropy;
     struct reclaim_backend *reclaim; /* balloon */
+    bool no_rom; /* for guests that start under our own SBI alone: no boot ROM, no firmware */
 };
 
 /* Plain blobs, already unpacked. bytes == NULL: none. */
@@ -82,7 +83,7 @@ struct board {
     struct virtio_mmio slots[BOARD_VIRTIO_SLOTS];
     unsigned slot_count;
     struct virtio_blk *blks[SPEC_DISKS_MAX]; /* each is large: only those that there are */
-    struct virtio_net nets[SPEC_NETS_MAX];
+    struct virtio_net *nets[SPEC_NETS_MAX];  /* likewise */
     struct virtio_console console;
     struct virtio_rng rng;
     struct virtio_balloon balloon;
@@ -90,10 +91,8 @@ struct board {
     /* Adds nodes of devices that are not the board's own to its root. NULL (set by board_init). */
     void (*describe_more)(void *arg, struct fdt_writer *w, uint32_t plic_phandle);
     void *describe_arg;
-    uint8_t *rom; /* BOARD_ROM_SIZE bytes, a read-only slot of guest memory */
+    uint8_t *rom; /* BOARD_ROM_SIZE bytes, a read-only slot of guest memory; NULL: there is none */
     _Atomic uint8_t rom_flags[BOARD_ROM_SIZE / MEM_PAGE_SIZE];
-    uint8_t fdt[BOARD_FDT_MAX];
-    uint32_t fdt_size;
     char problem[160]; /* of the last board_boot that failed */
 };
 
@@ -119,8 +118,11 @@ struct board_chosen {
     const uint8_t *rng_seed; /* 32 bytes */
     bool sbi;                /* the kernel runs under our own SBI */
 };
-/* Writes the device tree into board->fdt. 0, or -E_NOSPC. board_boot does. */
-int board_describe(struct board *board, const struct board_chosen *chosen);
+/*
+ * Writes the device tree into `fdt`, which has BOARD_FDT_MAX bytes; its size, or -E_NOSPC. board_boot
+ * does.
+ */
+long board_describe(struct board *board, const struct board_chosen *chosen, uint8_t *fdt);
 /*
  * No virtio device takes anything from a queue any more, until board_thaw, vmm_resume or
  * board_boot. Any thread, VCPUs may run: whoever waits for them freezes first, because two devices
