@@ -7,6 +7,7 @@
 #include "type1/dev_blk.h"
 #include "type1/dev_entropy.h"
 #include "type1/dev_intc.h"
+#include "type1/dev_iommu.h"
 #include "type1/dev_net.h"
 #include "type1/dev_rng.h"
 #include "type1/memory.h"
@@ -39,6 +40,7 @@ struct board_vio {
 static const struct fdt *tree;
 static struct intc intc;
 static uint64_t intc_hart; /* whose external interrupts they are */
+static struct iommu iommu;
 static struct board_vio vios[VIOS_MAX];
 static unsigned vio_count;
 static struct net_switch *switches[SWITCHES_MAX];
@@ -75,6 +77,9 @@ void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table)
     intc_hart = hart;
     if (intc_find(&intc, fdt, hart) != 0 || !map_page_range(table, intc.address, intc.size))
         intc.base = NULL;
+    iommu_find(&iommu, fdt);
+    if (iommu.node >= 0 && !map_page_range(table, iommu.address, iommu.size))
+        iommu.node = -1;
     for (int node = fdt_compatible_next(fdt, -1, "virtio,mmio"); node >= 0 && vio_count < VIOS_MAX;
          node = fdt_compatible_next(fdt, node, "virtio,mmio")) {
         struct board_vio vio = {.node = node};
@@ -143,7 +148,14 @@ void dev_start(void)
     unsigned blks = 0, nets = 0;
 
     memdisk_worker_init(&worker);
-    intc_start(&intc, &dev_mmio);
+    intc_start(&intc, &dev_mmio, &dev_imsic);
+    if (intc.base == NULL)
+        console_line("board: no interrupt controller that could be used");
+    else
+        console_line("board: interrupts come through the %s", intc.kind->name);
+    if (iommu.node >= 0)
+        console_line("board: IOMMU %s is %s", fdt_name(tree, iommu.node),
+                     iommu_mode(&iommu, &dev_mmio));
     for (unsigned i = 0; i < vio_count; i++) {
         struct board_vio *vio = &vios[i];
         if (vio_probe(&vio->vio, &dev_mmio, (void *)(uintptr_t)vio->address) != 0) {
@@ -401,9 +413,8 @@ static int open_pass(struct opening *o, const char *device)
         return refuse(o, error, "%s cannot be passed on: %s", device, why);
     if (vio != NULL)
         vio->started = true;
-    console_line("%s: has the board's %s; %s, so its DMA is trusted", o->guest->spec->name, device,
-                 fdt_compatible_next(tree, -1, "riscv,iommu") >= 0 ? "the IOMMU is not driven yet"
-                                                                   : "there is no IOMMU");
+    console_line("%s: has the board's %s; %s", o->guest->spec->name, device,
+                 iommu_trust(&iommu, tree, pass_node(tree, device)));
     return 0;
 }
 

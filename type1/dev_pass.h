@@ -3,7 +3,7 @@
  * line of the board's PLIC becomes a line of the guest's. The physical claim is completed when the
  * guest completes its own, so a line that stays up does not storm the hypervisor.
  *
- * Without an IOMMU the device reaches all memory: the guest is trusted with that, and the tree it
+ * No IOMMU is used (dev_iommu.h), so the device reaches all memory: the guest is trusted with that, and the tree it
  * is given says where its memory really is (dma-ranges). A virtio device that does not ask for
  * platform addresses would ignore that and is not passed on.
  */

@@ -19,6 +19,11 @@
 #define HCSR_STIMECMP   0x14d
 #define HCSR_SATP       0x180
 
+/* Advanced interrupt architecture (AIA 1.0, chapter 2). */
+#define HCSR_SISELECT 0x150
+#define HCSR_SIREG    0x151
+#define HCSR_STOPEI   0x15c
+
 /* Virtual supervisor (15.2). */
 #define HCSR_VSSTATUS  0x200
 #define HCSR_VSIE      0x204

@@ -77,8 +77,8 @@ class Board:
             file.write(content.ljust(size, b"\0"))
         return path
 
-    def start(self, harts=2, memory="512M", cpu="rv64", image=None, devices=()):
-        command = [*QEMU, "-M", "virt", "-cpu", cpu, "-smp", str(harts), "-m", memory, "-display", "none"]
+    def start(self, harts=2, memory="512M", cpu="rv64", image=None, devices=(), machine="virt"):
+        command = [*QEMU, "-M", machine, "-cpu", cpu, "-smp", str(harts), "-m", memory, "-display", "none"]
         command += ["-serial", "stdio", "-monitor", "none", "-kernel", image or self.image, *devices]
         self.process = Process(command, self.dir, dict(os.environ))
         return self.process
@@ -196,6 +196,28 @@ def guests_see_how_much_of_the_time_their_harts_are_others(board):
     alone = stolen(board, steal("alone", "ms=400"))
     if alone > 20:
         raise Failed(f"{alone} per cent are stolen from a guest that is alone")
+
+
+@test()
+def boards_with_the_advanced_interrupt_architecture_are_known(board):
+    for machine, words in (("virt,aia=aplic-imsic,aia-guests=3", "APLIC and IMSIC"), ("virt,aia=aplic", "APLIC\r")):
+        board.bundle(tiny("one", cpus=2), tiny("two"))
+        process = board.start(machine=machine)
+        process.expect("board: interrupts come through the " + words)
+        process.expect("no guest is running")
+        if not (process.says(r"one\| \S*report: done") and process.says(r"two\| \S*report: done")):
+            raise Failed("a guest did not finish")
+
+
+@test()
+def the_board_says_what_its_iommu_does(board):
+    help_text = subprocess.run([*QEMU, "-M", "virt,help"], capture_output=True).stdout
+    if b"iommu-sys" not in help_text:
+        return
+    board.bundle(tiny("one"))
+    process = board.start(machine="virt,iommu-sys=on")
+    process.expect("board: IOMMU iommu@3010000 is off: devices behind it reach no memory")
+    process.expect("no guest is running")
 
 
 @test()
@@ -432,8 +454,7 @@ def a_disk_in_memory_is_kept_over_reboots_and_fresh_at_a_restart_if_so_described
     process.expect(r"fresh[|>] \S*disk says first", 200)
 
 
-@test(long=True)
-def a_device_is_passed_to_a_guest_with_its_interrupt(board):
+def pass_a_device(board, machine="virt"):
     mine, other = board.file("mine.raw", os.urandom(1 << 20)), board.file("other.raw", os.urandom(1 << 20))
     guest = debian(
         "owner",
@@ -443,7 +464,7 @@ def a_device_is_passed_to_a_guest_with_its_interrupt(board):
     board.bundle(dict(guest, passthrough="[ { device: virtio_mmio@10008000 }, { device: rtc@101000 } ]"))
     want = sha256(mine)
     disks = ((mine, "iommu_platform=on,bus=virtio-mmio-bus.7"), (other, "serial=x"))
-    process = board.start(memory="1G", devices=board_devices(board, True, *disks))
+    process = board.start(memory="1G", devices=board_devices(board, True, *disks), machine=machine)
     process.expect("owner: has the board's virtio_mmio@10008000; there is no IOMMU, so its DMA is trusted")
     process.expect(want, 200)
     process.expect("owner: reboots", 100)
@@ -452,6 +473,21 @@ def a_device_is_passed_to_a_guest_with_its_interrupt(board):
     if content[:262144] != content[524288 : 524288 + 262144]:
         raise Failed("what the guest wrote is not on the disk")
     process.expect(sha256(mine), 200)
+
+
+@test(long=True)
+def a_device_is_passed_to_a_guest_with_its_interrupt(board):
+    pass_a_device(board)
+
+
+@test(long=True)
+def a_device_of_a_board_with_imsics_is_passed_to_a_guest(board):
+    pass_a_device(board, "virt,aia=aplic-imsic")
+
+
+@test(long=True)
+def a_device_of_a_board_with_an_aplic_alone_is_passed_to_a_guest(board):
+    pass_a_device(board, "virt,aia=aplic")
 
 
 def main():

@@ -74,7 +74,7 @@ static int setup(void **state)
     plic_init(&plic, HARTS, outputs);
     describe();
     assert_int_equal(intc_find(&intc, &fdt, 11), 0);
-    intc_start(&intc, &access);
+    intc_start(&intc, &access, NULL);
     return 0;
 }
 

@@ -117,7 +117,7 @@ static int setup(void **state)
     plic_init(&guest_plic, 1, guest_out);
     describe_board();
     assert_int_equal(intc_find(&intc, &fdt, 0), 0);
-    intc_start(&intc, &board_access);
+    intc_start(&intc, &board_access, NULL);
     set = (struct pass_set){.fdt = &fdt,
                             .access = &board_access,
                             .ram_gpa = 0x80000000,
