@@ -12,8 +12,9 @@
 #include "riscv/csr.h"
 #include "riscv/mmu.h"
 
-#define INSN_WFI 0x10500073u
-#define KEPT     0x0ffc0308u /* registers that a function keeps: gp, s0..s11 */
+#define INSN_WFI     0x10500073u
+#define INSN_WRS_NTO 0x00d00073u /* Zawrs */
+#define KEPT         0x0ffc0308u /* registers that a function keeps: gp, s0..s11 */
 
 /* ---- Interrupts and requests on the way in ---- */
 
@@ -303,6 +304,17 @@ static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause)
     case HCAUSE_STORE_GUEST_PAGE: guest_page_fault(v, cause); return EXIT_REASONS;
     case HCAUSE_VIRTUAL_INSN:
         stval = hcsr_read(HCSR_STVAL);
+        if (stval == 0) /* which is allowed (10.1.9), and what QEMU 10 gives for WRS.NTO */
+            stval = hext_fetch(v->world.sepc);
+        if (stval == (uint64_t)HEXT_NO_INSN)
+            stval = 0;
+        if (stval == INSN_WRS_NTO) {
+            /* It waits for another hart, which may be one that waits for this. */
+            v->counts[HEXT_EXIT_WFI]++;
+            v->world.sepc += 4;
+            atomic_store_explicit(&hext_this_hart()->resched, true, memory_order_relaxed);
+            return EXIT_REASONS;
+        }
         if (stval == INSN_WFI && (v->world.sstatus & HSTAT_SPP) != 0) {
             v->counts[HEXT_EXIT_WFI]++;
             v->world.sepc += 4;
