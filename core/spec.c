@@ -530,6 +530,13 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
     put_flag(w, "no-reboot", vm->no_reboot);
     put_flag(w, "no-balloon", vm->no_balloon);
     put_flag(w, "virtio-console", vm->virtio_console);
+    if (vm->weight != 0)
+        fdt_put_u32(w, "weight", vm->weight);
+    if (vm->pin_count != 0)
+        fdt_put_cells(w, "pin", vm->pins, vm->pin_count);
+    if (vm->watchdog != 0)
+        fdt_put_u32(w, "watchdog", vm->watchdog);
+    put_flag(w, "restart-on-failure", vm->on_failure == SPEC_FAILURE_RESTART);
     for (unsigned i = 0; i < vm->disk_count; i++) {
         fdt_node_at(w, "disk", i);
         fdt_put_str(w, "path", vm->disks[i].path);
@@ -548,13 +555,6 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
         fdt_put_str(w, "device", vm->passthrough[i]);
         fdt_end(w);
     }
-    if (vm->weight != 0)
-        fdt_put_u32(w, "weight", vm->weight);
-    if (vm->pin_count != 0)
-        fdt_put_cells(w, "pin", vm->pins, vm->pin_count);
-    if (vm->watchdog != 0)
-        fdt_put_u32(w, "watchdog", vm->watchdog);
-    put_flag(w, "restart-on-failure", vm->on_failure == SPEC_FAILURE_RESTART);
 }
 
 long spec_flatten(const struct spec_fleet *fleet, void *buf, size_t capacity)

@@ -31,6 +31,8 @@ static void policy_survives_flattening(void **state)
     vm->pin_count = 2;
     vm->pins[0] = 3;
     vm->pins[1] = 0x12345678;
+    vm->disk_count = 1;
+    vm->disks[0].path = "disk.raw";
     long size = spec_flatten(&fleet, blob, sizeof(blob));
     assert_true(size > 0);
     assert_int_equal(spec_read(&back, blob, (size_t)size, &problem), 0);
