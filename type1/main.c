@@ -16,7 +16,6 @@
 #define SATP_SV39    8ULL
 #define PAGE         4096ULL
 #define VA_LIMIT     (1ULL << 38) /* the identity map is the lower half of Sv39 */
-#define BUNDLE_MAX   (16ULL << 30)
 #define OFF_DELAY_NS 2000000000ULL
 
 struct hart *harts[HARTS_MAX];
@@ -145,11 +144,13 @@ static void start_hart(uint64_t id)
 
 static void find_bundle(void)
 {
-    int error = bundle_open(&bundle, image_end, BUNDLE_MAX);
+    uint64_t begin = (uint64_t)(uintptr_t)image_end;
+    uint64_t end = platform_memory_end(&platform, begin - 1);
+    int error = bundle_open(&bundle, image_end, end > begin ? end - begin : 0);
     if (error == -E_NOENT)
         give_up("no guests: make an image with 'trivisor bundle --type 1'");
     if (error != 0)
-        give_up("the bundle behind the hypervisor is damaged");
+        give_up("the bundle behind the hypervisor is damaged, or the memory ends before it");
 }
 
 static void read_fleet(void)

@@ -46,16 +46,6 @@ static void put_back(struct pages *pages, uint64_t base, uint64_t size)
     }
 }
 
-void pages_add(struct pages *pages, uint64_t base, uint64_t size)
-{
-    uint64_t end = (base + size) & ~(PAGES_SIZE - 1);
-    base = round_up(base);
-    if (end <= base)
-        return;
-    pages->total += end - base;
-    put_back(pages, base, end - base);
-}
-
 /* Cuts [base, end) out of the extent `at`, in which it lies. */
 static void cut(struct pages *pages, unsigned at, uint64_t base, uint64_t end)
 {
@@ -84,6 +74,17 @@ void pages_reserve(struct pages *pages, uint64_t base, uint64_t size)
             pages->total -= to - from;
         }
     }
+}
+
+void pages_add(struct pages *pages, uint64_t base, uint64_t size)
+{
+    uint64_t end = (base + size) & ~(PAGES_SIZE - 1);
+    base = round_up(base);
+    if (end <= base)
+        return;
+    pages_reserve(pages, base, end - base); /* memory that is named twice is there once */
+    pages->total += end - base;
+    put_back(pages, base, end - base);
 }
 
 uint64_t pages_alloc(struct pages *pages, uint64_t size, uint64_t align, bool high)

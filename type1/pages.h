@@ -19,7 +19,10 @@ struct pages {
     uint64_t total, used; /* bytes */
 };
 
-/* Adds memory (parts of pages at its ends are left out). Also takes back what was allocated. */
+/*
+ * Adds memory, before any is given out. Parts of pages at its ends are left out; what is there
+ * already is there once.
+ */
 void pages_add(struct pages *pages, uint64_t base, uint64_t size);
 /* Takes a range away for good, wherever it is free. */
 void pages_reserve(struct pages *pages, uint64_t base, uint64_t size);

@@ -193,6 +193,24 @@ int platform_read(struct platform *p, const void *blob, const char **problem)
     return 0;
 }
 
+uint64_t platform_memory_end(const struct platform *p, uint64_t address)
+{
+    const struct fdt *fdt = &p->fdt;
+    uint64_t base, size;
+
+    for (int node = fdt_first_child(fdt, fdt_root(fdt)); node >= 0;
+         node = fdt_next_sibling(fdt, node)) {
+        const char *type = fdt_str(fdt, node, "device_type");
+        if (type == NULL || strcmp(type, "memory") != 0)
+            continue;
+        for (unsigned i = 0; i < REG_INDEX_MAX && fdt_reg(fdt, node, i, &base, &size) == 0; i++) {
+            if (address >= base && address - base < size)
+                return base + size;
+        }
+    }
+    return 0;
+}
+
 void platform_memory(const struct platform *p, struct pages *pages)
 {
     const struct fdt *fdt = &p->fdt;

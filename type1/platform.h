@@ -28,6 +28,8 @@ struct platform {
 int platform_read(struct platform *platform, const void *fdt, const char **problem);
 /* Guests are not told of vectors: this hart, after all, has none that could be used. */
 void platform_hide_vectors(struct platform *platform);
+/* Where the range of memory that holds `address` ends; 0: none holds it. */
+uint64_t platform_memory_end(const struct platform *platform, uint64_t address);
 /* All memory that is not reserved by the firmware. */
 void platform_memory(const struct platform *platform, struct pages *pages);
 

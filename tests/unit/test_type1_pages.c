@@ -68,6 +68,18 @@ static void memory_that_comes_back_is_one_piece_again(void **state)
     assert_int_equal(pages.used, 0);
 }
 
+static void memory_that_is_named_twice_is_there_once(void **state)
+{
+    (void)state;
+    start(16 * MIB, 16 * MIB);
+    pages_add(&pages, 24 * MIB, 16 * MIB);
+    pages_add(&pages, 8 * MIB, 64 * MIB);
+    pages_add(&pages, 20 * MIB, MIB);
+    assert_int_equal(pages.total, 64 * MIB);
+    assert_int_equal(pages.count, 1);
+    assert_int_equal(pages_largest(&pages), 64 * MIB);
+}
+
 static void sizes_that_wrap_are_refused(void **state)
 {
     (void)state;
@@ -123,6 +135,7 @@ int main(void)
         cmocka_unit_test(reserved_ranges_are_never_given_out),
         cmocka_unit_test(alignment_holds_from_both_ends),
         cmocka_unit_test(memory_that_comes_back_is_one_piece_again),
+        cmocka_unit_test(memory_that_is_named_twice_is_there_once),
         cmocka_unit_test(sizes_that_wrap_are_refused),
         cmocka_unit_test(random_use_matches_a_map_of_pages),
     };
