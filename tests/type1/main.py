@@ -517,4 +517,10 @@ def main():
     return 1 if failed or not passed else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.modules["main"] = sys.modules["__main__"]  # where the other files take what they share from
+    import bad_input  # noqa: E402, F401
+    import life  # noqa: E402, F401
+    import load  # noqa: E402, F401
+
+    sys.exit(main())

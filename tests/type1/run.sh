@@ -10,7 +10,9 @@ export BUILD=${BUILD:-build}
 export TYPE1=${TYPE1:-${BUILD%-sanitize}/type1.bin}
 
 mkdir -p "$BUILD/guests"
-guests/tiny/build.sh "$BUILD/guests/tiny.bin"
+for guest in tiny probe storm; do
+    guests/$guest/build.sh "$BUILD/guests/$guest.bin"
+done
 guests/vector/build.sh "$BUILD/guests/vector.bin"
 guests/steal/build.sh "$BUILD/guests/steal.bin"
 case " $* " in *" --long "*) scripts/guest-debian.sh kernel ;; esac
