@@ -87,7 +87,6 @@ void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table)
         if (fdt_reg(fdt, node, 0, &vio.address, &size) != 0 ||
             !map_page_range(table, vio.address, size))
             continue;
-        vio.line = intc.base != NULL ? intc_line_of(&intc, fdt, node) : 0;
         add_vio(&vio);
     }
 }
@@ -115,6 +114,7 @@ static void start_entropy(void)
         if (count > 0)
             entropy_add(&pool, ENTROPY_DEVICE, bytes, (size_t)count);
     }
+    entropy_settle(&pool);
     memset(bytes, 0, sizeof bytes);
 }
 
@@ -162,6 +162,7 @@ void dev_start(void)
             vio->vio.id = 0;
             continue;
         }
+        vio->line = intc.base != NULL ? intc_line_of(&intc, tree, vio->node) : 0;
         if (vio->vio.id != VIRTIO_ID_BLOCK && vio->vio.id != VIRTIO_ID_NET)
             continue;
         vio->number = vio->vio.id == VIRTIO_ID_BLOCK ? blks++ : nets++;

@@ -1,6 +1,7 @@
 #include "type1/dev_entropy.h"
 
-#define JITTER_SAMPLES 256
+#define START_SAMPLES  16
+#define JITTER_SAMPLES 256 /* where there is nothing else */
 
 /* ---- ChaCha20, RFC 8439 ---- */
 
@@ -86,8 +87,16 @@ void entropy_init(struct entropy_pool *pool, uint64_t (*ticks)(void))
 {
     *pool = (struct entropy_pool){.backend = {.fill = pool_fill}, .ticks = ticks};
     host_lock_init(&pool->lock);
-    for (unsigned i = 0; i < JITTER_SAMPLES; i++)
+    for (unsigned i = 0; i < START_SAMPLES; i++)
         stir(pool, ticks(), 0);
+}
+
+void entropy_settle(struct entropy_pool *pool)
+{
+    host_lock_acquire(&pool->lock);
+    for (unsigned i = 0; pool->source == ENTROPY_JITTER && i < JITTER_SAMPLES; i++)
+        stir(pool, pool->ticks(), 0);
+    host_lock_release(&pool->lock);
 }
 
 const char *entropy_source_name(const struct entropy_pool *pool)

@@ -27,6 +27,8 @@ void entropy_init(struct entropy_pool *pool, uint64_t (*ticks)(void));
 /* Stirs in `len` bytes of `source`. */
 void entropy_add(struct entropy_pool *pool, enum entropy_source source, const void *bytes,
                  size_t len);
+/* After what the board offers was added: much more of the clock if that was nothing. */
+void entropy_settle(struct entropy_pool *pool);
 /* In words, for the operator. */
 const char *entropy_source_name(const struct entropy_pool *pool);
 

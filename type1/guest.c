@@ -13,6 +13,7 @@
 #define SHOWN_VCPUS 8             /* of those whose registers are shown */
 #define RESTART_NS  1000000000ULL /* between a failure and the restart by policy */
 
+uint64_t entered_ns;
 struct guest *guests[SPEC_VMS_MAX];
 unsigned guest_count;
 static _Atomic uint32_t generations; /* of G-stage tables; see hext_vm */
@@ -147,6 +148,8 @@ static void vcpu_main(void *arg)
 {
     struct riscv_vcpu *hart = arg;
     struct guest *guest = (struct guest *)((char *)hart->vcpu.vm - offsetof(struct guest, vm));
+    if (hart->vcpu.id == 0)
+        guest->began_ns = host_time_ns();
     vmm_run_vcpu(hart->vcpu.vm, hart, &guest->stats[hart->vcpu.id]);
 }
 
@@ -163,12 +166,14 @@ static bool vcpus_ended(const struct guest *guest)
 static int boot(struct guest *guest)
 {
     const char *problem;
+    uint64_t since = host_time_ns();
     atomic_store(&guest->want_restart, false); /* this is one */
     for (uint64_t at = 0; at < guest->spec->memory; at += CLEAR_CHUNK) {
         uint64_t left = guest->spec->memory - at;
         memset((char *)guest->ram + at, 0, left < CLEAR_CHUNK ? left : CLEAR_CHUNK);
         task_breathe();
     }
+    guest->cleared_ns = host_time_ns() - since;
     if (guest->fresh)
         dev_guest_renew(&guest->devices);
     dev_random(guest->payload.rng_seed, sizeof guest->payload.rng_seed);

@@ -50,12 +50,16 @@ struct guest {
     _Atomic uint32_t state; /* enum guest_state */
     char why[160];
     unsigned boots, hangs;
+    /* host_time_ns(): how long clearing its memory took, and when VCPU 0 began; of the last boot. */
+    uint64_t cleared_ns, began_ns;
     /* What the operator wants: set, then the VM's power_event. */
     _Atomic bool want_running, want_restart, want_gone;
     _Atomic bool pausing; /* somebody pauses it, resumes it, or looks at its VCPUs */
     struct host_event vcpu_ended;
 };
 
+/* When the hypervisor got its first instruction (host_time_ns). */
+extern uint64_t entered_ns;
 extern struct guest *guests[SPEC_VMS_MAX];
 extern unsigned guest_count;
 

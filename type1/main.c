@@ -23,7 +23,7 @@ unsigned hart_count;
 
 extern char image_start[], text_end[], image_end[], boot_panic_stack_top[];
 void trap_vector(void), hart_entry(void);
-_Noreturn void boot_main(uint64_t hart_id, const void *fdt);
+_Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered);
 _Noreturn void hart_main(void);
 
 static struct hart boot_hart;
@@ -200,7 +200,8 @@ static void end_main(void *arg)
 
 /* ---- The beginning ---- */
 
-_Noreturn void boot_main(uint64_t hart_id, const void *fdt)
+/* `entered`: ticks at the first instruction. */
+_Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
 {
     const char *problem;
 
@@ -226,6 +227,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt)
     if (!features.h)
         give_up("this hart has no H extension (hypervisor mode)");
     timer_setup(platform.timebase, features.sstc);
+    entered_ns = timer_ns(entered);
     find_bundle();
     setup_memory();
     read_fleet();

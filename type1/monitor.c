@@ -160,6 +160,21 @@ static void send_text(struct guest *guest, char *text)
         console_answer("%s does not take what is typed", guest->spec->name);
 }
 
+static void boot_one(struct guest *guest)
+{
+    if (guest->boots == 0)
+        return;
+    console_answer("%-16s began %lu us after the hypervisor, %lu us of it to clear its memory",
+                   guest->spec->name, (unsigned long)((guest->began_ns - entered_ns) / 1000),
+                   (unsigned long)(guest->cleared_ns / 1000));
+}
+
+static void boot_all(void)
+{
+    for (unsigned i = 0; i < guest_count; i++)
+        boot_one(guests[i]);
+}
+
 static void poweroff_all(void)
 {
     monitor_table();
@@ -187,6 +202,7 @@ static const struct command commands[] = {
     {"memory", "[GUEST]", "memory and how it is mapped", .all = memory_all, .one = memory_one},
     {"devices", "", "the board's devices, and the networks", .all = dev_show},
     {"exits", "[GUEST]", "why VCPUs left the guest", .all = exits_all, .one = exits_one},
+    {"boot", "[GUEST]", "how long its start took", .all = boot_all, .one = boot_one},
     {"vcpus", "[GUEST]", "where VCPUs are", .all = vcpus_all, .one = guest_show_vcpus},
     {"poweroff", "", "switch the board off", .all = poweroff_all},
     {"reboot", "", "restart the board", .all = reboot_all},

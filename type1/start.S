@@ -34,6 +34,7 @@ start:
     lla sp, boot_stack + BOOT_STACK_SIZE
     mv s0, a0
     mv s1, a1
+    rdtime s2
     /* What follows the file in memory may be anything. */
     lla t1, bss_start
     lla t2, bss_end
@@ -75,6 +76,7 @@ start:
 4:  bltu t1, t2, 1b
 5:  mv a0, s0
     mv a1, s1
+    mv a2, s2
     li tp, 0
     call boot_main
 early_trap:

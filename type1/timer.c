@@ -20,7 +20,11 @@ void timer_setup(uint64_t timebase, bool sstc)
 
 uint64_t host_time_ns(void)
 {
-    uint64_t ticks = hcsr_read(HCSR_TIME);
+    return timer_ns(hcsr_read(HCSR_TIME));
+}
+
+uint64_t timer_ns(uint64_t ticks)
+{
     if (ns_per_tick != 0)
         return ticks * ns_per_tick;
     return ticks / timebase_hz * 1000000000 + ticks % timebase_hz * 1000000000 / timebase_hz;

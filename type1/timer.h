@@ -13,4 +13,7 @@ void timer_interrupt(void);
 /* Sets the hardware timer for the earliest of the hart's timers and the end of the time slice. */
 void timer_program(void);
 
+/* host_time_ns() when the hart's time was `ticks`. */
+uint64_t timer_ns(uint64_t ticks);
+
 #endif

@@ -1,54 +1,88 @@
 #include "engine/hext/access.h"
 
-#include "riscv/insn.h"
+/* Unprivileged ISA, table "RISC-V base opcode map", and 13 to 15 for their widths (funct3). */
+static void decode_long(uint32_t raw, struct hext_access *access)
+{
+    enum { LOAD = 0x03, LOAD_FP = 0x07, STORE = 0x23, STORE_FP = 0x27, AMO = 0x2f };
+    unsigned width = raw >> 12 & 7;
+    uint8_t rd = raw >> 7 & 31, rs2 = raw >> 20 & 31;
+    bool fp = width >= 1 && width <= 3; /* half, single, double; the others are vectors */
+
+    access->length = 4;
+    access->width = (uint8_t)(1 << (width & 3));
+    switch (raw & 0x7f) {
+    case LOAD:
+        access->kind = width != 7 ? ACCESS_LOADS : ACCESS_NONE;
+        access->reg = rd;
+        access->sign = width < 3;
+        break;
+    case STORE:
+        access->kind = width <= 3 ? ACCESS_STORES : ACCESS_NONE;
+        access->reg = rs2;
+        break;
+    case LOAD_FP:
+        access->kind = fp ? ACCESS_FLOADS : ACCESS_NONE;
+        access->reg = rd;
+        break;
+    case STORE_FP:
+        access->kind = fp ? ACCESS_FSTORES : ACCESS_NONE;
+        access->reg = rs2;
+        break;
+    case AMO: access->kind = ACCESS_ATOMIC; break;
+    default: break;
+    }
+}
+
+/* C.LBU, C.LHU, C.LH, C.SB and C.SH (Zcb, "Zc* Code Size Reduction", 1.0.0). */
+static void decode_zcb(uint32_t raw, struct hext_access *access)
+{
+    unsigned function = raw >> 10 & 7;
+    bool bit6 = (raw & 0x40) != 0;
+
+    access->width = (function & 1) != 0 ? 2 : 1;
+    access->sign = function == 1 && bit6;
+    if (function > 3 || (function == 3 && bit6))
+        return;
+    access->kind = function >= 2 ? ACCESS_STORES : ACCESS_LOADS;
+}
+
+/* Chapter "C" extension, table "RVC opcode map" for RV64: quadrants 0 and 2. */
+static void decode_compressed(uint32_t raw, struct hext_access *access)
+{
+    unsigned quadrant = raw & 3, function = raw >> 13 & 7;
+    bool store = function >= 5;
+    uint8_t reg = raw >> 2 & 7;
+
+    access->length = 2;
+    access->reg = reg + 8;
+    if (quadrant == 2)
+        access->reg = (store ? raw >> 2 : raw >> 7) & 31;
+    if (quadrant == 1 || function == 0 || (function == 4 && quadrant == 2))
+        return;
+    if (function == 4) {
+        decode_zcb(raw, access);
+        return;
+    }
+    bool fp = (function & 3) == 1;
+    access->width = (function & 3) == 2 ? 4 : 8;
+    access->sign = function == 2;
+    /* C.LWSP and C.LDSP to x0 are reserved. */
+    if (quadrant == 2 && !store && !fp && access->reg == 0)
+        return;
+    if (store)
+        access->kind = fp ? ACCESS_FSTORES : ACCESS_STORES;
+    else
+        access->kind = fp ? ACCESS_FLOADS : ACCESS_LOADS;
+}
 
 bool hext_access_decode(uint32_t raw, struct hext_access *access)
 {
-    struct insn insn;
-
     *access = (struct hext_access){.kind = ACCESS_NONE};
-    if (!insn_decode(raw, &insn))
-        return false;
-    access->length = insn.length;
-    switch (insn_table[insn.op].format) {
-    case FMT_LOAD:
-        access->kind = ACCESS_LOADS;
-        access->reg = insn.rd;
-        break;
-    case FMT_STORE:
-        access->kind = ACCESS_STORES;
-        access->reg = insn.rs2;
-        break;
-    case FMT_FLOAD:
-        access->kind = ACCESS_FLOADS;
-        access->reg = insn.rd;
-        break;
-    case FMT_FSTORE:
-        access->kind = ACCESS_FSTORES;
-        access->reg = insn.rs2;
-        break;
-    case FMT_AMO:
-    case FMT_LR: access->kind = ACCESS_ATOMIC; return true;
-    default: return false;
-    }
-    switch (insn.op) {
-    case OP_lb:
-    case OP_lbu:
-    case OP_sb: access->width = 1; break;
-    case OP_lh:
-    case OP_lhu:
-    case OP_sh:
-    case OP_flh:
-    case OP_fsh: access->width = 2; break;
-    case OP_lw:
-    case OP_lwu:
-    case OP_sw:
-    case OP_flw:
-    case OP_fsw: access->width = 4; break;
-    default: access->width = 8; break;
-    }
-    access->sign = insn.op == OP_lb || insn.op == OP_lh || insn.op == OP_lw;
-    return true;
+    if ((raw & 3) == 3)
+        decode_long(raw, access);
+    else
+        decode_compressed(raw, access);
+    return access->kind != ACCESS_NONE;
 }
 
 bool hext_access_transformed(uint64_t htinst, struct hext_access *access)

@@ -87,13 +87,17 @@ int gstage_map(struct gstage *table, uint64_t va, uint64_t pa, uint64_t size, un
         uint64_t *entry = entry_at(table, va, level, &error);
         if (entry == NULL)
             return error;
-        if ((*entry & PTE_V) != 0)
-            return -E_EXIST;
-        *entry = pa >> 2 | flags | PTE_V;
-        table->leaves[level]++;
-        va += 1ULL << level_shift(level);
-        pa += 1ULL << level_shift(level);
-        size -= 1ULL << level_shift(level);
+        /* As many as this table has; a larger leaf is looked for where one may begin. */
+        uint64_t step = 1ULL << level_shift(level), above = (step << 9) - 1;
+        do {
+            if ((*entry & PTE_V) != 0)
+                return -E_EXIST;
+            *entry++ = pa >> 2 | flags | PTE_V;
+            table->leaves[level]++;
+            va += step;
+            pa += step;
+            size -= step;
+        } while (size >= step && (va & above) != 0 && (pa & above) != 0);
     }
     return 0;
 }
