@@ -124,8 +124,9 @@ check: $(TESTED)
 check-long: $(TESTED)
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh --long
 
-soak: $(TRIVISOR)
+soak: $(TRIVISOR) $(TYPE1)
 	@BUILD=$(BUILD) tests/soak.sh
+	@BUILD=$(BUILD) SOAK_MINUTES=60 tests/type1/run.sh --long --only storms
 
 bench: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) bench/run.sh $(BENCH)
