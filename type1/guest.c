@@ -77,6 +77,10 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
     vm->engine = &hext_engine;
     vm->engine_data = &guest->hext;
     vm->steal_time = true;
+    /* Lines of real devices come to its PLIC. */
+    if (guest->spec->passthrough_count == 0)
+        files_take(&guest->files, guest->hext.features, guest->spec->cpus, guest->harts_allowed,
+                   &backends);
     error = mem_slot_add(&vm->mem, BOARD_RAM, guest->spec->memory, guest->ram, NULL);
     if (error == 0)
         error = board_init(&guest->board, vm, guest->harts, guest->spec->cpus, &backends);
@@ -84,8 +88,13 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
         error = hext_engine.vm_init(vm);
     if (error == 0)
         error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
+    if (error == 0)
+        error = files_map(&guest->files, &guest->hext.gstage);
     for (unsigned i = 0; error == 0 && i < guest->spec->cpus; i++)
         error = hext_engine.vcpu_init(&guest->harts[i].vcpu);
+    for (unsigned i = 0; error == 0 && i < guest->files.count; i++)
+        hext_vcpu_set_file(&guest->harts[i].vcpu, guest->files.places[i].hart,
+                           guest->files.places[i].file);
     return error == 0 ? 0 : fail(guest, error, "cannot be built (error %d)", -error);
 }
 
@@ -134,7 +143,7 @@ static int build(struct guest *guest, const struct bundle *bundle, const struct 
     if (error != 0)
         return error;
     error = build_vm(guest, bundle);
-    guest->board.cpu = &platform->cpu;
+    guest->board.cpu = guest->files.count != 0 ? &platform->aia_cpu : &platform->cpu;
     if (error != 0) {
         memory_free_guest(guest->ram, spec->memory);
         guest->ram = NULL;
@@ -160,6 +169,12 @@ static bool vcpus_ended(const struct guest *guest)
             return false;
     }
     return true;
+}
+
+static uint64_t may_run(const struct guest *guest, unsigned vcpu)
+{
+    return guest->files.count != 0 ? 1ULL << guest->files.places[vcpu].hart->index
+                                   : guest->harts_allowed;
 }
 
 /* Zeroed first: a guest never sees what was there before. */
@@ -194,7 +209,7 @@ static int boot(struct guest *guest)
     for (unsigned i = 0; i < guest->spec->cpus; i++) {
         guest->vcpu_tasks[i].ended_event = &guest->vcpu_ended;
         error = task_start(&guest->vcpu_tasks[i], guest->spec->name, &guest->harts[i].vcpu,
-                           vcpu_main, &guest->harts[i], guest->spec->weight, guest->harts_allowed);
+                           vcpu_main, &guest->harts[i], guest->spec->weight, may_run(guest, i));
         if (error != 0) {
             vm_power_request(&guest->vm, VM_POWER_FAILED, 0, "no memory is left for its stacks");
             break;
@@ -381,6 +396,8 @@ static int put_together(struct guest *guest)
     error = hext_engine.vm_init(&guest->vm);
     if (error == 0)
         error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
+    if (error == 0)
+        error = files_map(&guest->files, &guest->hext.gstage);
     if (error == 0)
         return 0;
     memory_free_guest(guest->ram, guest->spec->memory);

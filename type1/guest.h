@@ -9,6 +9,7 @@
 #include "engine/hext/hext.h"
 #include "type1/console.h"
 #include "type1/dev_board.h"
+#include "type1/dev_files.h"
 #include "type1/platform.h"
 #include "type1/task.h"
 #include "vmm/board.h"
@@ -46,6 +47,7 @@ struct guest {
     void *ram;
     uint64_t ram_align;
     struct dev_guest devices;
+    struct files files;     /* guest interrupt files of its VCPUs */
     bool fresh;             /* the next boot is the operator's: fresh disks are renewed */
     _Atomic uint32_t state; /* enum guest_state */
     char why[160];

@@ -74,6 +74,7 @@ static void map_own(const struct pages *memory)
     if (platform.uart != 0)
         map(platform.uart & ~(PAGE - 1), (platform.uart & ~(PAGE - 1)) + PAGE, data);
     dev_find(&platform.fdt, boot_hart.id, &own_table);
+    features.imsic_ids = files_find(&platform.fdt, &own_table);
 }
 
 /* What the firmware leaves us, without ourselves, what follows us, and the device tree. */
@@ -224,6 +225,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
     hext_probe(&features);
     if (!features.v)
         platform_hide_vectors(&platform);
+    platform_add_aia(&platform);
     if (!features.h)
         give_up("this hart has no H extension (hypervisor mode)");
     timer_setup(platform.timebase, features.sstc);
@@ -247,6 +249,8 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
                  features.sstc ? "Sstc" : "no Sstc", features.levels * 9 + 12, features.vmid_bits,
                  fleet->vm_count);
     dev_start();
+    if (features.imsic_ids != 0 && features.files != 0)
+        console_line("board: %u guest interrupt files on each hart", features.files);
     guests_start(fleet, &bundle, &platform, &features);
     trim_fleet();
     task_start(&console_task, "console", NULL, console_main, NULL, 0, UINT64_MAX);

@@ -109,6 +109,18 @@ void platform_hide_vectors(struct platform *p)
     p->extensions[kept] = NULL;
 }
 
+void platform_add_aia(struct platform *p)
+{
+    unsigned count = 0;
+    while (p->extensions[count] != NULL) {
+        p->aia_extensions[count] = p->extensions[count];
+        count++;
+    }
+    p->aia_extensions[count] = "ssaia";
+    p->aia_cpu = p->cpu;
+    p->aia_cpu.extensions = p->aia_extensions;
+}
+
 static void read_cpu(struct platform *p, int node)
 {
     struct isa isa = {.platform = p};

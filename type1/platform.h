@@ -21,6 +21,9 @@ struct platform {
     /* The CPU as guests are told of it: what all harts have and we can grant. */
     struct board_cpu cpu;
     const char *extensions[PLATFORM_EXTENSIONS_MAX];
+    /* The same for guests whose harts have interrupt files. */
+    struct board_cpu aia_cpu;
+    const char *aia_extensions[PLATFORM_EXTENSIONS_MAX + 1];
     char names[PLATFORM_NAMES_MAX];
 };
 
@@ -30,6 +33,8 @@ int platform_read(struct platform *platform, const void *fdt, const char **probl
 void platform_hide_vectors(struct platform *platform);
 /* Where the range of memory that holds `address` ends; 0: none holds it. */
 uint64_t platform_memory_end(const struct platform *platform, uint64_t address);
+/* Fills aia_cpu, once cpu is as it shall be. */
+void platform_add_aia(struct platform *platform);
 /* All memory that is not reserved by the firmware. */
 void platform_memory(const struct platform *platform, struct pages *pages);
 

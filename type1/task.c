@@ -114,6 +114,8 @@ void hart_interrupts(void)
         timer_interrupt();
     if ((pending & HIRQ_SEI) != 0 && dev_interrupts_hart(this_hart()->id))
         dev_interrupt();
+    if ((hcsr_read(HCSR_HIP) & HIRQ_SGEI) != 0)
+        hext_files_interrupt();
 }
 
 /* Lock held, and held again on return. A wake-up that comes before WFI leaves SSIP pending. */

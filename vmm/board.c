@@ -3,7 +3,14 @@
 #include "core/error.h"
 
 /* Phandles of the device tree. */
-enum { PHANDLE_PLIC = 1, PHANDLE_FINISHER = 2, PHANDLE_CPUS = 3 };
+/* PHANDLE_PLIC: whatever devices name one cell to, which is the PLIC or stands before the APLIC. */
+enum {
+    PHANDLE_PLIC = 1,
+    PHANDLE_FINISHER = 2,
+    PHANDLE_APLIC = 3,
+    PHANDLE_IMSIC = 4,
+    PHANDLE_CPUS = 5
+};
 
 static uint32_t cpu_phandle(unsigned hart)
 {
@@ -47,8 +54,15 @@ static struct irq hart_wire(struct board *board, unsigned hart, enum riscv_irq i
     return (struct irq){.set = riscv_vcpu_irq_sink, .sink = &board->harts[hart], .line = irq};
 }
 
+static bool has_imsic(const struct board *board)
+{
+    return board->backends.imsic_ids != 0;
+}
+
 static struct irq plic_wire(struct board *board, uint32_t line)
 {
+    if (has_imsic(board))
+        return (struct irq){.set = aplic_set, .sink = &board->aplic, .line = line};
     return (struct irq){.set = plic_set, .sink = &board->plic, .line = line};
 }
 
@@ -65,6 +79,7 @@ static void init_controllers(struct board *board)
         local[i].ssi = hart_wire(board, i, IRQ_SSI);
     }
     plic_init(&board->plic, board->vm->vcpu_count, external);
+    aplic_init(&board->aplic, board->vm->vcpu_count, BOARD_IMSIC, &board->backends.imsic);
     aclint_init(&board->aclint, &board->vm->clock, board->vm->vcpu_count, local);
 }
 
@@ -144,6 +159,7 @@ static unsigned slots_needed(const struct board_backends *backends)
 static int place_devices(struct board *board)
 {
     struct bus *bus = &board->vm->bus;
+    bool imsic = has_imsic(board);
     const struct {
         const char *name;
         uint64_t base, size;
@@ -154,7 +170,8 @@ static int place_devices(struct board *board)
         {"rtc", BOARD_RTC, RTC_SIZE, &rtc_bus_ops, &board->rtc},
         {"clint", BOARD_CLINT, ACLINT_SIZE, &aclint_bus_ops, &board->aclint},
         {"sswi", BOARD_SSWI, ACLINT_SSWI_SIZE, &aclint_sswi_bus_ops, &board->aclint},
-        {"plic", BOARD_PLIC, PLIC_SIZE, &plic_bus_ops, &board->plic},
+        {imsic ? "aplic" : "plic", imsic ? BOARD_APLIC : BOARD_PLIC, imsic ? APLIC_SIZE : PLIC_SIZE,
+         imsic ? &aplic_bus_ops : &plic_bus_ops, imsic ? (void *)&board->aplic : &board->plic},
         {"uart", BOARD_UART, NS16550A_SIZE, &ns16550a_bus_ops, &board->uart},
     };
     int error = 0;
@@ -276,7 +293,10 @@ void board_state(struct board *board, struct state *state)
         state_bytes(state, board->rom, BOARD_ROM_SIZE);
     for (unsigned i = 0; i < hart_count; i++)
         riscv_vcpu_state(&board->harts[i], state);
-    plic_state(&board->plic, state);
+    if (has_imsic(board))
+        aplic_state(&board->aplic, state);
+    else
+        plic_state(&board->plic, state);
     aclint_state(&board->aclint, state);
     ns16550a_state(&board->uart, state);
     rtc_state(&board->rtc, state);
@@ -422,6 +442,42 @@ static void describe_harts(struct fdt_writer *w, const struct board *board, bool
     fdt_end(w);
 }
 
+/*
+ * Devices name their line in one cell, the APLIC wants two (the second: active high). A nexus
+ * between them says how one becomes the other (Devicetree Specification 0.4, 2.4.3).
+ */
+static void describe_nexus(struct fdt_writer *w)
+{
+    enum { LEVEL_HIGH = 4, CELLS = 4 };
+    uint32_t map[(APLIC_SOURCES - 1) * CELLS];
+    for (uint32_t line = 1; line < APLIC_SOURCES; line++) {
+        uint32_t *entry = &map[(line - 1) * CELLS];
+        entry[0] = entry[2] = line;
+        entry[1] = PHANDLE_APLIC;
+        entry[3] = LEVEL_HIGH;
+    }
+    fdt_node(w, "interrupt-nexus");
+    fdt_put_u32(w, "#interrupt-cells", 1);
+    fdt_put_u32(w, "#address-cells", 0);
+    fdt_put_u32(w, "interrupt-map-mask", 0x7f);
+    fdt_put_cells(w, "interrupt-map", map, sizeof map / sizeof map[0]);
+    fdt_put_u32(w, "phandle", PHANDLE_PLIC);
+    fdt_end(w);
+}
+
+static void describe_interrupts(struct fdt_writer *w, const struct board *board,
+                                const uint32_t *intcs)
+{
+    if (!has_imsic(board)) {
+        plic_fdt(&board->plic, w, BOARD_PLIC, PHANDLE_PLIC, intcs);
+        return;
+    }
+    imsic_fdt(w, BOARD_IMSIC, PHANDLE_IMSIC, board->backends.imsic_ids, intcs,
+              board->vm->vcpu_count);
+    aplic_fdt(w, BOARD_APLIC, PHANDLE_APLIC, PHANDLE_IMSIC);
+    describe_nexus(w);
+}
+
 static void describe_soc(struct fdt_writer *w, const struct board *board, bool sbi)
 {
     uint32_t intcs[VM_VCPUS_MAX];
@@ -439,7 +495,7 @@ static void describe_soc(struct fdt_writer *w, const struct board *board, bool s
     /* Firmware would take the SSWI for itself (OpenSBI) and QEMU's board has none. */
     if (sbi)
         aclint_sswi_fdt(&board->aclint, w, BOARD_SSWI, intcs);
-    plic_fdt(&board->plic, w, BOARD_PLIC, PHANDLE_PLIC, intcs);
+    describe_interrupts(w, board, intcs);
     ns16550a_fdt(&board->uart, w, BOARD_UART, PHANDLE_PLIC, BOARD_IRQ_UART);
     for (unsigned i = 0; i < board->slot_count; i++)
         virtio_mmio_fdt(w, slot_base(i), BOARD_IRQ_VIRTIO + i, PHANDLE_PLIC);

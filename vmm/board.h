@@ -9,6 +9,7 @@
 #include "core/image.h"
 #include "core/spec.h"
 #include "devices/aclint.h"
+#include "devices/aplic.h"
 #include "devices/backend.h"
 #include "devices/finisher.h"
 #include "devices/ns16550a.h"
@@ -29,10 +30,12 @@
 #define BOARD_CLINT         0x2000000ULL /* MSWI, then MTIMER, as SiFive's CLINT */
 #define BOARD_SSWI          0x2f00000ULL /* ACLINT supervisor software interrupts */
 #define BOARD_PLIC          0xc000000ULL
+#define BOARD_APLIC         0xd000000ULL
 #define BOARD_UART          0x10000000ULL
 #define BOARD_VIRTIO        0x10001000ULL
 #define BOARD_VIRTIO_STRIDE 0x1000ULL
 #define BOARD_VIRTIO_SLOTS  8
+#define BOARD_IMSIC         0x28000000ULL /* a page for each hart */
 #define BOARD_RAM           0x80000000ULL
 #define BOARD_FDT_MAX       0x20000 /* 64 harts need some 80 KiB */
 
@@ -49,6 +52,13 @@ struct board_backends {
     unsigned net_count;
     struct entropy_backend *entropy;
     struct reclaim_backend *reclaim; /* balloon */
+    /*
+     * The harts have interrupt files of imsic_ids identities at BOARD_IMSIC, which the hypervisor
+     * provides: there is an APLIC in place of the PLIC, and `imsic` takes its messages. imsic_ids
+     * 0: none.
+     */
+    struct msi imsic;
+    uint32_t imsic_ids;
     bool no_rom; /* for guests that start under our own SBI alone: no boot ROM, no firmware */
 };
 
@@ -76,6 +86,7 @@ struct board {
     const struct board_cpu *cpu; /* NULL (set by board_init): the CPU of our software engines */
     struct riscv_vcpu *harts;    /* vm->vcpu_count of them */
     struct plic plic;
+    struct aplic aplic; /* instead, if backends.imsic_ids is not 0 */
     struct aclint aclint;
     struct ns16550a uart;
     struct rtc rtc;
@@ -119,8 +130,8 @@ struct board_chosen {
     bool sbi;                /* the kernel runs under our own SBI */
 };
 /*
- * Writes the device tree into `fdt`, which has BOARD_FDT_MAX bytes; its size, or -E_NOSPC. board_boot
- * does.
+ * Writes the device tree into `fdt`, which has BOARD_FDT_MAX bytes; its size, or -E_NOSPC.
+ * board_boot does.
  */
 long board_describe(struct board *board, const struct board_chosen *chosen, uint8_t *fdt);
 /*

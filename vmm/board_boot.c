@@ -230,6 +230,7 @@ static void reset(struct board *board)
     ns16550a_reset(&board->uart);
     rtc_reset(&board->rtc);
     plic_reset(&board->plic);
+    aplic_reset(&board->aplic);
     aclint_reset(&board->aclint);
     for (unsigned i = 0; i < board->vm->vcpu_count; i++) {
         riscv_vcpu_reset(&board->harts[i], BOARD_ROM_BASE);

@@ -20,9 +20,20 @@
 #define HCSR_SATP       0x180
 
 /* Advanced interrupt architecture (AIA 1.0, chapter 2). */
-#define HCSR_SISELECT 0x150
-#define HCSR_SIREG    0x151
-#define HCSR_STOPEI   0x15c
+#define HCSR_SISELECT  0x150
+#define HCSR_SIREG     0x151
+#define HCSR_STOPEI    0x15c
+#define HCSR_VSISELECT 0x250
+#define HCSR_VSIREG    0x251
+#define HCSR_HVIEN     0x608
+#define HCSR_HVICTL    0x609
+#define HCSR_HVIPRIO1  0x646
+#define HCSR_HVIPRIO2  0x647
+#define HCSR_HSTATEEN0 0x60c
+/* Guest external interrupts (Privileged ISA 20240411, 15.2.4). */
+#define HCSR_HGEIE 0x607
+#define HCSR_HIP   0x644
+#define HCSR_HGEIP 0xe12
 
 /* Virtual supervisor (15.2). */
 #define HCSR_VSSTATUS  0x200
@@ -73,10 +84,11 @@
 #define HSTAT_UXL_64   (2UL << 32)
 
 /* hstatus (15.2.1) */
-#define HSTATUS_SPV     (1UL << 7)
-#define HSTATUS_SPVP    (1UL << 8)
-#define HSTATUS_VTW     (1UL << 21)
-#define HSTATUS_VSXL_64 (2UL << 32)
+#define HSTATUS_SPV         (1UL << 7)
+#define HSTATUS_SPVP        (1UL << 8)
+#define HSTATUS_VGEIN_SHIFT 12
+#define HSTATUS_VTW         (1UL << 21)
+#define HSTATUS_VSXL_64     (2UL << 32)
 
 /* hvip, hideleg (15.2.2, 15.2.3) */
 #define HVIP_VSSIP (1UL << 2)
@@ -84,9 +96,13 @@
 #define HVIP_VSEIP (1UL << 10)
 
 /* sie, sip */
-#define HIRQ_SSI (1UL << 1)
-#define HIRQ_STI (1UL << 5)
-#define HIRQ_SEI (1UL << 9)
+#define HIRQ_SSI  (1UL << 1)
+#define HIRQ_STI  (1UL << 5)
+#define HIRQ_SEI  (1UL << 9)
+#define HIRQ_SGEI (1UL << 12) /* hie, hip */
+
+/* hstateen0 (Smstateen; AIA 1.0, 2.5): what guests reach whose state is switched */
+#define HSTATEEN0_GUESTS (1UL << 62 | 1UL << 60 | 1UL << 59 | 1UL << 58)
 
 #define HCAUSE_INTERRUPT        (1UL << 63)
 #define HCAUSE_VS_ECALL         10

@@ -24,7 +24,10 @@ struct hext_features {
     uint32_t vlenb;  /* bytes of a vector register; 0 without V */
     unsigned levels; /* of G-stage tables: 3 (Sv39x4) or 4 (Sv48x4) */
     unsigned vmid_bits;
-    uint64_t henvcfg; /* the bits that may be granted */
+    bool aia;           /* the VS CSRs of AIA */
+    unsigned files;     /* guest interrupt files of a hart (GEILEN), up to HEXT_FILES_MAX */
+    unsigned imsic_ids; /* of each, as the device tree says */
+    uint64_t henvcfg;   /* the bits that may be granted */
     bool senvcfg;
     uint64_t timebase; /* Hz */
 };
@@ -40,8 +43,9 @@ struct hext_vm {
      * the call is to be an exit. May be NULL.
      */
     bool (*sbi_light)(struct vm *vm, struct riscv_vcpu *hart);
-    uint64_t sbi_version; /* what SBI's get_spec_version answers; calls of Linux that need no lookup */
-    uint16_t vmid; /* its own among the VMs that exist, while vmid_bits allow; else 0 */
+    uint64_t
+        sbi_version; /* what SBI's get_spec_version answers; calls of Linux that need no lookup */
+    uint16_t vmid;   /* its own among the VMs that exist, while vmid_bits allow; else 0 */
     /* Never the same for two VMs: harts that have seen another flush translations of the VMID. */
     uint32_t generation;
     struct gstage gstage;
@@ -92,6 +96,9 @@ struct hext_vcpu {
     /* Those of a guest that has V: struct hext_vector and 32 registers. NULL: it has none. */
     struct hext_vector *vector;
     unsigned last_hart;
+    uint64_t iselect, iprio1, iprio2; /* vsiselect, hviprio1, hviprio2 */
+    unsigned file;   /* its guest interrupt file, of the only hart that may run it; 0: none */
+    bool file_stale; /* holds what somebody left there */
     _Atomic uint32_t on_hart; /* while in_guest: its index */
     struct hext_seen seen[HEXT_SEEN];
     uint64_t counts[HEXT_EXIT_COUNTS];
@@ -113,5 +120,12 @@ void hext_hart_init(const struct hext_features *features);
 void hext_switch_out(struct vcpu *vcpu, bool sleeping);
 /* The state that struct riscv_vcpu does not hold is as after reset. The VCPU does not run. */
 void hext_vcpu_reset(struct vcpu *vcpu);
+/*
+ * Interrupts for S-mode come through the guest interrupt file `file` (1..features.files) of the one
+ * hart that runs the VCPU, `hart`, and no other wires (AIA 1.0, 6). After vcpu_init.
+ */
+void hext_vcpu_set_file(struct vcpu *vcpu, struct hext_hart *hart, unsigned file);
+/* Something arrived at interrupt files of this hart whose VCPUs sleep: they wake up. */
+void hext_files_interrupt(void);
 
 #endif

@@ -11,12 +11,16 @@
 
 struct hext_vcpu;
 
-/* The engine's part of a physical hart; tp and sscratch point to it wherever the hypervisor runs. */
+#define HEXT_FILES_MAX 15
+
+/* The engine's part of a physical hart; tp and sscratch point to it wherever the hypervisor runs.
+ */
 struct hext_hart {
     unsigned index;             /* dense, from 0 */
     struct hext_vcpu *last;     /* whose VS state was loaded here last */
     struct hext_vcpu *fp_owner; /* whose floating-point registers are here (if it agrees) */
     struct hext_vcpu *v_owner;  /* the same for vector registers */
+    struct hext_vcpu **files;   /* who has guest interrupt file n, to HEXT_FILES_MAX; or NULL */
     uint32_t generation;        /* of G-stage translations flushed here; see hext_vm */
     _Atomic bool resched;       /* hext_host_schedule has something to do */
 };

@@ -36,6 +36,8 @@ enum hext_probe {
     PROBE_TIME,
     PROBE_HSTATUS,
     PROBE_VLENB,
+    PROBE_VSISELECT,
+    PROBE_HSTATEEN0,
 };
 bool hext_probe_read(enum hext_probe csr, uint64_t *value);
 bool hext_probe_write(enum hext_probe csr, uint64_t value);

@@ -45,6 +45,14 @@ void hext_probe(struct hext_features *f)
     f->senvcfg = hext_probe_read(PROBE_SENVCFG, &value);
     f->sstc = (f->henvcfg & ENVCFG_STCE) != 0 && hext_probe_read(PROBE_STIMECMP, &value) &&
               hext_probe_read(PROBE_VSTIMECMP, &value);
+    f->aia = hext_probe_read(PROBE_VSISELECT, &value);
+    f->files = 0;
+    if (f->aia) {
+        hcsr_write(HCSR_HGEIE, ~0UL);
+        f->files = (unsigned)__builtin_popcountl(hcsr_read(HCSR_HGEIE));
+        f->files = f->files < HEXT_FILES_MAX ? f->files : HEXT_FILES_MAX;
+        hcsr_write(HCSR_HGEIE, 0);
+    }
     f->vlenb = 0;
     if (f->v) {
         hcsr_set(HCSR_SSTATUS, HSTAT_VS_CLEAN);
@@ -66,6 +74,13 @@ void hext_hart_init(const struct hext_features *f)
         hcsr_set(HCSR_SSTATUS, HSTAT_FS_CLEAN);
     if (f->v)
         hcsr_set(HCSR_SSTATUS, HSTAT_VS_CLEAN);
+    hext_probe_write(PROBE_HSTATEEN0, HSTATEEN0_GUESTS);
+    if (f->aia) {
+        hcsr_write(HCSR_HVIEN, 0);
+        hcsr_write(HCSR_HVICTL, 0);
+        hcsr_write(HCSR_HGEIE, 0);
+        hcsr_set(HCSR_HIE, HIRQ_SGEI);
+    }
     hfence_gvma_all();
     hfence_vvma_all();
 }
@@ -152,10 +167,86 @@ void hext_vcpu_reset(struct vcpu *vcpu)
 {
     struct hext_vcpu *v = vcpu->engine_data;
     v->v_hart = HEXT_NO_HART;
+    v->iselect = v->iprio1 = v->iprio2 = 0;
+    v->file_stale = v->file != 0;
     if (v->vector == NULL)
         return;
     memset(v->vector, 0, vector_size(v->vm->features));
     v->vector->vtype = VTYPE_VILL;
+}
+
+/* ---- The interrupt architecture ---- */
+
+/* What another guest, or this one before it was reset, left in the file. hstatus is written anew.
+ */
+static void file_clean(struct hext_vcpu *v)
+{
+    enum { EIDELIVERY = 0x70, EITHRESHOLD = 0x72, EIP0 = 0x80, EIE0 = 0xc0 };
+    hcsr_write(HCSR_HSTATUS, v->world.hstatus);
+    hcsr_write(HCSR_VSISELECT, EIDELIVERY);
+    hcsr_write(HCSR_VSIREG, 0);
+    hcsr_write(HCSR_VSISELECT, EITHRESHOLD);
+    hcsr_write(HCSR_VSIREG, 0);
+    for (unsigned id = 0; id <= v->vm->features->imsic_ids; id += 64) {
+        hcsr_write(HCSR_VSISELECT, EIE0 + id / 32);
+        hcsr_write(HCSR_VSIREG, 0);
+        hcsr_write(HCSR_VSISELECT, EIP0 + id / 32);
+        hcsr_write(HCSR_VSIREG, 0);
+    }
+    v->file_stale = false;
+}
+
+static void aia_load(struct hext_vcpu *v)
+{
+    if (v->file != 0) {
+        v->world.hstatus |= (uint64_t)v->file << HSTATUS_VGEIN_SHIFT;
+        hcsr_clear(HCSR_HGEIE, 1UL << v->file);
+        if (v->file_stale)
+            file_clean(v);
+    }
+    hcsr_write(HCSR_VSISELECT, v->iselect);
+    hcsr_write(HCSR_HVIPRIO1, v->iprio1);
+    hcsr_write(HCSR_HVIPRIO2, v->iprio2);
+}
+
+/* mip.SEIP is what the file says: no wire of a board drives it. */
+static void file_look(struct hext_vcpu *v)
+{
+    if ((hcsr_read(HCSR_HGEIP) >> v->file & 1) != 0)
+        atomic_fetch_or(&v->hart->mip, 1ULL << IRQ_SEI);
+    else
+        atomic_fetch_and(&v->hart->mip, ~(1ULL << IRQ_SEI));
+}
+
+static void aia_unload(struct hext_vcpu *v)
+{
+    v->iselect = hcsr_read(HCSR_VSISELECT);
+    v->iprio1 = hcsr_read(HCSR_HVIPRIO1);
+    v->iprio2 = hcsr_read(HCSR_HVIPRIO2);
+    if (v->file != 0)
+        file_look(v);
+}
+
+void hext_vcpu_set_file(struct vcpu *vcpu, struct hext_hart *hart, unsigned file)
+{
+    struct hext_vcpu *v = vcpu->engine_data;
+    v->file = file;
+    v->file_stale = true;
+    v->watched &= ~(1ULL << IRQ_SEI);
+    hart->files[file] = v;
+}
+
+/* The file is watched from hext_switch_out on; what came before that is pending still. */
+void hext_files_interrupt(void)
+{
+    struct hext_hart *here = hext_this_hart();
+    uint64_t pending = hcsr_read(HCSR_HGEIP) & hcsr_read(HCSR_HGEIE);
+    hcsr_clear(HCSR_HGEIE, pending);
+    for (; pending != 0; pending &= pending - 1) {
+        unsigned file = (unsigned)__builtin_ctzll(pending);
+        if (here->files != NULL && file <= HEXT_FILES_MAX && here->files[file] != NULL)
+            riscv_vcpu_irq(here->files[file]->hart, IRQ_SEI, true);
+    }
 }
 
 /* ---- Load and unload ---- */
@@ -212,6 +303,8 @@ void hext_load(struct hext_vcpu *v)
         v->world.hstatus |= HSTATUS_SPVP;
     }
     v->world.sepc = hart->pc;
+    if (f->aia)
+        aia_load(v);
     fp_load(v, here);
     v_load(v, here);
 
@@ -252,6 +345,8 @@ void hext_unload(struct hext_vcpu *v)
     /* A pending VS interrupt that is enabled would make the hypervisor's WFI return at once. */
     hcsr_write(HCSR_VSIE, 0);
     hcsr_write(HCSR_HVIP, 0);
+    if (f->aia)
+        aia_unload(v);
     hext_fp_sync(v);
     v_save(v);
     v->loaded = false;
@@ -268,8 +363,11 @@ void hext_switch_out(struct vcpu *vcpu, bool sleeping)
 {
     struct hext_vcpu *v = vcpu->engine_data;
     hext_unload(v);
-    if (sleeping)
-        hext_arm_timer(v);
+    if (!sleeping)
+        return;
+    hext_arm_timer(v);
+    if (v->file != 0)
+        hcsr_set(HCSR_HGEIE, 1UL << v->file);
 }
 
 void hext_inject(struct hext_vcpu *v, unsigned cause, uint64_t tval)
