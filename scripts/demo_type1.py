@@ -101,7 +101,8 @@ class Demo:
                 "    net: [ { kind: switch, network: lan } ]",
             ]
             if guest.disk:
-                lines += [f"    disks: [ {{ path: {guest.name}.raw }} ]"]
+                # The others compute all the time; it shall boot nevertheless.
+                lines += [f"    disks: [ {{ path: {guest.name}.raw }} ]", "    weight: 400"]
                 with open(self.path(guest.name + ".raw"), "wb") as disk:
                     disk.truncate(COUNTER_SIZE)
         with open(self.path("fleet.yaml"), "w") as fleet:
