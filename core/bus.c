@@ -66,9 +66,7 @@ static struct bus_range *access_range(struct bus *bus, uint64_t address, unsigne
     if (width == 0 || width > 8 || (width & (width - 1)) != 0 || (address & (width - 1)) != 0)
         return NULL;
     struct bus_range *range = bus_find(bus, address);
-    if (range == NULL || (range->ops->widths & width) == 0)
-        return NULL;
-    if (width > range->size - (address - range->base))
+    if (range == NULL || !bus_range_takes(range, address, width))
         return NULL;
     atomic_fetch_add_explicit(&range->accesses, 1, memory_order_relaxed);
     return range;

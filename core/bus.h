@@ -40,6 +40,12 @@ void bus_init(struct bus *bus);
 /* -E_EXIST overlap, -E_NOSPC full, -E_INVAL empty or wrapping. */
 int bus_add(struct bus *bus, const char *name, uint64_t base, uint64_t size, const struct bus_ops *ops, void *device);
 struct bus_range *bus_find(struct bus *bus, uint64_t address);
+/* Whether a naturally aligned access of 1, 2, 4 or 8 bytes lies in the range and is one that its device accepts. */
+static inline bool bus_range_takes(const struct bus_range *range, uint64_t address, unsigned width)
+{
+    uint64_t offset = address - range->base;
+    return offset < range->size && width <= range->size - offset && (range->ops->widths & width) != 0;
+}
 /* 0, or -E_FAULT: nothing there, misaligned or a width not accepted, or the device refused. */
 int bus_read(struct bus *bus, uint64_t address, unsigned width, uint64_t *value);
 int bus_write(struct bus *bus, uint64_t address, unsigned width, uint64_t value);

@@ -219,6 +219,26 @@ int fdt_root(const struct fdt *fdt)
     return 0;
 }
 
+/*
+ * The offset behind the token at `at`, of a blob that fdt_open has accepted: all that walks need.
+ * Most of the time that a tree takes is spent here.
+ */
+static inline uint32_t token_pass(const struct fdt *fdt, uint32_t at, unsigned *kind)
+{
+    const uint8_t *token = fdt->blob + fdt->struct_off + at;
+    uint32_t size = 4;
+
+    *kind = token[3];
+    if (*kind == FDT_PROP) {
+        size = 12 + get_be32(token + 4);
+    } else if (*kind == FDT_BEGIN_NODE) {
+        while (token[size] != 0)
+            size++;
+        size++;
+    }
+    return at + ((size + 3) & ~3U);
+}
+
 /* The first token behind a node's name; the blob is valid, so it has one. */
 static uint32_t node_inside(const struct fdt *fdt, int node)
 {
@@ -230,11 +250,11 @@ static uint32_t node_inside(const struct fdt *fdt, int node)
 static int next_begin(const struct fdt *fdt, uint32_t at)
 {
     for (;;) {
-        struct token token;
-        uint32_t next = token_read(fdt, at, &token);
-        if (token.kind == FDT_BEGIN_NODE)
+        unsigned kind;
+        uint32_t next = token_pass(fdt, at, &kind);
+        if (kind == FDT_BEGIN_NODE)
             return (int)at;
-        if (token.kind == FDT_END_NODE || token.kind == FDT_END)
+        if (kind == FDT_END_NODE || kind == FDT_END)
             return -E_NOENT;
         at = next;
     }
@@ -252,11 +272,11 @@ int fdt_next_sibling(const struct fdt *fdt, int node)
     uint32_t at = (uint32_t)node;
     unsigned depth = 0;
     do {
-        struct token token;
-        at = token_read(fdt, at, &token);
-        if (token.kind == FDT_BEGIN_NODE)
+        unsigned kind;
+        at = token_pass(fdt, at, &kind);
+        if (kind == FDT_BEGIN_NODE)
             depth++;
-        else if (token.kind == FDT_END_NODE)
+        else if (kind == FDT_END_NODE)
             depth--;
     } while (depth > 0);
     return next_begin(fdt, at);
@@ -319,11 +339,11 @@ static int next_in_document(const struct fdt *fdt, int node)
         return fdt_root(fdt);
     uint32_t at = (uint32_t)node;
     for (;;) {
-        struct token token;
-        uint32_t next = token_read(fdt, at, &token);
-        if (token.kind == FDT_BEGIN_NODE && at != (uint32_t)node)
+        unsigned kind;
+        uint32_t next = token_pass(fdt, at, &kind);
+        if (kind == FDT_BEGIN_NODE && at != (uint32_t)node)
             return (int)at;
-        if (token.kind == FDT_END)
+        if (kind == FDT_END)
             return -E_NOENT;
         at = next;
     }
@@ -362,15 +382,15 @@ int fdt_parent(const struct fdt *fdt, int node)
     if (node < 0)
         return -E_NOENT;
     for (;;) {
-        struct token token;
-        uint32_t next = token_read(fdt, at, &token);
-        if (token.kind == FDT_BEGIN_NODE) {
+        unsigned kind;
+        uint32_t next = token_pass(fdt, at, &kind);
+        if (kind == FDT_BEGIN_NODE) {
             if (at == (uint32_t)node)
                 return depth > 0 ? ancestors[depth - 1] : -E_NOENT;
             ancestors[depth++] = (int)at;
-        } else if (token.kind == FDT_END_NODE) {
+        } else if (kind == FDT_END_NODE) {
             depth--;
-        } else if (token.kind == FDT_END) {
+        } else if (kind == FDT_END) {
             return -E_NOENT;
         }
         at = next;
@@ -390,23 +410,19 @@ bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char
 {
     if (node < 0)
         return false;
-    uint32_t at = *cursor != 0 ? *cursor : node_inside(fdt, node);
-    for (;;) {
-        struct token token;
-        uint32_t next = token_read(fdt, at, &token);
-        if (token.kind == FDT_PROP) {
-            *cursor = next;
-            *name = token.name;
-            *value = token.value;
-            *len = token.len;
-            return true;
-        }
-        if (token.kind != FDT_NOP) {
-            *cursor = at;
-            return false;
-        }
+    unsigned kind;
+    uint32_t at = *cursor != 0 ? *cursor : token_pass(fdt, (uint32_t)node, &kind), next;
+    while (next = token_pass(fdt, at, &kind), kind == FDT_NOP)
         at = next;
-    }
+    *cursor = at;
+    if (kind != FDT_PROP)
+        return false;
+    const uint8_t *token = fdt->blob + fdt->struct_off + at;
+    *cursor = next;
+    *len = get_be32(token + 4);
+    *name = (const char *)fdt->blob + fdt->strings_off + get_be32(token + 8);
+    *value = token + 12;
+    return true;
 }
 
 const void *fdt_prop(const struct fdt *fdt, int node, const char *name, uint32_t *len)

@@ -187,6 +187,31 @@ static int check_payload(const struct place *place, const struct spec_vm *vm)
     return 0;
 }
 
+bool spec_board_index(const char *text, unsigned *index)
+{
+    static const char prefix[] = "board:";
+    size_t len = sizeof prefix - 1;
+    if (text == NULL || strlen(text) < len + 1 || memcmp(text, prefix, len) != 0)
+        return false;
+    const char *digits = text + len;
+    size_t count = strlen(digits);
+    unsigned value = 0;
+    if (count > 2 || (count == 2 && digits[0] == '0'))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+        value = value * 10 + (unsigned)(digits[i] - '0');
+    }
+    *index = value;
+    return true;
+}
+
+static bool of_board(const char *text)
+{
+    return text != NULL && strlen(text) >= 6 && memcmp(text, "board:", 6) == 0;
+}
+
 /* A disk that one VM writes belongs to that VM alone. */
 static int check_disk_alone(const struct place *place, const struct spec_fleet *fleet, unsigned d)
 {
@@ -222,6 +247,14 @@ static int check_disks(const struct place *place, const struct spec_fleet *fleet
         const struct spec_disk *disk = &vm->disks[i];
         if (disk->path == NULL || disk->path[0] == 0)
             return fail_at(place, "disks[%u].path: is missing; name a file", i);
+        unsigned number;
+        if (of_board(disk->path) && !spec_board_index(disk->path, &number))
+            return fail_at(place,
+                           "disks[%u].path: '%s' is no device of the board; write board:0 to "
+                           "board:99, or ./%s for a file of that name",
+                           i, disk->path, disk->path);
+        if (disk->fresh && of_board(disk->path))
+            return fail_at(place, "disks[%u].fresh: is for files, not for %s", i, disk->path);
         if (disk->serial != NULL && (strlen(disk->serial) > SERIAL_MAX || !printable(disk->serial)))
             return fail_at(place,
                            "disks[%u].serial: must be at most %u printable characters; shorten it",
@@ -265,6 +298,58 @@ static int check_forward_free(const struct place *place, const struct spec_fleet
     return 0;
 }
 
+/* A device of the board is in one network only, and a network has one. */
+static int check_uplink(const struct place *place, const struct spec_fleet *fleet, unsigned n)
+{
+    const struct spec_net *net = &fleet->vms[place->index].nets[n];
+    unsigned number;
+    if (!spec_board_index(net->uplink, &number))
+        return fail_at(place, "net[%u].uplink: '%s' is no device of the board; write board:0", n,
+                       net->uplink);
+    for (unsigned v = 0; v <= place->index; v++) {
+        const struct spec_vm *vm = &fleet->vms[v];
+        unsigned count = v == place->index ? n : vm->net_count;
+        for (unsigned i = 0; i < count; i++) {
+            const struct spec_net *other = &vm->nets[i];
+            if (other->kind != SPEC_NET_SWITCH || other->uplink == NULL)
+                continue;
+            if ((strcmp(other->uplink, net->uplink) == 0) !=
+                (strcmp(other->network, net->network) == 0))
+                return fail_at(place,
+                               "net[%u].uplink: %s for network %s, but vms[%u] has %s for %s", n,
+                               net->uplink, net->network, v, other->uplink, other->network);
+        }
+    }
+    return 0;
+}
+
+/* What belongs to one kind of network and stands in another. */
+static int check_net_kind(const struct place *place, const struct spec_net *net, unsigned i)
+{
+    if (net->kind != SPEC_NET_TAP && net->ifname != NULL)
+        return fail_at(place, "net[%u].ifname: is for kind tap only", i);
+    if (net->kind != SPEC_NET_USER && net->forward_count > 0)
+        return fail_at(place, "net[%u].forward: is for kind user only", i);
+    if (net->kind != SPEC_NET_SWITCH && net->network != NULL)
+        return fail_at(place, "net[%u].network: is for kind switch only", i);
+    if (net->kind != SPEC_NET_SWITCH && net->uplink != NULL)
+        return fail_at(place, "net[%u].uplink: is for kind switch only", i);
+    if (net->kind == SPEC_NET_TAP) {
+        if (net->ifname == NULL)
+            return fail_at(place, "net[%u].ifname: is missing; name the tap device", i);
+        size_t len = strlen(net->ifname);
+        if (len == 0 || len > IFNAME_MAX || !printable(net->ifname))
+            return fail_at(place, "net[%u].ifname: must be 1 to %u characters", i, IFNAME_MAX);
+    }
+    if (net->kind == SPEC_NET_SWITCH) {
+        if (net->network == NULL)
+            return fail_at(place, "net[%u].network: is missing; name the segment to join", i);
+        if (!name_valid(net->network))
+            return fail_at(place, "net[%u].network: '%s' is not a name", i, net->network);
+    }
+    return 0;
+}
+
 static int check_nets(const struct place *place, const struct spec_fleet *fleet)
 {
     const struct spec_vm *vm = &fleet->vms[place->index];
@@ -273,19 +358,13 @@ static int check_nets(const struct place *place, const struct spec_fleet *fleet)
                        SPEC_NETS_MAX);
     for (unsigned i = 0; i < vm->net_count; i++) {
         const struct spec_net *net = &vm->nets[i];
-        if (net->kind != SPEC_NET_USER && net->kind != SPEC_NET_TAP)
-            return fail_at(place, "net[%u].kind: write user or tap", i);
-        if (net->kind == SPEC_NET_TAP) {
-            if (net->ifname == NULL)
-                return fail_at(place, "net[%u].ifname: is missing; name the tap device", i);
-            size_t len = strlen(net->ifname);
-            if (len == 0 || len > IFNAME_MAX || !printable(net->ifname))
-                return fail_at(place, "net[%u].ifname: must be 1 to %u characters", i, IFNAME_MAX);
-            if (net->forward_count > 0)
-                return fail_at(place, "net[%u].forward: is for kind user only", i);
-        } else if (net->ifname != NULL) {
-            return fail_at(place, "net[%u].ifname: is for kind tap only", i);
-        }
+        if (net->kind != SPEC_NET_USER && net->kind != SPEC_NET_TAP && net->kind != SPEC_NET_SWITCH)
+            return fail_at(place, "net[%u].kind: write user, tap or switch", i);
+        int wrong = check_net_kind(place, net, i);
+        if (wrong == 0 && net->uplink != NULL)
+            wrong = check_uplink(place, fleet, i);
+        if (wrong != 0)
+            return wrong;
         if (net->mac[0] & 1)
             return fail_at(place, "net[%u].mac: is a multicast address; make its first byte even",
                            i);
@@ -300,6 +379,52 @@ static int check_nets(const struct place *place, const struct spec_fleet *fleet)
                 return error;
         }
     }
+    return 0;
+}
+
+/* A device is given to one VM. */
+static int check_passthrough(const struct place *place, const struct spec_fleet *fleet)
+{
+    const struct spec_vm *vm = &fleet->vms[place->index];
+    if (vm->passthrough_count > SPEC_PASSTHROUGH_MAX)
+        return fail_at(place, "passthrough: %u are more than %u", vm->passthrough_count,
+                       SPEC_PASSTHROUGH_MAX);
+    for (unsigned i = 0; i < vm->passthrough_count; i++) {
+        const char *device = vm->passthrough[i];
+        if (device == NULL || device[0] == 0 || !printable(device))
+            return fail_at(place,
+                           "passthrough[%u].device: is missing; name a node of the board's device "
+                           "tree, as virtio_mmio@10008000",
+                           i);
+        for (unsigned v = 0; v <= place->index; v++) {
+            unsigned count = v == place->index ? i : fleet->vms[v].passthrough_count;
+            for (unsigned other = 0; other < count; other++) {
+                if (strcmp(fleet->vms[v].passthrough[other], device) == 0)
+                    return fail_at(place, "passthrough[%u].device: vms[%u] has it already", i, v);
+            }
+        }
+    }
+    return 0;
+}
+
+/* How it is to be run. */
+static int check_policy(const struct place *place, const struct spec_vm *vm)
+{
+    if (vm->weight > SPEC_WEIGHT_MAX)
+        return fail_at(place, "weight: %u is more than %u", vm->weight, SPEC_WEIGHT_MAX);
+    if (vm->watchdog > SPEC_WATCHDOG_MAX)
+        return fail_at(place, "watchdog: %u seconds are more than %u", vm->watchdog,
+                       SPEC_WATCHDOG_MAX);
+    if (vm->pin_count > SPEC_PINS_MAX)
+        return fail_at(place, "pin: %u harts are more than %u", vm->pin_count, SPEC_PINS_MAX);
+    for (unsigned i = 0; i < vm->pin_count; i++) {
+        for (unsigned other = 0; other < i; other++) {
+            if (vm->pins[i] == vm->pins[other])
+                return fail_at(place, "pin[%u]: hart %u is named twice", i, vm->pins[i]);
+        }
+    }
+    if (vm->on_failure != SPEC_FAILURE_STOP && vm->on_failure != SPEC_FAILURE_RESTART)
+        return fail_at(place, "on_failure: write stop or restart");
     return 0;
 }
 
@@ -338,6 +463,10 @@ int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem)
         if (error == 0)
             error = check_nets(&place, fleet);
         if (error == 0)
+            error = check_passthrough(&place, fleet);
+        if (error == 0)
+            error = check_policy(&place, vm);
+        if (error == 0)
             error = check_slots(&place, vm);
         if (error != 0)
             return error;
@@ -345,7 +474,55 @@ int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem)
     return 0;
 }
 
+static int check_hosted(const struct place *place, const struct spec_vm *vm)
+{
+    static const char words[] = "is for bare metal alone (trivisor bundle)";
+    for (unsigned i = 0; i < vm->disk_count; i++) {
+        unsigned number;
+        if (spec_board_index(vm->disks[i].path, &number))
+            return fail_at(place, "disks[%u].path: '%s' %s", i, vm->disks[i].path, words);
+        if (vm->disks[i].fresh)
+            return fail_at(place, "disks[%u].fresh: %s", i, words);
+    }
+    for (unsigned i = 0; i < vm->net_count; i++) {
+        if (vm->nets[i].kind == SPEC_NET_SWITCH)
+            return fail_at(place, "net[%u].kind: 'switch' %s", i, words);
+    }
+    if (vm->passthrough_count > 0)
+        return fail_at(place, "passthrough: %s", words);
+    const char *policy = vm->weight != 0                       ? "weight"
+                         : vm->pin_count != 0                  ? "pin"
+                         : vm->watchdog != 0                   ? "watchdog"
+                         : vm->on_failure != SPEC_FAILURE_STOP ? "on_failure"
+                                                               : NULL;
+    return policy != NULL ? fail_at(place, "%s: %s", policy, words) : 0;
+}
+
+int spec_check_hosted(const struct spec_fleet *fleet, unsigned vm, struct spec_problem *problem)
+{
+    struct place place = {.problem = problem, .index = vm, .name = fleet->vms[vm].name};
+    return check_hosted(&place, &fleet->vms[vm]);
+}
+
+/* FNV-1a of the name and the index, behind the locally administered prefix 52:54. */
+void spec_default_mac(const char *name, unsigned index, uint8_t mac[6])
+{
+    uint32_t hash = 2166136261u;
+
+    for (const char *c = name; *c != 0; c++)
+        hash = (hash ^ (uint8_t)*c) * 16777619u;
+    hash = (hash ^ index) * 16777619u;
+    mac[0] = 0x52;
+    mac[1] = 0x54;
+    mac[2] = (uint8_t)(hash >> 24);
+    mac[3] = (uint8_t)(hash >> 16);
+    mac[4] = (uint8_t)(hash >> 8);
+    mac[5] = (uint8_t)hash;
+}
+
 /* ---- The flattened form ---- */
+
+static const char *const net_kinds[] = {"user", "tap", "switch"}; /* by enum spec_net_kind */
 
 static void put_optional(struct fdt_writer *w, const char *name, const char *value)
 {
@@ -361,8 +538,10 @@ static void put_flag(struct fdt_writer *w, const char *name, bool value)
 
 static void flatten_net(struct fdt_writer *w, const struct spec_net *net)
 {
-    fdt_put_str(w, "kind", net->kind == SPEC_NET_TAP ? "tap" : "user");
+    fdt_put_str(w, "kind", net_kinds[net->kind]);
     put_optional(w, "ifname", net->ifname);
+    put_optional(w, "network", net->network);
+    put_optional(w, "uplink", net->uplink);
     fdt_put(w, "mac", net->mac, sizeof(net->mac));
     for (unsigned i = 0; i < net->forward_count; i++) {
         const struct spec_forward *forward = &net->forwards[i];
@@ -388,16 +567,29 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
     put_flag(w, "no-reboot", vm->no_reboot);
     put_flag(w, "no-balloon", vm->no_balloon);
     put_flag(w, "virtio-console", vm->virtio_console);
+    if (vm->weight != 0)
+        fdt_put_u32(w, "weight", vm->weight);
+    if (vm->pin_count != 0)
+        fdt_put_cells(w, "pin", vm->pins, vm->pin_count);
+    if (vm->watchdog != 0)
+        fdt_put_u32(w, "watchdog", vm->watchdog);
+    put_flag(w, "restart-on-failure", vm->on_failure == SPEC_FAILURE_RESTART);
     for (unsigned i = 0; i < vm->disk_count; i++) {
         fdt_node_at(w, "disk", i);
         fdt_put_str(w, "path", vm->disks[i].path);
         put_optional(w, "serial", vm->disks[i].serial);
         put_flag(w, "readonly", vm->disks[i].readonly);
+        put_flag(w, "fresh", vm->disks[i].fresh);
         fdt_end(w);
     }
     for (unsigned i = 0; i < vm->net_count; i++) {
         fdt_node_at(w, "net", i);
         flatten_net(w, &vm->nets[i]);
+        fdt_end(w);
+    }
+    for (unsigned i = 0; i < vm->passthrough_count; i++) {
+        fdt_node_at(w, "passthrough", i);
+        fdt_put_str(w, "device", vm->passthrough[i]);
         fdt_end(w);
     }
 }
@@ -474,6 +666,7 @@ static void read_disk(struct reader *r, int node, struct spec_vm *vm)
     disk->path = read_str(r, node, "path");
     disk->serial = read_str(r, node, "serial");
     disk->readonly = read_flag(r, node, "readonly");
+    disk->fresh = read_flag(r, node, "fresh");
 }
 
 static void read_net(struct reader *r, int node, struct spec_vm *vm)
@@ -486,12 +679,17 @@ static void read_net(struct reader *r, int node, struct spec_vm *vm)
     const char *kind = read_str(r, node, "kind");
     if (r->error != 0)
         return;
-    if (kind == NULL || (strcmp(kind, "user") != 0 && strcmp(kind, "tap") != 0)) {
-        r->error = fail_at(&r->place, "net[%u].kind: write user or tap", vm->net_count - 1);
+    unsigned which = 0;
+    while (kind != NULL && which <= SPEC_NET_SWITCH && strcmp(kind, net_kinds[which]) != 0)
+        which++;
+    if (kind == NULL || which > SPEC_NET_SWITCH) {
+        r->error = fail_at(&r->place, "net[%u].kind: write user, tap or switch", vm->net_count - 1);
         return;
     }
-    net->kind = strcmp(kind, "tap") == 0 ? SPEC_NET_TAP : SPEC_NET_USER;
+    net->kind = (enum spec_net_kind)which;
     net->ifname = read_str(r, node, "ifname");
+    net->network = read_str(r, node, "network");
+    net->uplink = read_str(r, node, "uplink");
     uint32_t len;
     const void *mac = fdt_prop(r->fdt, node, "mac", &len);
     if (mac != NULL && len == sizeof(net->mac))
@@ -514,6 +712,34 @@ static void read_net(struct reader *r, int node, struct spec_vm *vm)
     }
 }
 
+static void read_passthrough(struct reader *r, int node, struct spec_vm *vm)
+{
+    if (vm->passthrough_count == SPEC_PASSTHROUGH_MAX) {
+        r->error = fail_at(&r->place, "passthrough: more than %u", SPEC_PASSTHROUGH_MAX);
+        return;
+    }
+    vm->passthrough[vm->passthrough_count++] = read_str(r, node, "device");
+}
+
+static void read_policy(struct reader *r, int node, struct spec_vm *vm)
+{
+    uint32_t len;
+    vm->weight = fdt_u32(r->fdt, node, "weight", 0);
+    vm->watchdog = fdt_u32(r->fdt, node, "watchdog", 0);
+    vm->on_failure =
+        read_flag(r, node, "restart-on-failure") ? SPEC_FAILURE_RESTART : SPEC_FAILURE_STOP;
+    const uint8_t *cell = fdt_prop(r->fdt, node, "pin", &len);
+    if (cell == NULL)
+        return;
+    if (len % 4 != 0 || len / 4 > SPEC_PINS_MAX) {
+        r->error = fail_at(&r->place, "pin: is not a list of at most %u harts", SPEC_PINS_MAX);
+        return;
+    }
+    for (; vm->pin_count < len / 4; cell += 4)
+        vm->pins[vm->pin_count++] =
+            (unsigned)cell[0] << 24 | (unsigned)cell[1] << 16 | (unsigned)cell[2] << 8 | cell[3];
+}
+
 static void read_vm(struct reader *r, int node, struct spec_vm *vm)
 {
     vm->name = read_str(r, node, "label");
@@ -534,7 +760,11 @@ static void read_vm(struct reader *r, int node, struct spec_vm *vm)
             read_disk(r, child, vm);
         else if (node_is(r->fdt, child, "net"))
             read_net(r, child, vm);
+        else if (node_is(r->fdt, child, "passthrough"))
+            read_passthrough(r, child, vm);
     }
+    if (r->error == 0)
+        read_policy(r, node, vm);
 }
 
 int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem)

@@ -18,18 +18,29 @@
 #define SPEC_NETS_MAX 4
 #define SPEC_FORWARDS_MAX 16
 #define SPEC_CPUS_MAX 64
+#define SPEC_PASSTHROUGH_MAX 8
+#define SPEC_PINS_MAX 64
+#define SPEC_WEIGHT_MAX 10000
+#define SPEC_WATCHDOG_MAX 86400 /* seconds */
 #define SPEC_MEMORY_MIN (8ULL << 20)
 #define SPEC_MEMORY_MAX (1ULL << 40)
 #define SPEC_CMDLINE_MAX 2047
 #define SPEC_VIRTIO_SLOTS 8 /* disks, nets, entropy, balloon and console share the board's slots */
 
+/*
+ * Where a disk is: a file, or "board:N", the N-th virtio block device of the board (type 1 and 0).
+ * Under type 1 and 0 a file is packed into the bundle and becomes a disk in memory, whose changes
+ * last as long as the hypervisor runs.
+ */
 struct spec_disk {
     const char *path;
     const char *serial; /* at most 20 characters; NULL: none */
     bool readonly;
+    bool fresh; /* type 1 and 0: the file's content again whenever the operator starts the VM */
 };
 
-enum spec_net_kind { SPEC_NET_USER, SPEC_NET_TAP };
+/* USER and TAP: type 2 alone. SWITCH: type 1 and 0 alone, a segment shared by VMs. */
+enum spec_net_kind { SPEC_NET_USER, SPEC_NET_TAP, SPEC_NET_SWITCH };
 
 struct spec_forward {
     bool udp;
@@ -40,11 +51,16 @@ struct spec_forward {
 
 struct spec_net {
     enum spec_net_kind kind;
-    const char *ifname; /* TAP: 1 to 15 characters; USER: NULL */
+    const char *ifname; /* TAP: 1 to 15 characters; else NULL */
+    const char *network; /* SWITCH: its name, as names of VMs are; else NULL */
+    const char *uplink;  /* SWITCH: "board:N", the board's N-th network device joins it; or NULL */
     uint8_t mac[6];     /* all zero: chosen from the VM's name */
     struct spec_forward forwards[SPEC_FORWARDS_MAX];
     unsigned forward_count;
 };
+
+/* What becomes of a VM that has failed: its kernel said so, it cannot go on, or it hangs. */
+enum spec_on_failure { SPEC_FAILURE_STOP, SPEC_FAILURE_RESTART };
 
 struct spec_vm {
     const char *name;     /* 1 to 31 of [A-Za-z0-9_.-], the first not of [.-]; unique in the fleet */
@@ -62,6 +78,15 @@ struct spec_vm {
     unsigned disk_count;
     struct spec_net nets[SPEC_NETS_MAX];
     unsigned net_count;
+    /* Type 1 and 0: devices of the board given to this VM, by node name or path in its device tree. */
+    const char *passthrough[SPEC_PASSTHROUGH_MAX];
+    unsigned passthrough_count;
+    /* Type 1 alone: its share of the harts, and its keeper. */
+    unsigned weight;              /* 1 to SPEC_WEIGHT_MAX; 0: the default, 100 */
+    unsigned pins[SPEC_PINS_MAX]; /* the board's harts that may run its VCPUs, by number */
+    unsigned pin_count;           /* 0: all */
+    unsigned watchdog;            /* seconds without a sign of life after which it has failed; 0: never */
+    enum spec_on_failure on_failure;
 };
 
 struct spec_fleet {
@@ -76,6 +101,15 @@ struct spec_problem {
     unsigned words; /* where in `text` the part "key: what is wrong" begins */
 };
 
+/* Whether `text` is "board:N" (N at most 99, without leading zeros); *index gets N. */
+bool spec_board_index(const char *text, unsigned *index);
+/* The address of the network `index` of the VM `name` when none is given. */
+void spec_default_mac(const char *name, unsigned index, uint8_t mac[6]);
+/*
+ * What of the VM's description type 2 cannot do ("disks[0].path: 'board:0' is for bare metal alone
+ * ..."), put into `problem`. 0 if there is nothing.
+ */
+int spec_check_hosted(const struct spec_fleet *fleet, unsigned vm, struct spec_problem *problem);
 /* Checks values, ranges and names across the fleet. 0, or -E_INVAL with `problem` filled. */
 int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem);
 /* Writes the flattened form of a description that spec_check accepts. Its size, or a negative error. */

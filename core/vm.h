@@ -29,6 +29,7 @@ struct vm {
     const struct engine_ops *engine;
     void *engine_data;
     void *board;          /* struct board of vmm/board.h */
+    bool steal_time;      /* VCPUs may wait for a hart, and the guest may ask how long */
     _Atomic uint32_t power; /* enum vm_power */
     uint32_t power_code;    /* VM_POWER_FAILED: the guest's code, 1..65535 */
     const char *power_message;

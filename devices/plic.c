@@ -108,6 +108,8 @@ static void plic_complete(struct plic *plic, const struct plic_context *context,
         return;
     plic->in_service[source / 32] &= ~bit_of(source);
     source_sample(plic, source);
+    if (plic->completed != NULL)
+        plic->completed(plic->completed_arg, source);
 }
 
 static void priority_set(struct plic *plic, uint32_t source, uint32_t priority)
@@ -187,8 +189,9 @@ static int plic_write(void *device, uint64_t offset, unsigned width, uint64_t va
     host_lock_acquire(&plic->lock);
     if (offset < PLIC_PENDING) {
         uint32_t source = (uint32_t)(offset / 4);
-        if (source != 0 && source < PLIC_SOURCES) {
-            priority_set(plic, source, value & PLIC_PRIORITY_MAX);
+        value &= PLIC_PRIORITY_MAX;
+        if (source != 0 && source < PLIC_SOURCES && plic->priority[source] != value) {
+            priority_set(plic, source, value);
             source_update(plic, source);
         }
     } else if (offset >= PLIC_ENABLE) {

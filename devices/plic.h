@@ -42,6 +42,9 @@ struct plic {
     uint8_t priority[PLIC_SOURCES];
     uint32_t at_priority[PLIC_PRIORITY_MAX + 1][PLIC_WORDS];
     uint64_t enabled_in[PLIC_SOURCES][PLIC_CONTEXT_WORDS];
+    /* Told of each completion, under the lock; for lines of real devices. NULL: nobody. */
+    void (*completed)(void *arg, uint32_t source);
+    void *completed_arg;
     struct plic_context contexts[PLIC_CONTEXTS_MAX];
 };
 

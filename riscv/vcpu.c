@@ -173,6 +173,7 @@ static void reset(struct riscv_vcpu *hart, uint64_t pc, uint64_t wires)
     hart->stvec = hart->sscratch = hart->sepc = hart->scause = hart->stval = 0;
     hart->satp = hart->senvcfg = 0;
     hart->mcounteren = hart->scounteren = hart->mcountinhibit = 0;
+    hart->steal_gpa = 0;
     hart->instret = 0;
     hart->effects = EFFECT_TRANSLATION | EFFECT_MODE | EFFECT_INTERRUPTS;
     riscv_pmp_update(hart);

@@ -80,6 +80,7 @@ struct riscv_vcpu {
     uint64_t mstateen[4], sstateen[4];
     uint32_t mcounteren, scounteren, mcountinhibit;
     uint64_t stimecmp;
+    uint64_t steal_gpa; /* where the guest wants its steal time (SBI STA); 0: nowhere */
     uint8_t pmpcfg[PMP_ENTRIES];
     uint64_t pmpaddr[PMP_ENTRIES];
     /* mcycle [0] and minstret [2]: offset against `instret`; the frozen value while inhibited. */

@@ -5,7 +5,6 @@ from a seed that was made here; the page and the disk carry fresh random tokens;
 is off; one guest's process is killed by SIGKILL, and the word on which the other two go on is made only after that.
 """
 
-import collections
 import functools
 import hashlib
 import http.server
@@ -22,33 +21,22 @@ import tempfile
 import threading
 import time
 
+from judge import KIB, Checks, Guest, check_description, print_table, repeated, say
+
 LIMIT = 150  # seconds for all of it; a guest that hangs does not hang the demonstration
-KIB = 2048  # of text in each part of a checksum
 DISK_SIZE = 16 << 20
 DISK_WRITTEN = 4 << 20
 
-Guest = collections.namedtuple("Guest", "name harts memory parts disk net victim")
 DEBIAN = [
-    Guest("alpha", 1, 256, 3, disk=False, net=False, victim=True),
-    Guest("beta", 2, 512, 4, disk=True, net=False, victim=False),
-    Guest("gamma", 1, 384, 2, disk=False, net=True, victim=False),
+    Guest("alpha", 1, 256, 3, victim=True),
+    Guest("beta", 2, 512, 4, disk=True),
+    Guest("gamma", 1, 384, 2, net=True),
 ]
 TINY = [
-    Guest("alpha", 1, 32, 3, disk=False, net=False, victim=True),
-    Guest("beta", 2, 64, 4, disk=False, net=False, victim=False),
-    Guest("gamma", 1, 48, 2, disk=False, net=False, victim=False),
+    Guest("alpha", 1, 32, 3, victim=True),
+    Guest("beta", 2, 64, 4),
+    Guest("gamma", 1, 48, 2),
 ]
-
-
-def repeated(line, size):
-    """What `yes LINE | head -c SIZE` prints."""
-    text = (line + "\n").encode()
-    return (text * (size // len(text) + 1))[:size]
-
-
-def checksum(seed, parts):
-    digests = [hashlib.sha256(repeated(f"{seed} {part}", KIB * 1024)).hexdigest() for part in range(1, parts + 1)]
-    return hashlib.sha256("".join(digest + "\n" for digest in digests).encode()).hexdigest()
 
 
 class Page(http.server.BaseHTTPRequestHandler):
@@ -68,20 +56,6 @@ class Page(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
-
-
-class Checks:
-    """What was found to be true or not, in the order of the finding."""
-
-    def __init__(self):
-        self.lines = []
-
-    def __call__(self, ok, what):
-        self.lines.append((bool(ok), what))
-        return ok
-
-    def all_true(self):
-        return all(ok for ok, _ in self.lines)
 
 
 class Demo:
@@ -188,22 +162,6 @@ class Demo:
         except FileNotFoundError:
             return False
 
-    def check_description(self, guest):
-        name = guest.name
-        want = checksum(self.seeds[name], guest.parts) + f" by {guest.parts} processes"
-        self.check(self.reports(name, "hostname") == [name], f"{name} knows its name")
-        kernels = self.reports(name, "kernel")
-        self.check(len(kernels) == 1, f"{name} runs a kernel of its own: {' '.join(kernels)}")
-        self.check(self.reports(name, "cpus") == [str(guest.harts)], f"{name} sees {guest.harts} CPU(s)")
-        sizes = [int(size) for size in re.findall(r"\d+", " ".join(self.reports(name, "memory")))]
-        self.check(
-            len(sizes) == 1 and guest.memory * 0.6 <= sizes[0] <= guest.memory,
-            f"{name} has memory of its own: {sizes[0] if sizes else '?'} of {guest.memory} MiB",
-        )
-        processes = self.reports(name, "process")
-        self.check(len(processes) > guest.parts, f"{name} lists {len(processes)} processes of its own")
-        self.check(self.reports(name, "checksum") == [want], f"{name}'s checksum is the one computed here")
-
     def check_devices(self, guest):
         if guest.disk:
             self.check(self.reports(guest.name, "disk read") == [self.disk_token], f"{guest.name} read our token from its disk")
@@ -284,7 +242,7 @@ class Demo:
         others = [guest for guest in self.guests if not guest.victim]
         ready = self.wait(lambda: all(self.reports(guest.name, "tick") for guest in self.guests))
         for guest in self.guests:
-            self.check_description(guest)
+            check_description(self.check, self.reports, guest, self.seeds[guest.name])
             self.check_devices(guest)
         if not self.check(ready, "all guests were up and working at the same time"):
             return
@@ -345,33 +303,23 @@ class Demo:
                     result.get("result", "-"),
                 )
             )
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        for row in rows:
-            print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        print_table(rows)
 
     def report(self):
         seconds = time.monotonic() - self.started
         self.check(seconds < 60, f"it took {seconds:.0f} s, less than a minute")
-        print()
-        for ok, what in self.check.lines:
-            print(f"  {'yes' if ok else 'NO '}  {what}")
+        self.check.print()
         print()
         if self.results and hasattr(self, "victim_status"):
             self.table()
-        false = sum(not ok for ok, _ in self.check.lines)
         kind = "unmodified Debian" if self.kind == "debian" else "our own tiny kernel"
-        print(f"\n  {len(self.guests)} guests ({kind}): ", end="")
-        print("all of it was true" if not false else f"{false} of {len(self.check.lines)} was NOT true")
-        if false:
+        print(f"\n  {len(self.guests)} guests ({kind}): {self.check.verdict()}")
+        if not self.check.all_true():
             kept = os.path.join(self.root, "build", "demo-failed")
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(self.path("logs"), kept)
             print(f"  the consoles are in {os.path.relpath(kept)}")
         sys.stdout.flush()
-
-
-def say(text):
-    print(f"demo: {text}", flush=True)
 
 
 def main():

@@ -60,6 +60,7 @@ done
 suite isa 600 tests/isa/run.sh "$TRIVISOR"
 suite cli 300 tests/boot/cli.sh
 suite up 300 tests/boot/up.sh
+suite type1 $([ -n "$long" ] && echo 2400 || echo 900) tests/type1/run.sh ${long:+--long}
 if [ -z "$long" ]; then
     suite random 300 tests/random/run.sh --short
     suite boot 600 tests/boot/run.sh

@@ -18,6 +18,9 @@ static int validate_vm(const struct spec_vm *spec, struct problem *problem)
     payload_close(&payload);
     for (unsigned i = 0; i < spec->disk_count; i++) {
         const struct spec_disk *disk = &spec->disks[i];
+        unsigned number;
+        if (spec_board_index(disk->path, &number))
+            continue;
         if (access(disk->path, disk->readonly ? R_OK : R_OK | W_OK) < 0)
             return problem_set(problem, -errno, "disk %s: %s", disk->path, strerror(errno));
     }

@@ -47,6 +47,7 @@ int cmd_balloon(int argc, char **argv);
 int cmd_save(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_validate(int argc, char **argv);
+int cmd_bundle(int argc, char **argv);
 int cmd_guest(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_version(int argc, char **argv);

@@ -7,6 +7,7 @@
 
 #include <cyaml/cyaml.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,13 +24,17 @@
  */
 
 struct yaml_disk {
-    char *path, *readonly, *serial;
+    char *path, *readonly, *serial, *fresh;
 };
 
 struct yaml_net {
-    char *kind, *ifname, *mac;
+    char *kind, *ifname, *mac, *network, *uplink;
     char **forward;
     unsigned forward_count;
+};
+
+struct yaml_passthrough {
+    char *device;
 };
 
 struct yaml_vm {
@@ -39,6 +44,11 @@ struct yaml_vm {
     unsigned disk_count;
     struct yaml_net *nets;
     unsigned net_count;
+    struct yaml_passthrough *passthrough;
+    unsigned passthrough_count;
+    char *weight, *watchdog, *on_failure;
+    char **pin;
+    unsigned pin_count;
 };
 
 struct yaml_fleet {
@@ -57,24 +67,35 @@ static const cyaml_schema_field_t disk_fields[] = {
     TEXT("path", struct yaml_disk, path),
     TEXT("readonly", struct yaml_disk, readonly),
     TEXT("serial", struct yaml_disk, serial),
+    TEXT("fresh", struct yaml_disk, fresh),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t disk_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_disk, disk_fields),
 };
 
-static const cyaml_schema_value_t forward_schema = {
+static const cyaml_schema_value_t text_schema = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
 };
 static const cyaml_schema_field_t net_fields[] = {
     TEXT("kind", struct yaml_net, kind),
     TEXT("ifname", struct yaml_net, ifname),
     TEXT("mac", struct yaml_net, mac),
-    LIST("forward", struct yaml_net, forward, forward_count, &forward_schema, SPEC_FORWARDS_MAX),
+    TEXT("network", struct yaml_net, network),
+    TEXT("uplink", struct yaml_net, uplink),
+    LIST("forward", struct yaml_net, forward, forward_count, &text_schema, SPEC_FORWARDS_MAX),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t net_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_net, net_fields),
+};
+
+static const cyaml_schema_field_t passthrough_fields[] = {
+    TEXT("device", struct yaml_passthrough, device),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t passthrough_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_passthrough, passthrough_fields),
 };
 
 static const cyaml_schema_field_t vm_fields[] = {
@@ -91,6 +112,12 @@ static const cyaml_schema_field_t vm_fields[] = {
     TEXT("virtio_console", struct yaml_vm, virtio_console),
     LIST("disks", struct yaml_vm, disks, disk_count, &disk_schema, SPEC_DISKS_MAX),
     LIST("net", struct yaml_vm, nets, net_count, &net_schema, SPEC_NETS_MAX),
+    LIST("passthrough", struct yaml_vm, passthrough, passthrough_count, &passthrough_schema,
+         SPEC_PASSTHROUGH_MAX),
+    TEXT("weight", struct yaml_vm, weight),
+    LIST("pin", struct yaml_vm, pin, pin_count, &text_schema, SPEC_PINS_MAX),
+    TEXT("watchdog", struct yaml_vm, watchdog),
+    TEXT("on_failure", struct yaml_vm, on_failure),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t vm_schema = {
@@ -363,9 +390,13 @@ static void say_if(struct reading *r, int error, const struct problem *inner, co
 static void convert_disk(struct reading *r, const char *base, const struct yaml_disk *yaml,
                          struct spec_disk *disk)
 {
-    disk->path = convert_path(r, yaml->path);
+    /* Not a file: "board:0". A file of such a name is written ./board:0. */
+    disk->path = yaml->path != NULL && strncmp(yaml->path, "board:", 6) == 0
+                     ? yaml->path
+                     : convert_path(r, yaml->path);
     disk->serial = yaml->serial;
     convert_bool(r, base, "readonly", yaml->readonly, &disk->readonly);
+    convert_bool(r, base, "fresh", yaml->fresh, &disk->fresh);
 }
 
 static void convert_net(struct reading *r, const char *base, const struct yaml_net *yaml,
@@ -377,13 +408,17 @@ static void convert_net(struct reading *r, const char *base, const struct yaml_n
     net->kind = SPEC_NET_USER;
     if (yaml->kind != NULL && strcmp(yaml->kind, "tap") == 0) {
         net->kind = SPEC_NET_TAP;
+    } else if (yaml->kind != NULL && strcmp(yaml->kind, "switch") == 0) {
+        net->kind = SPEC_NET_SWITCH;
     } else if (yaml->kind != NULL && strcmp(yaml->kind, "user") != 0) {
         path_key(path, base, "kind");
-        snprintf(words, sizeof(words), "'%.100s' is not a kind of network; write user or tap",
-                 yaml->kind);
+        snprintf(words, sizeof(words),
+                 "'%.100s' is not a kind of network; write user, tap or switch", yaml->kind);
         say(r, path, words);
     }
     net->ifname = yaml->ifname;
+    net->network = yaml->network;
+    net->uplink = yaml->uplink;
     if (yaml->mac != NULL)
         say_if(r, config_parse_mac(yaml->mac, net->mac, &inner), &inner, base, "mac");
     for (unsigned i = 0; i < yaml->forward_count; i++) {
@@ -392,6 +427,48 @@ static void convert_net(struct reading *r, const char *base, const struct yaml_n
             say(r, path, inner.text);
     }
     net->forward_count = yaml->forward_count;
+}
+
+/* A number from `least` on; spec_check knows the upper bounds. */
+static void convert_number(struct reading *r, const char *path, const char *text, unsigned least,
+                           unsigned *value)
+{
+    char words[160], *end;
+    if (text == NULL)
+        return;
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0 && number >= least &&
+        number <= UINT_MAX) {
+        *value = (unsigned)number;
+        return;
+    }
+    snprintf(words, sizeof(words), "'%.100s' is not a number from %u on", text, least);
+    say(r, path, words);
+}
+
+static void convert_policy(struct reading *r, const char *base, const struct yaml_vm *yaml,
+                           struct spec_vm *vm)
+{
+    char path[PATH_SIZE], words[160];
+    path_key(path, base, "weight");
+    convert_number(r, path, yaml->weight, 1, &vm->weight);
+    path_key(path, base, "watchdog");
+    convert_number(r, path, yaml->watchdog, 1, &vm->watchdog);
+    for (unsigned i = 0; i < yaml->pin_count; i++) {
+        path_entry(path, base, "pin", i);
+        convert_number(r, path, yaml->pin[i], 0, &vm->pins[i]);
+    }
+    vm->pin_count = yaml->pin_count;
+    if (yaml->on_failure == NULL || strcmp(yaml->on_failure, "stop") == 0)
+        return;
+    vm->on_failure = SPEC_FAILURE_RESTART;
+    if (strcmp(yaml->on_failure, "restart") == 0)
+        return;
+    path_key(path, base, "on_failure");
+    snprintf(words, sizeof(words), "'%.100s' is no policy; write stop or restart",
+             yaml->on_failure);
+    say(r, path, words);
 }
 
 static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *yaml,
@@ -425,6 +502,10 @@ static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *
         convert_net(r, path, &yaml->nets[i], &vm->nets[i]);
     }
     vm->net_count = yaml->net_count;
+    for (unsigned i = 0; i < yaml->passthrough_count; i++)
+        vm->passthrough[i] = yaml->passthrough[i].device;
+    vm->passthrough_count = yaml->passthrough_count;
+    convert_policy(r, base, yaml, vm);
 }
 
 /* spec_check's words, with the line of the key that they begin with. */
@@ -495,6 +576,9 @@ static void check_files(struct reading *r)
         check_file(r, i, "firmware", vm->firmware, false);
         for (unsigned d = 0; d < vm->disk_count; d++) {
             char key[32];
+            unsigned number;
+            if (spec_board_index(vm->disks[d].path, &number))
+                continue;
             snprintf(key, sizeof(key), "disks[%u].path", d);
             check_file(r, i, key, vm->disks[d].path, !vm->disks[d].readonly);
         }

@@ -110,6 +110,8 @@ int machine_check(const struct spec_vm *spec, struct problem *problem)
     one->vms[0] = *spec;
     one->vm_count = 1;
     int error = spec_check(one, &why);
+    if (error == 0)
+        error = spec_check_hosted(one, 0, &why);
     free(one);
     return error < 0 ? problem_set(problem, error, "%s", why.text + why.words) : 0;
 }
@@ -151,22 +153,6 @@ static int machine_find_engine(struct machine *machine, struct problem *problem)
                        machine->spec->name, name, engine_names);
 }
 
-/* A locally administered address that stays the same for the same VM (FNV-1a of name and index). */
-static void net_default_mac(uint8_t mac[6], const char *name, unsigned index)
-{
-    uint32_t hash = 2166136261u;
-
-    for (const char *c = name; *c != 0; c++)
-        hash = (hash ^ (uint8_t)*c) * 16777619u;
-    hash = (hash ^ index) * 16777619u;
-    mac[0] = 0x52;
-    mac[1] = 0x54;
-    mac[2] = (uint8_t)(hash >> 24);
-    mac[3] = (uint8_t)(hash >> 16);
-    mac[4] = (uint8_t)(hash >> 8);
-    mac[5] = (uint8_t)hash;
-}
-
 static int machine_open_net(struct machine *machine, unsigned index, struct problem *problem)
 {
     const struct spec_net *net = &machine->spec->nets[index];
@@ -174,7 +160,7 @@ static int machine_open_net(struct machine *machine, unsigned index, struct prob
 
     memcpy(mac, net->mac, sizeof(mac));
     if (memcmp(mac, "\0\0\0\0\0\0", sizeof(mac)) == 0)
-        net_default_mac(mac, machine->spec->name, index);
+        spec_default_mac(machine->spec->name, index, mac);
     if (net->kind == SPEC_NET_TAP) {
         struct net_tap_options options = {.ifname = net->ifname};
         memcpy(options.mac, mac, sizeof(mac));

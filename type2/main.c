@@ -70,6 +70,16 @@ const struct command commands[] = {
      "\n"
      "Example: trivisor validate fleet.yaml\n",
      cmd_validate},
+    {"bundle", "--type 1 -o IMAGE FILE.yaml", "make a bare-metal image: hypervisor and guests",
+     "  --type 1             the bare-metal hypervisor for boards with the H extension\n"
+     "  -o, --output IMAGE   where to write it\n"
+     "  --hypervisor FILE    another hypervisor than the one beside this program\n"
+     "\n"
+     "The image is started as a kernel is: qemu-system-riscv64 -M virt -kernel IMAGE, or by "
+     "U-Boot.\n"
+     "\n"
+     "Example: trivisor bundle --type 1 fleet.yaml -o web.img\n",
+     cmd_bundle},
     {"guest", "debian [ARGUMENT...]", "fetch a Debian guest: kernel, initramfs, root disk",
      "Runs the script guest-debian.sh of the source tree or the share folder; 'trivisor guest\n"
      "debian --help' shows its own arguments.\n"

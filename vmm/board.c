@@ -3,7 +3,14 @@
 #include "core/error.h"
 
 /* Phandles of the device tree. */
-enum { PHANDLE_PLIC = 1, PHANDLE_FINISHER = 2, PHANDLE_CPUS = 3 };
+/* PHANDLE_PLIC: whatever devices name one cell to, which is the PLIC or stands before the APLIC. */
+enum {
+    PHANDLE_PLIC = 1,
+    PHANDLE_FINISHER = 2,
+    PHANDLE_APLIC = 3,
+    PHANDLE_IMSIC = 4,
+    PHANDLE_CPUS = 5
+};
 
 static uint32_t cpu_phandle(unsigned hart)
 {
@@ -47,8 +54,15 @@ static struct irq hart_wire(struct board *board, unsigned hart, enum riscv_irq i
     return (struct irq){.set = riscv_vcpu_irq_sink, .sink = &board->harts[hart], .line = irq};
 }
 
+static bool has_imsic(const struct board *board)
+{
+    return board->backends.imsic_ids != 0;
+}
+
 static struct irq plic_wire(struct board *board, uint32_t line)
 {
+    if (has_imsic(board))
+        return (struct irq){.set = aplic_set, .sink = &board->aplic, .line = line};
     return (struct irq){.set = plic_set, .sink = &board->plic, .line = line};
 }
 
@@ -65,6 +79,7 @@ static void init_controllers(struct board *board)
         local[i].ssi = hart_wire(board, i, IRQ_SSI);
     }
     plic_init(&board->plic, board->vm->vcpu_count, external);
+    aplic_init(&board->aplic, board->vm->vcpu_count, BOARD_IMSIC, &board->backends.imsic);
     aclint_init(&board->aclint, &board->vm->clock, board->vm->vcpu_count, local);
 }
 
@@ -75,6 +90,37 @@ static void add_slot(struct board *board, struct virtio_device *device)
                      plic_wire(board, BOARD_IRQ_VIRTIO + slot));
 }
 
+static void free_virtio(struct board *board)
+{
+    for (unsigned i = 0; i < SPEC_DISKS_MAX; i++) {
+        host_free(board->blks[i], sizeof *board->blks[i]);
+        board->blks[i] = NULL;
+    }
+    for (unsigned i = 0; i < SPEC_NETS_MAX; i++) {
+        host_free(board->nets[i], sizeof *board->nets[i]);
+        board->nets[i] = NULL;
+    }
+}
+
+static int alloc_virtio(struct board *board)
+{
+    bool good = true;
+    memset(board->blks, 0, sizeof board->blks);
+    memset(board->nets, 0, sizeof board->nets);
+    for (unsigned i = 0; good && i < board->backends.disk_count; i++) {
+        board->blks[i] = host_alloc(sizeof *board->blks[i], 64);
+        good = board->blks[i] != NULL;
+    }
+    for (unsigned i = 0; good && i < board->backends.net_count; i++) {
+        board->nets[i] = host_alloc(sizeof *board->nets[i], 64);
+        good = board->nets[i] != NULL;
+    }
+    if (good)
+        return 0;
+    free_virtio(board);
+    return -E_NOMEM;
+}
+
 /* Guests name their disks and networks by the order of the slots. */
 static void init_virtio(struct board *board)
 {
@@ -83,12 +129,12 @@ static void init_virtio(struct board *board)
 
     board->slot_count = 0;
     for (unsigned i = 0; i < backends->disk_count; i++) {
-        virtio_blk_init(&board->blks[i], mem, backends->disks[i]);
-        add_slot(board, &board->blks[i].virtio);
+        virtio_blk_init(board->blks[i], mem, backends->disks[i]);
+        add_slot(board, &board->blks[i]->virtio);
     }
     for (unsigned i = 0; i < backends->net_count; i++) {
-        virtio_net_init(&board->nets[i], mem, backends->nets[i]);
-        add_slot(board, &board->nets[i].virtio);
+        virtio_net_init(board->nets[i], mem, backends->nets[i]);
+        add_slot(board, &board->nets[i]->virtio);
     }
     if (backends->console != NULL) {
         virtio_console_init(&board->console, mem, backends->console);
@@ -113,6 +159,7 @@ static unsigned slots_needed(const struct board_backends *backends)
 static int place_devices(struct board *board)
 {
     struct bus *bus = &board->vm->bus;
+    bool imsic = has_imsic(board);
     const struct {
         const char *name;
         uint64_t base, size;
@@ -123,7 +170,8 @@ static int place_devices(struct board *board)
         {"rtc", BOARD_RTC, RTC_SIZE, &rtc_bus_ops, &board->rtc},
         {"clint", BOARD_CLINT, ACLINT_SIZE, &aclint_bus_ops, &board->aclint},
         {"sswi", BOARD_SSWI, ACLINT_SSWI_SIZE, &aclint_sswi_bus_ops, &board->aclint},
-        {"plic", BOARD_PLIC, PLIC_SIZE, &plic_bus_ops, &board->plic},
+        {imsic ? "aplic" : "plic", imsic ? BOARD_APLIC : BOARD_PLIC, imsic ? APLIC_SIZE : PLIC_SIZE,
+         imsic ? &aplic_bus_ops : &plic_bus_ops, imsic ? (void *)&board->aplic : &board->plic},
         {"uart", BOARD_UART, NS16550A_SIZE, &ns16550a_bus_ops, &board->uart},
     };
     int error = 0;
@@ -139,6 +187,9 @@ static int place_devices(struct board *board)
 static int init_rom(struct board *board)
 {
     struct memory *mem = &board->vm->mem;
+    board->rom = NULL;
+    if (board->backends.no_rom)
+        return 0;
     board->rom = host_alloc(BOARD_ROM_SIZE, MEM_PAGE_SIZE);
     if (board->rom == NULL)
         return -E_NOMEM;
@@ -162,12 +213,17 @@ int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, uns
         slots_needed(backends) > BOARD_VIRTIO_SLOTS)
         return -E_NOSPC;
     board->vm = vm;
+    board->cpu = NULL;
+    board->describe_more = NULL;
     board->harts = harts;
     board->backends = *backends;
-    board->fdt_size = 0;
-    int error = init_rom(board);
-    if (error != 0)
+    int error = alloc_virtio(board);
+    if (error == 0)
+        error = init_rom(board);
+    if (error != 0) {
+        free_virtio(board);
         return error;
+    }
 
     init_harts(board, hart_count);
     init_controllers(board);
@@ -192,6 +248,7 @@ void board_fini(struct board *board)
     for (unsigned i = 0; i < board->vm->vcpu_count; i++)
         riscv_vcpu_fini(&board->harts[i]);
     host_free(board->rom, BOARD_ROM_SIZE);
+    free_virtio(board);
 }
 
 /* ---- Saving ---- */
@@ -232,17 +289,22 @@ void board_state(struct board *board, struct state *state)
         state_fail(state, -E_INVAL);
         return;
     }
-    state_bytes(state, board->rom, BOARD_ROM_SIZE);
+    if (board->rom != NULL)
+        state_bytes(state, board->rom, BOARD_ROM_SIZE);
     for (unsigned i = 0; i < hart_count; i++)
         riscv_vcpu_state(&board->harts[i], state);
-    plic_state(&board->plic, state);
+    if (has_imsic(board))
+        aplic_state(&board->aplic, state);
+    else
+        plic_state(&board->plic, state);
     aclint_state(&board->aclint, state);
     ns16550a_state(&board->uart, state);
     rtc_state(&board->rtc, state);
     for (unsigned i = 0; i < slot_count; i++)
         virtio_mmio_state(&board->slots[i], state);
     if (state->loading) {
-        mem_done(&board->vm->mem, BOARD_ROM_BASE, BOARD_ROM_SIZE);
+        if (board->rom != NULL)
+            mem_done(&board->vm->mem, BOARD_ROM_BASE, BOARD_ROM_SIZE);
         for (unsigned i = 0; i < hart_count; i++)
             vcpu_post(&board->harts[i].vcpu,
                       VCPU_REQ_TLB_FLUSH | VCPU_REQ_CODE_FLUSH | VCPU_REQ_FENCE_I);
@@ -266,29 +328,75 @@ static void describe_chosen(struct fdt_writer *w, const struct board_chosen *cho
     fdt_end(w);
 }
 
-static void describe_hart(struct fdt_writer *w, unsigned hart, bool sbi)
-{
-    enum { EXTENSIONS_MAX = 96, BLOCK_SIZE = 64 };
-    const char *extensions[EXTENSIONS_MAX];
-    unsigned count = 0;
-    char isa[512];
+enum { EXTENSIONS_MAX = 96, ISA_MAX = 1024 };
 
+/* "rv64imac_zicsr_..."; false: it does not fit. */
+static bool isa_string(char *isa, const char *const *extensions, unsigned count)
+{
+    size_t n = 4;
+    memcpy(isa, "rv64", n);
+    for (unsigned i = 0; i < count; i++) {
+        size_t len = strlen(extensions[i]);
+        if (n + len + 2 > ISA_MAX)
+            return false;
+        if (len > 1)
+            isa[n++] = '_';
+        memcpy(isa + n, extensions[i], len);
+        n += len;
+    }
+    isa[n] = 0;
+    return true;
+}
+
+static unsigned own_extensions(const char **extensions, bool sbi)
+{
+    unsigned count = 0;
     for (unsigned i = 0; count < EXTENSIONS_MAX && riscv_isa_extension(i) != NULL; i++)
         if (riscv_isa_listed(i, sbi))
             extensions[count++] = riscv_isa_extension(i);
+    return count;
+}
+
+static unsigned given_extensions(const char **extensions, const char *const *given)
+{
+    unsigned count = 0;
+    while (count < EXTENSIONS_MAX && given[count] != NULL) {
+        extensions[count] = given[count];
+        count++;
+    }
+    return count;
+}
+
+static void put_block(struct fdt_writer *w, const char *name, uint32_t size)
+{
+    if (size != 0)
+        fdt_put_u32(w, name, size);
+}
+
+static void describe_hart(struct fdt_writer *w, const struct board *board, unsigned hart, bool sbi)
+{
+    static const struct board_cpu own = {
+        .mmu_type = "riscv,sv57", .cbom_block = 64, .cbop_block = 64, .cboz_block = 64};
+    const struct board_cpu *cpu = board->cpu != NULL ? board->cpu : &own;
+    const char *extensions[EXTENSIONS_MAX];
+    unsigned count = cpu->extensions != NULL ? given_extensions(extensions, cpu->extensions)
+                                             : own_extensions(extensions, sbi);
+    char isa[ISA_MAX];
+
     fdt_node_at(w, "cpu", hart);
     fdt_put_str(w, "device_type", "cpu");
     fdt_put_u32(w, "reg", hart);
     fdt_put_str(w, "status", "okay");
     fdt_put_str(w, "compatible", "riscv");
-    if (riscv_isa_string(isa, sizeof isa, sbi) > 0)
+    if (isa_string(isa, extensions, count))
         fdt_put_str(w, "riscv,isa", isa);
     fdt_put_str(w, "riscv,isa-base", "rv64i");
     fdt_put_strs(w, "riscv,isa-extensions", extensions, count);
-    fdt_put_str(w, "mmu-type", "riscv,sv57");
-    fdt_put_u32(w, "riscv,cbom-block-size", BLOCK_SIZE);
-    fdt_put_u32(w, "riscv,cbop-block-size", BLOCK_SIZE);
-    fdt_put_u32(w, "riscv,cboz-block-size", BLOCK_SIZE);
+    if (cpu->mmu_type != NULL)
+        fdt_put_str(w, "mmu-type", cpu->mmu_type);
+    put_block(w, "riscv,cbom-block-size", cpu->cbom_block);
+    put_block(w, "riscv,cbop-block-size", cpu->cbop_block);
+    put_block(w, "riscv,cboz-block-size", cpu->cboz_block);
     fdt_put_u32(w, "phandle", cpu_phandle(hart));
 
     fdt_node(w, "interrupt-controller");
@@ -315,14 +423,16 @@ static void describe_core(struct fdt_writer *w, unsigned hart)
     fdt_end(w);
 }
 
-static void describe_harts(struct fdt_writer *w, unsigned count, bool sbi)
+static void describe_harts(struct fdt_writer *w, const struct board *board, bool sbi)
 {
+    unsigned count = board->vm->vcpu_count;
+    uint64_t timebase = board->cpu != NULL ? board->cpu->timebase : CLOCK_HZ;
     fdt_node(w, "cpus");
     fdt_put_u32(w, "#address-cells", 1);
     fdt_put_u32(w, "#size-cells", 0);
-    fdt_put_u32(w, "timebase-frequency", (uint32_t)CLOCK_HZ);
+    fdt_put_u32(w, "timebase-frequency", (uint32_t)timebase);
     for (unsigned i = 0; i < count; i++)
-        describe_hart(w, i, sbi);
+        describe_hart(w, board, i, sbi);
     fdt_node(w, "cpu-map");
     fdt_node(w, "cluster0");
     for (unsigned i = 0; i < count; i++)
@@ -330,6 +440,42 @@ static void describe_harts(struct fdt_writer *w, unsigned count, bool sbi)
     fdt_end(w);
     fdt_end(w);
     fdt_end(w);
+}
+
+/*
+ * Devices name their line in one cell, the APLIC wants two (the second: active high). A nexus
+ * between them says how one becomes the other (Devicetree Specification 0.4, 2.4.3).
+ */
+static void describe_nexus(struct fdt_writer *w)
+{
+    enum { LEVEL_HIGH = 4, CELLS = 4 };
+    uint32_t map[(APLIC_SOURCES - 1) * CELLS];
+    for (uint32_t line = 1; line < APLIC_SOURCES; line++) {
+        uint32_t *entry = &map[(line - 1) * CELLS];
+        entry[0] = entry[2] = line;
+        entry[1] = PHANDLE_APLIC;
+        entry[3] = LEVEL_HIGH;
+    }
+    fdt_node(w, "interrupt-nexus");
+    fdt_put_u32(w, "#interrupt-cells", 1);
+    fdt_put_u32(w, "#address-cells", 0);
+    fdt_put_u32(w, "interrupt-map-mask", 0x7f);
+    fdt_put_cells(w, "interrupt-map", map, sizeof map / sizeof map[0]);
+    fdt_put_u32(w, "phandle", PHANDLE_PLIC);
+    fdt_end(w);
+}
+
+static void describe_interrupts(struct fdt_writer *w, const struct board *board,
+                                const uint32_t *intcs)
+{
+    if (!has_imsic(board)) {
+        plic_fdt(&board->plic, w, BOARD_PLIC, PHANDLE_PLIC, intcs);
+        return;
+    }
+    imsic_fdt(w, BOARD_IMSIC, PHANDLE_IMSIC, board->backends.imsic_ids, intcs,
+              board->vm->vcpu_count);
+    aplic_fdt(w, BOARD_APLIC, PHANDLE_APLIC, PHANDLE_IMSIC);
+    describe_nexus(w);
 }
 
 static void describe_soc(struct fdt_writer *w, const struct board *board, bool sbi)
@@ -349,21 +495,21 @@ static void describe_soc(struct fdt_writer *w, const struct board *board, bool s
     /* Firmware would take the SSWI for itself (OpenSBI) and QEMU's board has none. */
     if (sbi)
         aclint_sswi_fdt(&board->aclint, w, BOARD_SSWI, intcs);
-    plic_fdt(&board->plic, w, BOARD_PLIC, PHANDLE_PLIC, intcs);
+    describe_interrupts(w, board, intcs);
     ns16550a_fdt(&board->uart, w, BOARD_UART, PHANDLE_PLIC, BOARD_IRQ_UART);
     for (unsigned i = 0; i < board->slot_count; i++)
         virtio_mmio_fdt(w, slot_base(i), BOARD_IRQ_VIRTIO + i, PHANDLE_PLIC);
     fdt_end(w);
 }
 
-int board_describe(struct board *board, const struct board_chosen *chosen)
+long board_describe(struct board *board, const struct board_chosen *chosen, uint8_t *fdt)
 {
     const struct mem_slot *ram = mem_slot_find(&board->vm->mem, BOARD_RAM, 1);
     /* The loader leaves room behind the tree, into which firmware may let it grow. */
     const size_t capacity = BOARD_FDT_MAX - 0x2000;
     struct fdt_writer writer, *w = &writer;
 
-    fdt_begin(w, board->fdt, capacity);
+    fdt_begin(w, fdt, capacity);
     fdt_node(w, "");
     fdt_put_u32(w, "#address-cells", 2);
     fdt_put_u32(w, "#size-cells", 2);
@@ -377,14 +523,16 @@ int board_describe(struct board *board, const struct board_chosen *chosen)
     fdt_put_str(w, "device_type", "memory");
     fdt_put_reg64(w, BOARD_RAM, ram != NULL ? ram->size : 0);
     fdt_end(w);
-    describe_harts(w, board->vm->vcpu_count, chosen->sbi);
+    describe_harts(w, board, chosen->sbi);
     finisher_power_fdt(&board->finisher, w, PHANDLE_FINISHER);
     describe_soc(w, board, chosen->sbi);
+    if (board->describe_more != NULL)
+        board->describe_more(board->describe_arg, w, PHANDLE_PLIC);
     fdt_end(w);
 
     long size = fdt_finish(w);
-    if (size < 0)
-        return (int)size;
-    board->fdt_size = (uint32_t)size;
-    return 0;
+    /* The writer leaves names at the end. */
+    size_t left = size > (long)w->strings_at ? (size_t)size : w->strings_at;
+    memset(fdt + left, 0, capacity - left);
+    return size;
 }

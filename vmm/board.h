@@ -9,6 +9,7 @@
 #include "core/image.h"
 #include "core/spec.h"
 #include "devices/aclint.h"
+#include "devices/aplic.h"
 #include "devices/backend.h"
 #include "devices/finisher.h"
 #include "devices/ns16550a.h"
@@ -29,10 +30,12 @@
 #define BOARD_CLINT         0x2000000ULL /* MSWI, then MTIMER, as SiFive's CLINT */
 #define BOARD_SSWI          0x2f00000ULL /* ACLINT supervisor software interrupts */
 #define BOARD_PLIC          0xc000000ULL
+#define BOARD_APLIC         0xd000000ULL
 #define BOARD_UART          0x10000000ULL
 #define BOARD_VIRTIO        0x10001000ULL
 #define BOARD_VIRTIO_STRIDE 0x1000ULL
 #define BOARD_VIRTIO_SLOTS  8
+#define BOARD_IMSIC         0x28000000ULL /* a page for each hart */
 #define BOARD_RAM           0x80000000ULL
 #define BOARD_FDT_MAX       0x20000 /* 64 harts need some 80 KiB */
 
@@ -49,6 +52,14 @@ struct board_backends {
     unsigned net_count;
     struct entropy_backend *entropy;
     struct reclaim_backend *reclaim; /* balloon */
+    /*
+     * The harts have interrupt files of imsic_ids identities at BOARD_IMSIC, which the hypervisor
+     * provides: there is an APLIC in place of the PLIC, and `imsic` takes its messages. imsic_ids
+     * 0: none.
+     */
+    struct msi imsic;
+    uint32_t imsic_ids;
+    bool no_rom; /* for guests that start under our own SBI alone: no boot ROM, no firmware */
 };
 
 /* Plain blobs, already unpacked. bytes == NULL: none. */
@@ -62,26 +73,37 @@ struct board_payload {
     uint8_t rng_seed[32]; /* /chosen rng-seed */
 };
 
+/* The CPU that the device tree describes; for engines whose guests run on the real one. */
+struct board_cpu {
+    const char *const *extensions;               /* names in canonical order, NULL at the end */
+    const char *mmu_type;                        /* "riscv,sv39", ... or NULL: none is named */
+    uint32_t cbom_block, cbop_block, cboz_block; /* bytes; 0: not said */
+    uint64_t timebase;                           /* Hz */
+};
+
 struct board {
     struct vm *vm;
-    struct riscv_vcpu *harts; /* vm->vcpu_count of them */
+    const struct board_cpu *cpu; /* NULL (set by board_init): the CPU of our software engines */
+    struct riscv_vcpu *harts;    /* vm->vcpu_count of them */
     struct plic plic;
+    struct aplic aplic; /* instead, if backends.imsic_ids is not 0 */
     struct aclint aclint;
     struct ns16550a uart;
     struct rtc rtc;
     struct finisher finisher;
     struct virtio_mmio slots[BOARD_VIRTIO_SLOTS];
     unsigned slot_count;
-    struct virtio_blk blks[SPEC_DISKS_MAX];
-    struct virtio_net nets[SPEC_NETS_MAX];
+    struct virtio_blk *blks[SPEC_DISKS_MAX]; /* each is large: only those that there are */
+    struct virtio_net *nets[SPEC_NETS_MAX];  /* likewise */
     struct virtio_console console;
     struct virtio_rng rng;
     struct virtio_balloon balloon;
     struct board_backends backends;
-    uint8_t *rom; /* BOARD_ROM_SIZE bytes, a read-only slot of guest memory */
+    /* Adds nodes of devices that are not the board's own to its root. NULL (set by board_init). */
+    void (*describe_more)(void *arg, struct fdt_writer *w, uint32_t plic_phandle);
+    void *describe_arg;
+    uint8_t *rom; /* BOARD_ROM_SIZE bytes, a read-only slot of guest memory; NULL: there is none */
     _Atomic uint8_t rom_flags[BOARD_ROM_SIZE / MEM_PAGE_SIZE];
-    uint8_t fdt[BOARD_FDT_MAX];
-    uint32_t fdt_size;
     char problem[160]; /* of the last board_boot that failed */
 };
 
@@ -107,8 +129,11 @@ struct board_chosen {
     const uint8_t *rng_seed; /* 32 bytes */
     bool sbi;                /* the kernel runs under our own SBI */
 };
-/* Writes the device tree into board->fdt. 0, or -E_NOSPC. board_boot does. */
-int board_describe(struct board *board, const struct board_chosen *chosen);
+/*
+ * Writes the device tree into `fdt`, which has BOARD_FDT_MAX bytes; its size, or -E_NOSPC.
+ * board_boot does.
+ */
+long board_describe(struct board *board, const struct board_chosen *chosen, uint8_t *fdt);
 /*
  * No virtio device takes anything from a queue any more, until board_thaw, vmm_resume or
  * board_boot. Any thread, VCPUs may run: whoever waits for them freezes first, because two devices

@@ -130,6 +130,10 @@ static int place_images(struct board *board, struct layout *layout,
         say(board, "there is neither a kernel nor a firmware; name one");
         return -E_INVAL;
     }
+    if (firmware && board->rom == NULL) {
+        say(board, "a firmware cannot start here; give a kernel alone");
+        return -E_NOEXEC;
+    }
     if (firmware)
         error =
             place(board, layout, &layout->firmware, "firmware", &payload->firmware, layout->ram);
@@ -232,6 +236,7 @@ static void reset(struct board *board)
     ns16550a_reset(&board->uart);
     rtc_reset(&board->rtc);
     plic_reset(&board->plic);
+    aplic_reset(&board->aplic);
     aclint_reset(&board->aclint);
     for (unsigned i = 0; i < board->vm->vcpu_count; i++) {
         riscv_vcpu_reset(&board->harts[i], BOARD_ROM_BASE);
@@ -273,7 +278,20 @@ static int load(struct board *board, const struct layout *layout,
         if (error != 0)
             return error;
     }
-    return mem_write(mem, layout->fdt, board->fdt, board->fdt_size);
+    return 0;
+}
+
+/* In guest memory, where nothing is loaded. */
+static int describe(struct board *board, const struct layout *layout,
+                    const struct board_chosen *chosen)
+{
+    uint8_t *fdt = mem_map(&board->vm->mem, layout->fdt, BOARD_FDT_MAX, true);
+    long size = fdt != NULL ? board_describe(board, chosen, fdt) : -E_NOSPC;
+    mem_done(&board->vm->mem, layout->fdt, fdt != NULL ? BOARD_FDT_MAX : 0);
+    if (size >= 0)
+        return 0;
+    say(board, "the device tree is too large: the command line is too long; shorten it");
+    return (int)size;
 }
 
 int board_boot(struct board *board, const struct board_payload *payload, const char **problem)
@@ -305,18 +323,17 @@ int board_boot(struct board *board, const struct board_payload *payload, const c
         .rng_seed = payload->rng_seed,
         .sbi = !firmware,
     };
-    error = board_describe(board, &chosen);
-    if (error != 0) {
-        say(board, "the device tree is too large: the command line is too long; shorten it");
+    error = describe(board, &layout, &chosen);
+    if (error != 0)
         return error;
-    }
     reset(board);
     error = load(board, &layout, payload, &firmware_entry, &kernel_entry);
     if (error != 0) {
         say(board, "the images cannot be copied into the guest's memory");
         return error;
     }
-    fill_rom(board, firmware_entry, layout.fdt, kernel_entry);
+    if (board->rom != NULL)
+        fill_rom(board, firmware_entry, layout.fdt, kernel_entry);
     start_harts(board, &layout, firmware, kernel_entry);
     *problem = NULL;
     return 0;

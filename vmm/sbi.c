@@ -2,7 +2,6 @@
 
 #include "riscv/mmu.h"
 
-#define SBI_SPEC_VERSION (2ULL << 24) /* 2.0 (SBI 2.0, 4.1) */
 /*
  * Implementation ids are given out by the SBI specification (0 to 11 are taken). Ours is
  * none of them: "Triv" in ASCII, until we have one.
@@ -29,24 +28,25 @@ enum sbi_extension_id {
     SBI_PMU = 0x504d55,
     SBI_DBCN = 0x4442434e,
     SBI_SUSP = 0x53555350,
+    SBI_STA = 0x535441,
 };
 
 struct sbi_extension {
     uint32_t first, last; /* ids */
     struct sbi_result (*call)(struct vm *vm, struct riscv_vcpu *hart);
+    bool light; /* needs the integer registers alone: sbi_call_light */
 };
 
-static const struct sbi_extension *extension_find(uint64_t id);
+static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id);
 
 /* Chapter 4, Base Extension. */
 static struct sbi_result sbi_base(struct vm *vm, struct riscv_vcpu *hart)
 {
-    (void)vm;
     switch (hart->x[16]) {
     case 0: return sbi_value(SBI_SPEC_VERSION);
     case 1: return sbi_value(SBI_IMPL_ID);
     case 2: return sbi_value(SBI_IMPL_VERSION);
-    case 3: return sbi_value(extension_find(hart->x[10]) != NULL);
+    case 3: return sbi_value(extension_find(vm, hart->x[10]) != NULL);
     case 4: /* mvendorid */
     case 5: /* marchid */
     case 6: /* mimpid */ return sbi_value(0);
@@ -200,25 +200,30 @@ static struct sbi_result sbi_legacy(struct vm *vm, struct riscv_vcpu *hart)
 
 /* Sorted by how often a running Linux calls them. */
 static const struct sbi_extension extensions[] = {
-    {SBI_RFENCE, SBI_RFENCE, sbi_rfence}, {SBI_IPI, SBI_IPI, sbi_ipi},
-    {SBI_TIME, SBI_TIME, sbi_time},       {SBI_PMU, SBI_PMU, sbi_pmu},
-    {SBI_DBCN, SBI_DBCN, sbi_dbcn},       {SBI_HSM, SBI_HSM, sbi_hsm},
-    {SBI_BASE, SBI_BASE, sbi_base},       {SBI_SRST, SBI_SRST, sbi_srst},
-    {SBI_SUSP, SBI_SUSP, sbi_susp},       {SBI_LEGACY_SET_TIMER, SBI_LEGACY_SHUTDOWN, sbi_legacy},
+    {SBI_RFENCE, SBI_RFENCE, sbi_rfence, true},
+    {SBI_IPI, SBI_IPI, sbi_ipi, true},
+    {SBI_TIME, SBI_TIME, sbi_time, false},
+    {SBI_PMU, SBI_PMU, sbi_pmu, false},
+    {SBI_DBCN, SBI_DBCN, sbi_dbcn, true},
+    {SBI_HSM, SBI_HSM, sbi_hsm, false},
+    {SBI_BASE, SBI_BASE, sbi_base, true},
+    {SBI_SRST, SBI_SRST, sbi_srst, false},
+    {SBI_SUSP, SBI_SUSP, sbi_susp, false},
+    {SBI_STA, SBI_STA, sbi_sta, true},
+    {SBI_LEGACY_SET_TIMER, SBI_LEGACY_SHUTDOWN, sbi_legacy, false},
 };
 
-static const struct sbi_extension *extension_find(uint64_t id)
+static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id)
 {
     for (unsigned i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
         if (id >= extensions[i].first && id <= extensions[i].last)
-            return &extensions[i];
+            return extensions[i].call != sbi_sta || vm->steal_time ? &extensions[i] : NULL;
     }
     return NULL;
 }
 
-void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
+static void answer(const struct sbi_extension *extension, struct vm *vm, struct riscv_vcpu *hart)
 {
-    const struct sbi_extension *extension = extension_find(hart->x[17]);
     struct sbi_result result =
         extension != NULL ? extension->call(vm, hart) : sbi_error(SBI_ERR_NOT_SUPPORTED);
     if (result.gone)
@@ -226,4 +231,18 @@ void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
     hart->x[10] = (uint64_t)result.error;
     if (extension == NULL || extension->call != sbi_legacy)
         hart->x[11] = result.value;
+}
+
+void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
+{
+    answer(extension_find(vm, hart->x[17]), vm, hart);
+}
+
+bool sbi_call_light(struct vm *vm, struct riscv_vcpu *hart)
+{
+    const struct sbi_extension *extension = extension_find(vm, hart->x[17]);
+    if (extension == NULL || !extension->light)
+        return false;
+    answer(extension, vm, hart);
+    return true;
 }

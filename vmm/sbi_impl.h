@@ -42,6 +42,7 @@ static inline struct sbi_result sbi_value(uint64_t value)
 struct sbi_result sbi_hsm(struct vm *vm, struct riscv_vcpu *hart);
 struct sbi_result sbi_susp(struct vm *vm, struct riscv_vcpu *hart);
 struct sbi_result sbi_pmu(struct vm *vm, struct riscv_vcpu *hart);
+struct sbi_result sbi_sta(struct vm *vm, struct riscv_vcpu *hart);
 struct sbi_result sbi_dbcn(struct vm *vm, struct riscv_vcpu *hart);
 /* The console of DBCN and of the legacy calls. Return how many bytes went. */
 size_t sbi_console_write(struct vm *vm, const void *bytes, size_t len);

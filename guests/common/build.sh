@@ -18,8 +18,8 @@ objcopy=${OBJCOPY:-$(command -v llvm-objcopy || command -v llvm-objcopy-14)}
 objects=()
 for file in "$common"/head.S "$common"/*.c "$source"/*.[cS]; do
     object=$work/$(basename "$file").o
-    # Assembly may use the floating-point registers; what C compiles to may not.
-    $clang $flags $([[ $file == *.c ]] || echo -march=rv64imafdc) -c "$file" -o "$object"
+    # Assembly may use the floating-point and vector registers; what C compiles to may not.
+    $clang $flags $([[ $file == *.c ]] || echo -march=rv64imafdcv) -c "$file" -o "$object"
     objects+=("$object")
 done
 # As a position-independent executable, so that the linker tells of pointers that would need relocation.

@@ -243,6 +243,38 @@ static void file_fills_every_field(void **state)
     config_free(config);
 }
 
+static void bare_metal_devices_are_read(void **state)
+{
+    (void)state;
+    static const char yaml[] = "vms:\n"
+                               "  - name: a\n"
+                               "    memory: 16M\n"
+                               "    kernel: k\n"
+                               "    disks:\n"
+                               "      - { path: \"board:1\" }\n"
+                               "      - { path: ./board:1, fresh: true }\n"
+                               "    net: [ { kind: switch, network: lan, uplink: \"board:0\" } ]\n"
+                               "    passthrough:\n"
+                               "      - device: virtio_mmio@10008000\n"
+                               "      - device: /soc/rtc@101000\n";
+    struct config *config;
+    struct problem problem = {.text = ""};
+    config_read_bytes(&config, "f", "dir", yaml, strlen(yaml), &problem);
+    assert_string_equal(problem.text, "");
+    const struct spec_vm *vm = &config_fleet(config)->vms[0];
+    assert_string_equal(vm->disks[0].path, "board:1");
+    assert_string_equal(vm->disks[1].path, "dir/./board:1");
+    assert_false(vm->disks[0].fresh);
+    assert_true(vm->disks[1].fresh);
+    assert_int_equal(vm->nets[0].kind, SPEC_NET_SWITCH);
+    assert_string_equal(vm->nets[0].network, "lan");
+    assert_string_equal(vm->nets[0].uplink, "board:0");
+    assert_int_equal(vm->passthrough_count, 2);
+    assert_string_equal(vm->passthrough[0], "virtio_mmio@10008000");
+    assert_string_equal(vm->passthrough[1], "/soc/rtc@101000");
+    config_free(config);
+}
+
 /* A description and the one line that answers it. */
 struct mistake {
     const char *yaml, *line;
@@ -263,7 +295,7 @@ static const struct mistake mistakes[] = {
     {VM "\n    memroy: 5\n",
      "f:6: vms[0].memroy: no such key; there are name, cpus, memory, kernel, "
      "initrd, firmware, cmdline, engine, no_reboot, no_balloon, "
-     "virtio_console, disks, net"},
+     "virtio_console, disks, net, passthrough, weight, pin, watchdog, on_failure"},
     {"vms:\n  - memory: 12X\n", "f:2: vms[0].memory: '12X' is not a size; write 512M or 2G"},
     {VM "  - name: b\n    kernel: k\n    memory: 12X\n",
      "f:7: vms[1].memory: '12X' is not a size; write 512M or 2G"},
@@ -289,14 +321,14 @@ static const struct mistake mistakes[] = {
      "f:7: vms[0].disks[1].path: is missing; name a file"},
     {VM "    disks: x.raw\n", "f:5: vms[0].disks: must be a list, not one value"},
     {VM "    disks:\n    - path: x\n      size: 5\n",
-     "f:7: vms[0].disks[0].size: no such key; there are path, readonly, serial"},
+     "f:7: vms[0].disks[0].size: no such key; there are path, readonly, serial, fresh"},
     {VM "    disks: [{path: a},{path: b},{path: c},{path: d},{path: e},{path: f},{path: g}]\n",
      "f:5: vms[0].disks: has more than 6 entries; leave some out"},
     {VM "    disks:\n    - path: x\n    - path: x\n",
      "f:7: vms[0].disks[1].path: disks[0] is the same file; give each its own, or make both "
      "readonly"},
     {VM "    net:\n    - kind: bridge\n",
-     "f:6: vms[0].net[0].kind: 'bridge' is not a kind of network; write user or tap"},
+     "f:6: vms[0].net[0].kind: 'bridge' is not a kind of network; write user, tap or switch"},
     {VM "    net:\n    - kind: tap\n",
      "f:6: vms[0].net[0].ifname: is missing; name the tap device"},
     {VM "    net:\n    - forward:\n      - tcp:1:2\n      - nonsense\n",
@@ -406,6 +438,7 @@ int main(void)
         cmocka_unit_test(forward_defaults_to_loopback),
         cmocka_unit_test(forward_refuses_bad_ports_and_addresses),
         cmocka_unit_test(file_fills_every_field),
+        cmocka_unit_test(bare_metal_devices_are_read),
         cmocka_unit_test(each_mistake_gets_one_line_with_file_line_and_key),
         cmocka_unit_test(broken_yaml_is_answered_with_its_line),
         cmocka_unit_test(missing_files_are_named_with_their_key),

@@ -32,6 +32,7 @@ enum {
     PMU = 0x504d55,
     DBCN = 0x4442434e,
     SUSP = 0x53555350,
+    STA = 0x535441,
 };
 
 static int setup(void **state)
@@ -411,6 +412,65 @@ static void legacy_calls_answer_in_a0_alone(void **state)
     assert_int_equal(vm_power_state(&vm), VM_POWER_OFF);
 }
 
+static void steal_time_is_absent_unless_the_hypervisor_shares_harts(void **state)
+{
+    (void)state;
+    assert_int_equal(call(BASE, 3, STA, 0, 0).value, 0);
+    assert_int_equal(call(STA, 0, BOARD_RAM, 0, 0).error, NOT_SUPPORTED);
+    vm.steal_time = true;
+    assert_int_equal(call(BASE, 3, STA, 0, 0).value, 1);
+    assert_int_equal(call(STA, 0, BOARD_RAM, 0, 0).error, SUCCESS);
+    assert_int_equal(call(STA, 1, BOARD_RAM, 0, 0).error, NOT_SUPPORTED);
+}
+
+static void steal_time_goes_where_the_guest_wants_it(void **state)
+{
+    /* 16.1: sequence at 0, flags at 4, steal at 8, preempted at 16, 64 bytes in all */
+    uint8_t *shmem = ram + 0x400, expected[64] = {0};
+    (void)state;
+    vm.steal_time = true;
+    memset(shmem, 0xff, 65);
+    sbi_steal(&vm, &harts[0], 5, true); /* nobody has asked yet */
+    assert_int_equal(call(STA, 0, BOARD_RAM + 0x400, 0, 0).error, SUCCESS);
+    assert_memory_equal(shmem, expected, 64);
+    assert_int_equal(shmem[64], 0xff);
+    sbi_steal(&vm, &harts[0], 0x300, true);
+    sbi_steal(&vm, &harts[0], 0x21, true);
+    expected[0] = 4;
+    expected[8] = 0x21, expected[9] = 3;
+    expected[16] = 1;
+    assert_memory_equal(shmem, expected, 64);
+    sbi_steal(&vm, &harts[1], 7, true); /* another hart's */
+    sbi_steal(&vm, &harts[0], 0, false);
+    expected[16] = 0;
+    assert_memory_equal(shmem, expected, 64);
+    assert_int_equal(call(STA, 0, UINT64_MAX, UINT64_MAX, 0).error, SUCCESS);
+    sbi_steal(&vm, &harts[0], 9, true);
+    assert_memory_equal(shmem, expected, 64);
+}
+
+static void steal_time_refuses_what_is_not_64_aligned_bytes_of_ram(void **state)
+{
+    (void)state;
+    vm.steal_time = true;
+    assert_int_equal(call(STA, 0, BOARD_RAM + 32, 0, 0).error, INVALID_PARAM);
+    assert_int_equal(call(STA, 0, BOARD_RAM, 0, 1).error, INVALID_PARAM);
+    assert_int_equal(call(STA, 0, BOARD_RAM, 1, 0).error, INVALID_ADDRESS);
+    assert_int_equal(call(STA, 0, BOARD_RAM + RAM_SIZE, 0, 0).error, INVALID_ADDRESS);
+    assert_int_equal(call(STA, 0, BOARD_ROM_BASE, 0, 0).error, INVALID_ADDRESS); /* read-only */
+    assert_int_equal(call(STA, 0, 0, 0, 0).error, INVALID_ADDRESS);
+}
+
+static void a_reset_hart_has_no_steal_time(void **state)
+{
+    (void)state;
+    vm.steal_time = true;
+    assert_int_equal(call(STA, 0, BOARD_RAM + 0x400, 0, 0).error, SUCCESS);
+    riscv_vcpu_reset(&harts[0], BOARD_ROM_BASE);
+    sbi_steal(&vm, &harts[0], 5, true);
+    assert_int_equal(ram[0x408], 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -434,6 +494,10 @@ int main(void)
         TEST(pmu_tells_its_fixed_counters),
         TEST(pmu_configures_starts_and_stops_counters),
         TEST(legacy_calls_answer_in_a0_alone),
+        TEST(steal_time_is_absent_unless_the_hypervisor_shares_harts),
+        TEST(steal_time_goes_where_the_guest_wants_it),
+        TEST(steal_time_refuses_what_is_not_64_aligned_bytes_of_ram),
+        TEST(a_reset_hart_has_no_steal_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

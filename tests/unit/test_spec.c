@@ -224,6 +224,140 @@ static void networks_are_checked(void **state)
     expect_problem("vms[0] (web): net[0].forward: 17 are more than 16; leave some out");
 }
 
+static void bare_metal(void)
+{
+    fleet.vms[0].disks[0].path = "board:0";
+    fleet.vms[0].nets[0] = (struct spec_net){
+        .kind = SPEC_NET_SWITCH, .network = "lan", .uplink = "board:1", .mac = {2}};
+    fleet.vms[0].nets[1] = (struct spec_net){.kind = SPEC_NET_SWITCH, .network = "dmz"};
+    fleet.vms[0].passthrough[0] = "virtio_mmio@10008000";
+    fleet.vms[0].passthrough[1] = "/soc/rtc@101000";
+    fleet.vms[0].passthrough_count = 2;
+    fleet.vms[1].disks[0] = (struct spec_disk){.path = "c.raw", .fresh = true};
+}
+
+static void bare_metal_fields_read_back_the_same(void **state)
+{
+    (void)state;
+    bare_metal();
+    long size = spec_flatten(&fleet, blob, sizeof(blob));
+    assert_true(size > 0);
+    assert_int_equal(spec_read(&copy, blob, (size_t)size, &problem), 0);
+    const struct spec_vm *web = &copy.vms[0];
+    assert_string_equal(web->disks[0].path, "board:0");
+    assert_false(web->disks[0].fresh);
+    assert_int_equal(web->nets[0].kind, SPEC_NET_SWITCH);
+    assert_string_equal(web->nets[0].network, "lan");
+    assert_string_equal(web->nets[0].uplink, "board:1");
+    assert_string_equal(web->nets[1].network, "dmz");
+    assert_null(web->nets[1].uplink);
+    assert_int_equal(web->passthrough_count, 2);
+    assert_string_equal(web->passthrough[0], "virtio_mmio@10008000");
+    assert_string_equal(web->passthrough[1], "/soc/rtc@101000");
+    assert_true(copy.vms[1].disks[0].fresh);
+    assert_int_equal(copy.vms[1].passthrough_count, 0);
+}
+
+static void bare_metal_fields_are_checked(void **state)
+{
+    (void)state;
+    struct spec_net *net = fleet.vms[0].nets;
+    bare_metal();
+    assert_int_equal(spec_check(&fleet, &problem), 0);
+    fleet.vms[1].disks[0] = (struct spec_disk){.path = "board:0"};
+    expect_problem("vms[1] (db): disks[0].path: vms[0] has the same disk; give each its own file, "
+                   "or make all readonly");
+    fleet.vms[1].disks[0] = (struct spec_disk){.path = "board:1", .fresh = true};
+    expect_problem("vms[1] (db): disks[0].fresh: is for files, not for board:1");
+    fleet.vms[1].disks[0] = (struct spec_disk){.path = "board:x"};
+    expect_problem("vms[1] (db): disks[0].path: 'board:x' is no device of the board; write board:0 "
+                   "to board:99, or ./board:x for a file of that name");
+    fleet.vms[1].disk_count = 0;
+
+    net[1].network = NULL;
+    expect_problem("vms[0] (web): net[1].network: is missing; name the segment to join");
+    net[1].network = "a b";
+    expect_problem("vms[0] (web): net[1].network: 'a b' is not a name");
+    net[1].network = "dmz";
+    net[1].uplink = "eth0";
+    expect_problem("vms[0] (web): net[1].uplink: 'eth0' is no device of the board; write board:0");
+    net[1].uplink = "board:1";
+    expect_problem("vms[0] (web): net[1].uplink: board:1 for network dmz, but vms[0] has board:1 "
+                   "for lan");
+    net[1].network = "lan";
+    assert_int_equal(spec_check(&fleet, &problem), 0);
+    net[1].uplink = "board:2";
+    expect_problem("vms[0] (web): net[1].uplink: board:2 for network lan, but vms[0] has board:1 "
+                   "for lan");
+    net[1] = (struct spec_net){.kind = SPEC_NET_USER, .network = "lan"};
+    expect_problem("vms[0] (web): net[1].network: is for kind switch only");
+    net[1] = (struct spec_net){.kind = SPEC_NET_USER, .uplink = "board:0"};
+    expect_problem("vms[0] (web): net[1].uplink: is for kind switch only");
+    net[1] = (struct spec_net){.kind = SPEC_NET_SWITCH, .network = "lan", .forward_count = 1};
+    expect_problem("vms[0] (web): net[1].forward: is for kind user only");
+    net[1] = (struct spec_net){.kind = SPEC_NET_SWITCH, .network = "lan"};
+
+    fleet.vms[1].passthrough_count = 1;
+    expect_problem("vms[1] (db): passthrough[0].device: is missing; name a node of the board's "
+                   "device tree, as virtio_mmio@10008000");
+    fleet.vms[1].passthrough[0] = "virtio_mmio@10008000";
+    expect_problem("vms[1] (db): passthrough[0].device: vms[0] has it already");
+    fleet.vms[1].passthrough_count = 9;
+    expect_problem("vms[1] (db): passthrough: 9 are more than 8");
+}
+
+static void board_devices_are_numbered_without_doubt(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"board:", "board:00",  "board:-1", "board:100", "board:1 ",
+                                        "board",  "./board:1", "Board:1",  ""};
+    unsigned index = 7;
+    assert_true(spec_board_index("board:0", &index));
+    assert_int_equal(index, 0);
+    assert_true(spec_board_index("board:42", &index));
+    assert_int_equal(index, 42);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_false(spec_board_index(wrong[i], &index));
+    assert_int_equal(index, 42);
+    assert_false(spec_board_index(NULL, &index));
+}
+
+static void type_2_names_what_it_cannot_do(void **state)
+{
+    (void)state;
+    assert_int_equal(spec_check_hosted(&fleet, 0, &problem), 0);
+    bare_metal();
+    assert_int_equal(spec_check_hosted(&fleet, 0, &problem), -E_INVAL);
+    assert_string_equal(problem.text, "vms[0] (web): disks[0].path: 'board:0' is for bare metal "
+                                      "alone (trivisor bundle)");
+    fleet.vms[0].disks[0].path = "a.raw";
+    assert_int_equal(spec_check_hosted(&fleet, 0, &problem), -E_INVAL);
+    assert_string_equal(problem.text,
+                        "vms[0] (web): net[0].kind: 'switch' is for bare metal alone (trivisor "
+                        "bundle)");
+    fleet.vms[0].net_count = 0;
+    assert_int_equal(spec_check_hosted(&fleet, 0, &problem), -E_INVAL);
+    assert_string_equal(problem.text,
+                        "vms[0] (web): passthrough: is for bare metal alone (trivisor bundle)");
+    assert_int_equal(spec_check_hosted(&fleet, 1, &problem), -E_INVAL);
+    assert_string_equal(problem.text,
+                        "vms[1] (db): disks[0].fresh: is for bare metal alone (trivisor bundle)");
+}
+
+static void default_mac_is_local_unicast_and_its_own(void **state)
+{
+    (void)state;
+    uint8_t a[6], b[6], c[6], again[6];
+    spec_default_mac("web", 0, a);
+    spec_default_mac("web", 1, b);
+    spec_default_mac("db", 0, c);
+    spec_default_mac("web", 0, again);
+    assert_memory_equal(a, again, 6);
+    assert_memory_not_equal(a, b, 6);
+    assert_memory_not_equal(a, c, 6);
+    assert_int_equal(a[0] & 3, 2);
+}
+
 static void a_host_port_is_forwarded_once(void **state)
 {
     (void)state;
@@ -352,6 +486,11 @@ int main(void)
         cmocka_unit_test_setup(names_are_plain_and_unique, setup),
         cmocka_unit_test_setup(a_written_disk_belongs_to_one_vm, setup),
         cmocka_unit_test_setup(networks_are_checked, setup),
+        cmocka_unit_test_setup(bare_metal_fields_read_back_the_same, setup),
+        cmocka_unit_test_setup(bare_metal_fields_are_checked, setup),
+        cmocka_unit_test_setup(board_devices_are_numbered_without_doubt, setup),
+        cmocka_unit_test_setup(type_2_names_what_it_cannot_do, setup),
+        cmocka_unit_test_setup(default_mac_is_local_unicast_and_its_own, setup),
         cmocka_unit_test_setup(a_host_port_is_forwarded_once, setup),
         cmocka_unit_test_setup(virtio_devices_fit_into_the_slots, setup),
         cmocka_unit_test_setup(an_empty_or_too_large_fleet_is_refused, setup),

@@ -1,0 +1,247 @@
+"""The demonstration of type 1, judged from outside: demo_type1.py TRIVISOR ROOT CACHE
+
+Three Debian guests share a board of two harts, which QEMU plays, under the bare-metal hypervisor. All that is known of
+them comes over the board's one console, as it would from a real one. Nothing that a guest says is believed: each
+checksum is computed again here from a seed that was made here; what guests fetch from each other are tokens that were
+made here; the words on which they go on are made when all of them work.
+"""
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from judge import KIB, Checks, Guest, check_description, checksum, print_table, say
+
+LIMIT = 150  # seconds for all of it; a guest that hangs does not hang the demonstration
+BOARD = "qemu-system-riscv64 -M virt -smp 2 -m 1G -display none -serial stdio -monitor none"
+BOOTS = 4  # of the guest that reboots
+COUNTER_SIZE = 1 << 20
+GUESTS = [Guest("web", 2, 256, 4), Guest("db", 1, 256, 3), Guest("app", 1, 192, 2, disk=True)]
+ADDRESSES = {"web": "10.7.0.1", "db": "10.7.0.2", "app": "10.7.0.3"}
+PEERS = {"web": "db", "db": "web", "app": "web"}
+ANSI = re.compile(r"\033\[[0-9;]*[A-Za-z]")
+
+
+class Console:
+    """The board's console: shown as it comes, and taken apart into the lines of each guest and of the monitor."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.lines = {guest.name: [] for guest in GUESTS}
+        self.own = []
+        self.raw = []
+
+    def take(self, text):
+        plain = ANSI.sub("", text).split("\r")[-1]
+        match = re.match(r"([\w.-]+)([|>]) (.*)", plain)
+        if not match or match[1] not in self.lines:
+            self.own.append(plain)
+        elif match[2] == ">" and self.lines[match[1]]:
+            self.lines[match[1]][-1] += match[3]  # the rest of a line whose beginning was shown before
+        else:
+            self.lines[match[1]].append(match[3])
+        return plain
+
+    def read(self):
+        started = False
+        for line in self.stream:
+            text = line.decode(errors="replace").rstrip("\r\n")
+            self.raw.append(text)
+            plain = self.take(text)
+            started = started or plain.startswith("trivisor:")  # what comes before is the firmware's
+            if started:
+                print(text.split("\r")[-1] if sys.stdout.isatty() else plain, flush=True)
+
+    def reports(self, name, key):
+        """The values of a guest's lines "report: KEY VALUE"."""
+        found = [re.fullmatch(rf"report: {key} (.*)", line) for line in list(self.lines[name])]
+        return [match[1] for match in found if match]
+
+
+class Demo:
+    def __init__(self, vmm, root, cache):
+        self.vmm, self.root, self.cache = vmm, root, cache
+        self.work = tempfile.mkdtemp(prefix="trivisor-demo-")
+        self.seeds = {guest.name: secrets.token_hex(8) for guest in GUESTS}
+        self.tokens = {guest.name: secrets.token_hex(8) for guest in GUESTS}
+        self.check = Checks()
+        self.started = time.monotonic()
+        self.deadline = self.started + LIMIT
+        self.qemu = None
+
+    def path(self, name):
+        return os.path.join(self.work, name)
+
+    def command_line(self, guest):
+        words = {"task": "demo", "seed": self.seeds[guest.name], "parts": guest.parts, "kib": KIB, "hold": 1, "again": 1}
+        words.update(lan=ADDRESSES[guest.name], token=self.tokens[guest.name], peer=ADDRESSES[PEERS[guest.name]])
+        if guest.disk:
+            words["boots"] = BOOTS
+        return " ".join(
+            ["console=ttyS0", f"hostname={guest.name}"] + [f"trivisor.{key}={value}" for key, value in words.items()]
+        )
+
+    def write_fleet(self):
+        lines = ["vms:"]
+        for guest in GUESTS:
+            lines += [
+                f"  - name: {guest.name}",
+                f"    cpus: {guest.harts}",
+                f"    memory: {guest.memory}M",
+                f"    kernel: {self.cache}/debian/vmlinux",
+                f"    initrd: {self.cache}/debian/initrd.img",
+                f'    cmdline: "{self.command_line(guest)}"',
+                "    net: [ { kind: switch, network: lan } ]",
+            ]
+            if guest.disk:
+                # The others compute all the time; it shall boot nevertheless.
+                lines += [f"    disks: [ {{ path: {guest.name}.raw }} ]", "    weight: 400"]
+                with open(self.path(guest.name + ".raw"), "wb") as disk:
+                    disk.truncate(COUNTER_SIZE)
+        with open(self.path("fleet.yaml"), "w") as fleet:
+            fleet.write("\n".join(lines) + "\n")
+
+    def wait(self, condition):
+        while time.monotonic() < self.deadline:
+            if condition():
+                return True
+            if self.qemu.poll() is not None:
+                self.reader.join(5)
+                return bool(condition())
+            time.sleep(0.05)
+        return False
+
+    def command(self, line):
+        self.qemu.stdin.write((line + "\r").encode())
+        self.qemu.stdin.flush()
+
+    def start(self):
+        self.write_fleet()
+        bundle = [self.vmm, "bundle", "--type", "1", self.path("fleet.yaml"), "-o", self.path("fleet.img")]
+        say("trivisor bundle --type 1 fleet.yaml -o fleet.img")
+        subprocess.run(bundle, check=True)
+        say(f"{BOARD} -kernel fleet.img")
+        self.qemu = subprocess.Popen(
+            [*BOARD.split(), "-kernel", self.path("fleet.img")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.console = Console(self.qemu.stdout)
+        self.reader = threading.Thread(target=self.console.read, daemon=True)
+        self.reader.start()
+
+    def check_guest(self, guest):
+        name, reports = guest.name, self.console.reports
+        check_description(self.check, reports, guest, self.seeds[name])
+        self.check(reports(name, "peer") == [self.tokens[PEERS[name]]], f"{name} fetched {PEERS[name]}'s token over the switch")
+        self.check(reports(name, "pings") == ["3"], f"{name} has an answer to each of its 3 pings")
+        if guest.disk:
+            want = [str(boot) for boot in range(1, BOOTS + 1)]
+            self.check(reports(name, "boot") == want, f"{name} rebooted {BOOTS - 1} times, and its disk in memory stayed")
+
+    def check_computing(self, guest):
+        want = checksum(self.seeds[guest.name], guest.parts)
+        again = self.console.reports(guest.name, "again")
+        self.check(
+            again and set(again) == {want},
+            f"{guest.name} computed its checksum {len(again)} more times, each time right",
+        )
+
+    def own(self, pattern):
+        return [match for match in (re.search(pattern, line) for line in list(self.console.own)) if match]
+
+    def check_memory(self):
+        """What the monitor says of the mappings: RAM in leaves of 2 MiB."""
+        self.command("memory")
+        self.wait(lambda: self.own(r"^board: \d+ MiB"))
+        for guest in GUESTS:
+            leaves = self.own(rf"^{guest.name} .*: 0 leaves of 1 GiB, (\d+) of 2 MiB")
+            self.check(
+                leaves and int(leaves[0][1]) == guest.memory // 2,
+                f"{guest.name}'s RAM is mapped by leaves of 2 MiB: {leaves[0][1] if leaves else '?'}",
+            )
+
+    def let_go_on(self, guest):
+        """Types a word that did not exist before on the guest's console, as a person would."""
+        word = secrets.token_hex(8)
+        self.command(f"send {guest.name} {word}")
+        self.wait(lambda: self.console.reports(guest.name, "continued"))
+        self.check(self.console.reports(guest.name, "continued") == [word], f"{guest.name} took up our word")
+
+    def run(self):
+        self.start()
+        ready = self.wait(lambda: all(self.console.reports(guest.name, "again") for guest in GUESTS))
+        for guest in GUESTS:
+            self.check_guest(guest)
+        for guest in GUESTS:
+            self.check_computing(guest)
+        if not self.check(ready, "all guests were up and working at the same time: 4 VCPUs on 2 harts"):
+            return
+        self.check_memory()
+        for guest in GUESTS:
+            self.let_go_on(guest)
+        off = self.wait(lambda: all(self.own(f"^trivisor: {guest.name}: is off") for guest in GUESTS))
+        self.check(off, "all guests powered off")
+        self.command("poweroff")
+        self.check(self.wait(lambda: self.qemu.poll() is not None), "the monitor switched the board off")
+        self.judge_end()
+
+    def judge_end(self):
+        self.reader.join(5)
+        self.check(self.qemu.returncode == 0, f"the board's exit status is 0: {self.qemu.returncode}")
+        for guest in GUESTS:
+            row = self.rows().get(guest.name, ("",) * 7)
+            boots = BOOTS if guest.disk else 1
+            self.check(row[3] == str(boots), f"{guest.name} was booted {boots} time(s)")
+            self.check(row[6] == "powered off", f"{guest.name} ended well: {row[6]}")
+
+    def rows(self):
+        """The monitor's last table, by guest: name, harts, memory, boots, seconds, exits, result."""
+        pattern = r"^([\w.-]+) +(\d+) +(\d+ MiB) +(\d+) +([\d.]+)  (.*?)  +(\S.*)$"
+        return {match[1]: match.groups() for match in self.own(pattern)}
+
+    def end(self):
+        if self.qemu and self.qemu.poll() is None:
+            self.qemu.kill()
+            self.qemu.wait()
+
+    def report(self):
+        seconds = time.monotonic() - self.started
+        self.check(seconds < 90, f"it took {seconds:.0f} s, less than 90")
+        self.check.print()
+        print()
+        rows = self.rows()
+        if rows:
+            print_table([("guest", "harts", "memory", "boots", "harts' s", "exits by reason", "result"), *rows.values()])
+        print(f"\n  {len(GUESTS)} guests (unmodified Debian) on bare metal: {self.check.verdict()}")
+        if not self.check.all_true() and self.qemu:
+            kept = os.path.join(self.root, "build", "demo-type1-failed.log")
+            with open(kept, "w") as file:
+                file.write("\n".join(self.console.raw) + "\n")
+            print(f"  the console is in {os.path.relpath(kept)}")
+        sys.stdout.flush()
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit("use: demo_type1.py TRIVISOR ROOT CACHE")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    demo = Demo(*sys.argv[1:])
+    try:
+        demo.run()
+        demo.end()
+        demo.report()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        demo.end()
+        shutil.rmtree(demo.work, ignore_errors=True)
+    sys.exit(0 if demo.check.all_true() else 1)
+
+
+main()

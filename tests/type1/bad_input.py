@@ -1,0 +1,90 @@
+"""Boards, bundles and guests that are not as they should be: a plain line each, and the other guests start."""
+
+import os
+import struct
+import subprocess
+
+from main import HYPERVISOR, QEMU, Failed, test, tiny
+
+
+@test()
+def an_initrd_that_does_not_fit_leaves_the_others_running(board):
+    board.bundle(dict(tiny("small", memory="16M"), initrd=board.file("initrd", b"x", 32 << 20)), tiny("one"))
+    process = board.start()
+    process.expect(r"small: the initrd needs 32 MiB but only \d+ KiB are left")
+    process.expect(r"one\| \S*report: done")
+
+
+@test()
+def an_image_of_nonsense_leaves_the_others_running(board):
+    board.bundle(tiny("bad"), tiny("one", cpus=2))
+    with open(board.image, "rb") as file:
+        image = bytearray(file.read())
+    # The first kernel is shared by both: a copy for the first only, with its first instructions lost.
+    bad = board.file("bad.bin", b"")
+    with open(tiny("x")["kernel"], "rb") as source, open(bad, "wb") as target:
+        kernel = source.read()
+        target.write(kernel[:64] + os.urandom(len(kernel) - 64))
+    board.bundle(dict(tiny("bad"), kernel=bad), tiny("one", cpus=2))
+    process = board.start()
+    process.expect(r"one\| \S*report: done")
+    process.send("list\r")
+    process.expect(r"bad +(running|failed|off)")
+    process.send("poweroff\r")
+    process.ends(0)
+
+
+@test()
+def a_bundle_that_ends_behind_the_memory_is_refused_in_one_line(board):
+    board.bundle(tiny("one"))
+    with open(HYPERVISOR, "rb") as file:
+        at = struct.unpack_from("<Q", file.read(24), 16)[0]
+    with open(board.image, "r+b") as file:
+        data = file.read()
+        if data[at : at + 8] != b"TRIVBNDL":
+            at = data.index(b"TRIVBNDL\1\0\0\0")
+        file.seek(at + 16)
+        file.write(struct.pack("<Q", 1 << 30))  # the board has 512 MiB
+    process = board.start()
+    process.expect("the bundle behind the hypervisor is damaged, or the memory ends before it; nothing is started")
+    process.status()
+
+
+@test()
+def a_bundle_with_any_byte_of_its_description_damaged_starts_or_is_refused(board):
+    board.bundle(tiny("one", "parts=1"), tiny("two", "parts=1"))
+    with open(board.image, "rb") as file:
+        good = file.read()
+    at = good.index(b"TRIVBNDL\1\0\0\0")
+    spec, size = struct.unpack_from("<QQ", good, at + 40)
+    for step in range(6):
+        image = bytearray(good)
+        where = at + spec + 8 + (size - 8) * step // 6
+        image[where : where + 4] = b"\xff\xff\xff\xff"
+        with open(board.image, "wb") as file:
+            file.write(image)
+        process = board.start()
+        process.expect("goes off|nothing is started|cannot be used|is damaged", 60)
+        if process.says("PANIC"):
+            raise Failed(f"a byte at {step}/6 of the description makes the hypervisor panic")
+        process.destroy()
+
+
+@test()
+def memory_that_the_board_names_twice_is_given_out_once(board):
+    board.bundle(tiny("one", memory="256M"), tiny("two", memory="256M"))
+    tree = os.path.join(board.dir, "board")
+    options = ["-M", f"virt,dumpdtb={tree}.dtb", "-smp", "2", "-m", "512M", "-display", "none"]
+    subprocess.run([*QEMU, *options], check=True, capture_output=True)
+    subprocess.run(["dtc", "-I", "dtb", "-O", "dts", "-o", tree + ".dts", tree + ".dtb"], check=True, capture_output=True)
+    with open(tree + ".dts") as file:
+        source = file.read()
+    again = 'memory@90000000 { device_type = "memory"; reg = <0x0 0x90000000 0x0 0x10000000>; };\n'
+    end = source.rindex("};")
+    with open(tree + ".dts", "w") as file:
+        file.write(source[:end] + again + source[end:])
+    subprocess.run(["dtc", "-I", "dts", "-O", "dtb", "-o", tree + ".dtb", tree + ".dts"], check=True, capture_output=True)
+    process = board.start(devices=["-dtb", tree + ".dtb"])
+    process.expect(r"2 harts, 51\d MiB")
+    process.expect("two: needs 256 MiB of memory in one piece but only")
+    process.expect(r"one\| \S*report: done")

@@ -1,0 +1,182 @@
+"""The life of guests: what becomes of them when they reboot, fail, hang, are destroyed and made again, or share a hart."""
+
+import os
+import re
+
+from main import BUILD, Failed, debian, test, tiny
+
+PROBE = os.path.join(BUILD, "guests", "probe.bin")
+
+
+def probe(name, cmdline="", memory="64M", **more):
+    return dict(name=name, cpus=1, memory=memory, kernel=PROBE, cmdline=f'"{cmdline}"', **more)
+
+
+def rows(process):
+    """The last table on the console: name -> (harts, MiB, boots, seconds of harts, exits, result)."""
+    found = {}
+    for line in process.text().splitlines():
+        match = re.match(r"([\w.-]+) +(\d+) +(\d+) MiB +(\d+) +([\d.]+)  (.*?)  +(\S.*)$", line)
+        if match:
+            found[match[1]] = (int(match[2]), int(match[3]), int(match[4]), float(match[5]), match[6], match[7])
+    return found
+
+
+@test()
+def a_restarted_guest_never_sees_old_bytes(board):
+    board.bundle(probe("again", "reboot"))
+    process = board.start()
+    for _ in range(4):
+        process.expect(r"again\| \S*probe: (\d+) old words in 64 MiB")
+    counts = re.findall(r"probe: (\d+) old words", process.text())
+    if set(counts) != {"0"}:
+        raise Failed(f"old words: {counts}")
+
+
+@test()
+def memory_that_another_guest_had_comes_empty(board):
+    # The board has no room for both: the second gets what the first had filled.
+    board.bundle(probe("first", "sleep", "256M"), probe("second", "sleep", "256M"))
+    process = board.start(memory="448M")
+    process.expect("second: needs 256 MiB of memory in one piece")
+    process.expect(r"first\| \S*probe: 0 old words in 256 MiB")
+    process.send("destroy first\r")
+    process.expect("first: is destroyed")
+    process.send("memory\r")
+    process.expect("first +no memory")
+    process.expect(r"guests' RAM 0 MiB")
+    process.send("start first\r")
+    process.expect("first cannot be started: it is destroyed; create it")
+    for _ in range(2):
+        process.send("create first\r")
+        process.expect(r"first\| \S*probe: 0 old words in 256 MiB")
+        process.send("create first\r")
+        process.expect("first is there")
+        process.send("destroy first\r")
+        process.expect("first: is destroyed")
+
+
+@test()
+def a_guest_that_hangs_is_restarted_by_its_watchdog_and_one_that_computes_is_not(board):
+    board.bundle(
+        probe("hangs", "hang", watchdog=1, on_failure="restart"),
+        probe("works", "spin", watchdog=1, on_failure="restart"),
+        probe("waits", "sleep", watchdog=1, on_failure="restart"),
+    )
+    process = board.start()
+    for _ in range(2):
+        process.expect("hangs: VCPU 0 has shown no sign of life for 1 s")
+        process.expect("hangs: stopped: it hangs")
+        process.expect(r"hangs/0 running: pc \w+ S-mode")
+        process.expect("hangs: is restarted")
+        process.expect(r"hangs\| \S*probe: 0 old words")
+    process.send("table\r")
+    process.expect("waits .*runs")
+    if rows(process)["works"][2] != 1 or rows(process)["waits"][2] != 1:
+        raise Failed("a guest that was alive was restarted")
+    process.send("poweroff\r")
+    process.ends(0)
+
+
+@test()
+def a_guest_that_fails_stops_or_is_restarted_by_policy(board):
+    board.bundle(probe("stops", "fail"), probe("tries", "fail", on_failure="restart"), tiny("other", "hold"))
+    process = board.start()
+    process.expect("tries: is restarted")
+    process.expect("tries: is restarted")
+    process.send("stop tries\rtable\r")
+    process.expect("stops .*reported a system failure")
+    if rows(process)["stops"][2] != 1:
+        raise Failed("it was started again")
+    process.expect(r"other\| \S*report: tick")
+
+
+@test()
+def harts_are_shared_by_weight_and_pinned(board):
+    board.bundle(
+        probe("heavy", "spin", weight=300, pin="[0]"),
+        probe("light", "spin", weight=100, pin="[0]"),
+        probe("nowhere", "spin", pin="[7]"),
+        tiny("free", "hold"),  # which polls
+    )
+    process = board.start()
+    process.expect("nowhere: pin: the board has no hart 7")
+    process.expect("nowhere: is pinned to harts that the board does not have")
+    process.expect(r"free\| \S*report: tick 8\b")
+    process.send("table\r")
+    process.expect("nowhere .*is pinned")
+    process.expect(r"\nfree .*runs")
+    heavy, light, free = (rows(process)[name][3] for name in ("heavy", "light", "free"))
+    if not 2.2 < heavy / light < 3.8:
+        raise Failed(f"heavy had {heavy} s, light {light} s")
+    if free < 0.7 * (heavy + light):
+        raise Failed(f"one hart ran {heavy + light} s, the other, to which nobody is pinned, {free} s")
+
+
+@test()
+def lines_are_sent_and_kept_while_another_console_is_entered(board):
+    board.bundle(tiny("one", "hold"), tiny("two", "hold"))
+    process = board.start()
+    process.expect(r"two\| \S*report: tick 1\b")
+    process.send("\x011")
+    process.expect("--- one")
+    for _ in range(4):
+        process.expect(r"report: tick \d+")
+    process.send("\x010send two some words\r")
+    process.expect("--- overview")
+    process.expect(r"two\| \S*report: continued some words")
+    ticks = [int(tick) for tick in re.findall(r"two\| \S*report: tick (\d+)", process.text())]
+    if ticks != list(range(1, len(ticks) + 1)):
+        raise Failed(f"lines of the other guest are missing: {ticks}")
+
+
+@test()
+def the_monitor_says_where_vcpus_are_and_what_it_does_not_know(board):
+    board.bundle(probe("loops", "hang"), probe("off", ""))
+    process = board.start()
+    process.expect("off: is off")
+    process.send("vcpus loops\r")
+    process.expect(r"loops/0 running: pc 80200\w+ S-mode")
+    process.send("vcpus nobody\rpause\rlist x\rfly\r")
+    process.expect("no guest nobody")
+    process.expect("pause needs the name of a guest")
+    process.expect("no guest x|list takes no name")
+    process.expect("no command fly")
+    process.send("pause loops\rvcpus loops\rresume loops\rlist\r")
+    process.expect(r"loops/0 running: pc 80200\w+ S-mode")
+    process.expect("loops +running")
+
+
+@test(long=True)
+def a_guest_reboots_twenty_times_while_others_compute(board):
+    counter = os.path.join(board.dir, "counter.raw")
+    with open(counter, "wb") as disk:
+        disk.truncate(1 << 20)
+
+    def fleet(name, words, cpus=1):
+        guest = debian(name, "", cpus)
+        guest["cmdline"] = f"console=ttyS0 hostname={name} trivisor.task=demo trivisor.parts=2 trivisor.kib=512 {words}"
+        return guest
+
+    board.bundle(
+        fleet("app", "trivisor.seed=a trivisor.boots=21") | {"disks": f"[ {{ path: {counter} }} ]"},
+        fleet("web", "trivisor.seed=w trivisor.hold=1 trivisor.again=1", 2),
+        fleet("db", "trivisor.seed=d trivisor.hold=1 trivisor.again=1"),
+    )
+    process = board.start(memory="1G")
+    for boot in range(1, 22):
+        process.expect(rf"app[|>] \S*report: boot {boot}\b", 300)
+    process.expect("app: is off", 300)
+    for name in ("web", "db"):
+        process.send(f"send {name} enough\r")
+        process.expect(f"{name}: is off", 300)
+    process.send("poweroff\r")
+    process.ends(0)
+    table = rows(process)
+    if (table["app"][2], table["web"][2], table["db"][2]) != (21, 1, 1):
+        raise Failed(f"boots: {table}")
+    for name in ("web", "db"):
+        sums = re.findall(name + r"[|>] report: (?:checksum|again) (\w{64})", re.sub(r"\033\[[0-9;]*m", "", process.text()))
+        if len(sums) < 10 or len(set(sums)) != 1:
+            raise Failed(f"{name} computed {len(sums)} times, {len(set(sums))} different results")
+

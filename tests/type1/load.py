@@ -1,0 +1,60 @@
+"""Guests beside a guest that does everything a guest may not do, for a while or for long."""
+
+import os
+import re
+import time
+
+from life import rows
+from main import BUILD, Failed, test, tiny
+
+STORM = os.path.join(BUILD, "guests", "storm.bin")
+SOAK = float(os.environ.get("SOAK_MINUTES", "3"))
+
+
+def storm(name, seed, seconds, cpus=1, **more):
+    words = f"storm.seed={seed} storm.seconds={seconds}"
+    return dict(name=name, cpus=cpus, memory="64M", kernel=STORM, cmdline=f'"{words}"', **more)
+
+
+def storms_beside_a_neighbour(board, minutes, seconds):
+    """Storms that start again when they have ended, beside a guest that computes the same checksum again and again."""
+    disk = board.file("storm.raw", b"", 4 << 20)
+    board.bundle(
+        tiny("calm", "seed=storm parts=3 kib=256", 2),
+        storm("one", 1, seconds, disks=f"[ {{ path: {disk} }} ]", net="[ { kind: switch, network: lan } ]"),
+        storm("four", 2, seconds, 4, virtio_console="true", net="[ { kind: switch, network: lan } ]"),
+    )
+    process = board.start()
+    process.send("list\r")
+    end = time.monotonic() + 60 * minutes
+    sums = set()
+    runs = 0
+    while True:
+        match = process.expect(r"(calm|one|four): (is off|stopped: .*|reported.*|reboots)", 120)
+        name, how = (group.decode() for group in match.groups())
+        if time.monotonic() > end and runs > 2:
+            break
+        if name == "calm":
+            runs += 1
+        if how.strip() != "reboots":
+            process.send(f"start {name}\r")
+    text = re.sub(r"\033\[[0-9;]*m", "", process.text())
+    sums = re.findall(r"calm[|>] report: checksum (\w{64})", text)
+    if len(set(sums)) != 1 or len(sums) < runs:
+        raise Failed(f"the neighbour computed {len(set(sums))} different checksums in {runs} runs ({len(sums)} reports)")
+    wrong = re.search(r"storm: .*(WRONG|LOST|OVERWRITTEN|trapped outside|does not start).*", text)
+    if wrong:
+        raise Failed(f"{wrong[0]}")
+    if "PANIC" in text:
+        raise Failed("the hypervisor panicked")
+    process.send("poweroff\r")
+    process.status()
+    boots = {name: row[2] for name, row in rows(process).items()}
+    if min(boots.values()) < 2:
+        raise Failed(f"a storm blew once only: {boots}")
+    print(f"        the neighbour was right {len(sums)} times; boots: {boots}", flush=True)
+
+
+@test(long=True)
+def storms_leave_a_neighbour_alone(board):
+    storms_beside_a_neighbour(board, SOAK, 5)

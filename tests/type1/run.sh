@@ -1,0 +1,20 @@
+#!/bin/bash
+# Boots the type 1 hypervisor with small guests of ours on QEMU's virt board, and looks at what comes of it.
+#
+#     tests/type1/run.sh [--long] [--only REGEX]
+#
+# --long: Debian guests too (scripts/guest-debian.sh). TRIVISOR, BUILD and QEMU name what is used.
+set -eu
+cd "$(dirname "$0")/../.."
+export BUILD=${BUILD:-build}
+export TYPE1=${TYPE1:-${BUILD%-sanitize}/type1.bin}
+
+mkdir -p "$BUILD/guests"
+for guest in tiny probe storm; do
+    guests/$guest/build.sh "$BUILD/guests/$guest.bin"
+done
+guests/vector/build.sh "$BUILD/guests/vector.bin"
+guests/steal/build.sh "$BUILD/guests/steal.bin"
+case " $* " in *" --long "*) scripts/guest-debian.sh kernel ;; esac
+export PYTHONDONTWRITEBYTECODE=1
+exec python3 tests/type1/main.py "$@"

@@ -1,0 +1,58 @@
+/*
+ * The board's console, shared by all guests and the monitor.
+ *
+ * Overview: each guest's lines with its name in its colour before them; what is typed is a command
+ * for the monitor. Ctrl-A 1..9 enters a guest: its output as it is, and all keys but Ctrl-A are its
+ * own; what the others say is kept meanwhile. Ctrl-A 0 goes back.
+ */
+#ifndef TYPE1_CONSOLE_H
+#define TYPE1_CONSOLE_H
+
+#include "core/host.h"
+#include "devices/backend.h"
+
+#define CONSOLE_LINE_MAX  200
+#define CONSOLE_HELD_MAX  4096 /* bytes kept while another guest's console is entered */
+#define CONSOLE_INPUT_MAX 256  /* bytes typed at a guest that has not taken them yet */
+
+/* A guest's line to the console. */
+struct console_port {
+    struct stream_backend backend; /* first; for board_init */
+    const char *name;
+    unsigned colour; /* 0..5 */
+    char line[CONSOLE_LINE_MAX];
+    unsigned length;
+    uint64_t touched_ns; /* when the line last grew */
+    bool cut;            /* the line's beginning is on the console already */
+    uint8_t input[CONSOLE_INPUT_MAX];
+    unsigned input_count;
+    char held[CONSOLE_HELD_MAX]; /* the latest of what was not shown */
+    unsigned held_count;
+    uint64_t held_lost; /* bytes before those */
+};
+
+/* Works from the first instruction on: by the firmware, later by the UART at `base`. */
+void console_setup(void);
+void console_use_uart(uint64_t base, unsigned shift, unsigned width);
+/* One line of the hypervisor's own. */
+void console_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* For the end: no lock, no order. */
+void console_emergency(const char *text);
+/* A line of the monitor's answers: no prefix. */
+void console_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void console_port_init(struct console_port *port, const char *name, unsigned index);
+/* Ports in the order of their keys. */
+void console_add(struct console_port *port);
+void console_remove(struct console_port *port);
+/* From the console's task: what somebody has typed at the port. False: no room, nothing was taken.
+ */
+bool console_type(struct console_port *port, const char *text, size_t length);
+/*
+ * The task that reads keys: `command` gets each line typed in overview. Never returns.
+ */
+_Noreturn void console_run(void (*command)(char *line));
+/* Whether somebody has typed a command. */
+bool console_used(void);
+
+#endif

@@ -1,0 +1,180 @@
+/*
+ * The board's APLIC (RISC-V AIA 1.0, chapter 4), the domain of S-mode: as messages to the IMSIC of
+ * one hart (identity n + 1 is place n of the table of lines), or without IMSICs as its external
+ * interrupt.
+ */
+#include "core/error.h"
+#include "type1/dev_intc.h"
+
+enum {
+    APLIC_DOMAINCFG = 0x0000,
+    APLIC_SOURCECFG = 0x0000, /* + 4 * line */
+    APLIC_SETIPNUM = 0x1cdc,
+    APLIC_SETIENUM = 0x1edc,
+    APLIC_CLRIE = 0x1f00, /* + 4 * (line / 32) */
+    APLIC_CLRIENUM = 0x1fdc,
+    APLIC_TARGET = 0x3000, /* + 4 * line */
+    APLIC_IDC = 0x4000,    /* + 32 * hart index */
+    APLIC_IDC_SIZE = 32,
+    IDC_IDELIVERY = 0x00,
+    IDC_ITHRESHOLD = 0x08,
+    IDC_CLAIMI = 0x1c,
+
+    DOMAINCFG_IE = 1 << 8,
+    DOMAINCFG_DM = 1 << 2, /* by messages */
+    TARGET_HART_SHIFT = 18,
+    LINES_MAX = 1023,
+};
+
+enum source_mode { EDGE_RISING = 4, EDGE_FALLING = 5, LEVEL_HIGH = 6, LEVEL_LOW = 7 };
+
+static void put(const struct intc *intc, uint32_t offset, uint32_t value)
+{
+    intc->access->write(intc->base, offset, value);
+}
+
+static void shut_all(const struct intc *intc)
+{
+    for (uint32_t line = 0; line <= intc->line_max; line += 32)
+        put(intc, APLIC_CLRIE + line / 32 * 4, UINT32_MAX);
+}
+
+static void configure(const struct intc *intc, uint32_t line, uint32_t target)
+{
+    bool edge = (intc->edges[line / 32] >> line % 32 & 1) != 0;
+    bool falling = (intc->falling[line / 32] >> line % 32 & 1) != 0;
+    put(intc, APLIC_SOURCECFG + 4 * line, (edge ? EDGE_RISING : LEVEL_HIGH) + falling);
+    put(intc, APLIC_TARGET + 4 * line, (uint32_t)intc->context << TARGET_HART_SHIFT | target);
+}
+
+/* ---- By messages ---- */
+
+static void msi_start(struct intc *intc)
+{
+    shut_all(intc);
+    /* All identities that there may be, since a line is opened by whatever hart. */
+    intc->imsic->start(INTC_LINES_MAX);
+    put(intc, APLIC_DOMAINCFG, DOMAINCFG_IE | DOMAINCFG_DM);
+}
+
+static void msi_enable(const struct intc *intc, uint32_t line, unsigned place, bool on)
+{
+    if (on) {
+        configure(intc, line, place + 1);
+        put(intc, APLIC_SETIENUM, line);
+        /* A level that was up before makes no edge of its own. */
+        put(intc, APLIC_SETIPNUM, line);
+    } else {
+        put(intc, APLIC_CLRIENUM, line);
+    }
+}
+
+/* A message of a line that was closed meanwhile is nobody's. */
+static uint32_t msi_claim(struct intc *intc)
+{
+    uint32_t identity;
+    while ((identity = intc->imsic->claim()) != 0) {
+        uint32_t line = identity <= INTC_LINES_MAX ? intc->lines[identity - 1].line : 0;
+        if (line != 0)
+            return line;
+    }
+    return 0;
+}
+
+/* A level that is still up sends another message, one that is down none (4.9.2). */
+static void msi_complete(const struct intc *intc, uint32_t line)
+{
+    if ((intc->edges[line / 32] >> line % 32 & 1) == 0)
+        put(intc, APLIC_SETIPNUM, line);
+}
+
+static const struct intc_kind msi_kind = {
+    .name = "APLIC and IMSIC",
+    .start = msi_start,
+    .enable = msi_enable,
+    .claim = msi_claim,
+    .complete = msi_complete,
+};
+
+/* ---- Directly ---- */
+
+static uint32_t idc(const struct intc *intc)
+{
+    return APLIC_IDC + APLIC_IDC_SIZE * intc->context;
+}
+
+static void direct_start(struct intc *intc)
+{
+    shut_all(intc);
+    put(intc, idc(intc) + IDC_ITHRESHOLD, 0);
+    put(intc, idc(intc) + IDC_IDELIVERY, 1);
+    put(intc, APLIC_DOMAINCFG, DOMAINCFG_IE);
+}
+
+static void direct_enable(const struct intc *intc, uint32_t line, unsigned place, bool on)
+{
+    (void)place;
+    if (on)
+        configure(intc, line, 1); /* its priority */
+    put(intc, on ? APLIC_SETIENUM : APLIC_CLRIENUM, line);
+}
+
+/* A level stays pending while it is up: shut until it is completed. */
+static uint32_t direct_claim(struct intc *intc)
+{
+    uint32_t line = intc->access->read(intc->base, idc(intc) + IDC_CLAIMI) >> 16 & LINES_MAX;
+    if (line != 0)
+        put(intc, APLIC_CLRIENUM, line);
+    return line;
+}
+
+static void direct_complete(const struct intc *intc, uint32_t line)
+{
+    if (intc_is_open(intc, line))
+        put(intc, APLIC_SETIENUM, line);
+}
+
+static const struct intc_kind direct_kind = {
+    .name = "APLIC",
+    .start = direct_start,
+    .enable = direct_enable,
+    .claim = direct_claim,
+    .complete = direct_complete,
+};
+
+/* ---- The device tree ---- */
+
+/* Its place among the harts whose IMSICs `node` describes. Groups of harts are not told apart. */
+static int imsic_index(const struct fdt *fdt, int node, uint64_t hart)
+{
+    if (fdt_u32(fdt, node, "riscv,group-index-bits", 0) != 0 ||
+        fdt_u32(fdt, node, "riscv,num-ids", 0) < INTC_LINES_MAX)
+        return -E_NODEV;
+    return intc_context_of(fdt, node, hart);
+}
+
+int aplic_find(struct intc *intc, const struct fdt *fdt, uint64_t hart)
+{
+    for (int node = fdt_compatible_next(fdt, -1, "riscv,aplic"); node >= 0;
+         node = fdt_compatible_next(fdt, node, "riscv,aplic")) {
+        uint32_t parent = fdt_u32(fdt, node, "msi-parent", 0);
+        int context = intc_context_of(fdt, node, hart);
+        intc->kind = &direct_kind;
+        if (context < 0 && parent != 0) {
+            context = imsic_index(fdt, fdt_by_phandle(fdt, parent), hart);
+            intc->kind = &msi_kind;
+        }
+        uint32_t lines = fdt_u32(fdt, node, "riscv,num-sources", 0);
+        if (context < 0 || lines > LINES_MAX ||
+            fdt_reg(fdt, node, 0, &intc->address, &intc->size) != 0)
+            continue;
+        intc->context = (unsigned)context;
+        if (intc->size < APLIC_IDC ||
+            (intc->kind == &direct_kind && intc->size < idc(intc) + APLIC_IDC_SIZE))
+            continue;
+        intc->phandle = fdt_u32(fdt, node, "phandle", 0);
+        intc->line_max = lines;
+        return 0;
+    }
+    return -E_NODEV;
+}

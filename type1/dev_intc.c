@@ -1,0 +1,237 @@
+#include "type1/dev_intc.h"
+
+#include "core/error.h"
+
+#include <stdatomic.h>
+
+#define S_EXTERNAL     9
+#define CONTEXTS_MAX   15872 /* RISC-V PLIC 1.0.0, chapter 3 */
+#define CLAIMS_AT_ONCE 64
+
+enum {
+    PLIC_ENABLE = 0x2000,
+    PLIC_ENABLE_STRIDE = 0x80,
+    PLIC_CONTEXT = 0x200000,
+    PLIC_CONTEXT_STRIDE = 0x1000,
+    PLIC_CLAIM = 4,
+};
+
+static uint32_t enable_at(const struct intc *intc, uint32_t line)
+{
+    return PLIC_ENABLE + intc->context * PLIC_ENABLE_STRIDE + line / 32 * 4;
+}
+
+static uint32_t context_at(const struct intc *intc)
+{
+    return PLIC_CONTEXT + intc->context * PLIC_CONTEXT_STRIDE;
+}
+
+static const struct intc_kind plic_kind;
+
+/* ---- The device tree ---- */
+
+static uint32_t cell(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* The hart whose local interrupt controller has the phandle. */
+static bool belongs_to(const struct fdt *fdt, uint32_t phandle, uint64_t hart)
+{
+    int cpu = fdt_parent(fdt, fdt_by_phandle(fdt, phandle));
+    const char *type = fdt_str(fdt, cpu, "device_type");
+    return type != NULL && strcmp(type, "cpu") == 0 && fdt_u64(fdt, cpu, "reg", UINT64_MAX) == hart;
+}
+
+int intc_context_of(const struct fdt *fdt, int node, uint64_t hart)
+{
+    uint32_t len = 0;
+    const uint8_t *cells = fdt_prop(fdt, node, "interrupts-extended", &len);
+    for (unsigned i = 0; cells != NULL && i < len / 8 && i < CONTEXTS_MAX; i++) {
+        if (cell(cells + 8 * i + 4) == S_EXTERNAL && belongs_to(fdt, cell(cells + 8 * i), hart))
+            return (int)i;
+    }
+    return -E_NODEV;
+}
+
+static int plic_find(struct intc *intc, const struct fdt *fdt, uint64_t hart)
+{
+    int node = fdt_compatible_next(fdt, -1, "sifive,plic-1.0.0");
+    if (node < 0)
+        node = fdt_compatible_next(fdt, -1, "riscv,plic0");
+    int context = intc_context_of(fdt, node, hart);
+    if (context < 0 || fdt_reg(fdt, node, 0, &intc->address, &intc->size) != 0)
+        return -E_NODEV;
+    intc->kind = &plic_kind;
+    intc->phandle = fdt_u32(fdt, node, "phandle", 0);
+    intc->line_max = fdt_u32(fdt, node, "riscv,ndev", 0);
+    intc->context = (unsigned)context;
+    return intc->size < context_at(intc) + 8ULL ? -E_NODEV : 0;
+}
+
+int intc_find(struct intc *intc, const struct fdt *fdt, uint64_t hart)
+{
+    memset(intc, 0, sizeof *intc);
+    host_lock_init(&intc->lock);
+    if (plic_find(intc, fdt, hart) != 0 && aplic_find(intc, fdt, hart) != 0)
+        return -E_NODEV;
+    intc->base = (uint8_t *)(uintptr_t)intc->address;
+    return 0;
+}
+
+/* Two cells: the line and its kind, as everywhere in Linux: 1, 2 edges; 4, 8 levels. */
+static uint32_t take_line(struct intc *intc, const uint8_t *cells, uint32_t len)
+{
+    enum { EDGE_RISING = 1, EDGE_FALLING = 2, LEVEL_LOW = 8 };
+    uint32_t line = len >= 4 ? cell(cells) : 0;
+    if (len < 8 || line / 32 >= sizeof intc->edges / sizeof intc->edges[0])
+        return line;
+    uint32_t bit = 1u << line % 32, kind = cell(cells + 4);
+    if ((kind & (EDGE_RISING | EDGE_FALLING)) != 0)
+        intc->edges[line / 32] |= bit;
+    if ((kind & (EDGE_FALLING | LEVEL_LOW)) != 0)
+        intc->falling[line / 32] |= bit;
+    return line;
+}
+
+uint32_t intc_line_of(struct intc *intc, const struct fdt *fdt, int node)
+{
+    uint32_t len = 0, parent = 0;
+    const uint8_t *cells = fdt_prop(fdt, node, "interrupts-extended", &len);
+    if (cells != NULL && len >= 8)
+        return cell(cells) == intc->phandle ? take_line(intc, cells + 4, len - 4) : 0;
+    for (int at = node; at >= 0 && parent == 0; at = at == 0 ? -1 : fdt_parent(fdt, at))
+        parent = fdt_u32(fdt, at, "interrupt-parent", 0);
+    cells = fdt_prop(fdt, node, "interrupts", &len);
+    return parent == intc->phandle && cells != NULL ? take_line(intc, cells, len) : 0;
+}
+
+/* ---- The PLIC ---- */
+
+static void plic_start(struct intc *intc)
+{
+    for (uint32_t line = 0; line <= intc->line_max; line += 32)
+        intc->access->write(intc->base, enable_at(intc, line), 0);
+    intc->access->write(intc->base, context_at(intc), 0);
+}
+
+static void plic_enable(const struct intc *intc, uint32_t line, unsigned place, bool on)
+{
+    uint32_t bit = 1u << line % 32, word = intc->access->read(intc->base, enable_at(intc, line));
+    (void)place;
+    if (on)
+        intc->access->write(intc->base, line * 4, 1); /* its priority */
+    intc->access->write(intc->base, enable_at(intc, line), on ? word | bit : word & ~bit);
+}
+
+static uint32_t plic_claim(struct intc *intc)
+{
+    return intc->access->read(intc->base, context_at(intc) + PLIC_CLAIM);
+}
+
+static void plic_complete(const struct intc *intc, uint32_t line)
+{
+    intc->access->write(intc->base, context_at(intc) + PLIC_CLAIM, line);
+}
+
+static const struct intc_kind plic_kind = {
+    .name = "PLIC",
+    .start = plic_start,
+    .enable = plic_enable,
+    .claim = plic_claim,
+    .complete = plic_complete,
+};
+
+/* ---- Lines ---- */
+
+void intc_start(struct intc *intc, const struct dev_access *access,
+                const struct imsic_access *imsic)
+{
+    intc->access = access;
+    intc->imsic = imsic;
+    if (intc->base != NULL)
+        intc->kind->start(intc);
+}
+
+/* Lock held. The place of the line in the table (0: a free one), or the count if there is none. */
+static unsigned find_line(struct intc *intc, uint32_t line)
+{
+    unsigned count = atomic_load_explicit(&intc->line_count, memory_order_relaxed), i = 0;
+    while (i < count && atomic_load_explicit(&intc->lines[i].line, memory_order_relaxed) != line)
+        i++;
+    return i;
+}
+
+int intc_open(struct intc *intc, uint32_t line, bool (*handle)(void *arg), void *arg)
+{
+    int error = 0;
+    if (intc->base == NULL || line == 0 || line > intc->line_max)
+        return -E_NODEV;
+    host_lock_acquire(&intc->lock);
+    unsigned count = atomic_load_explicit(&intc->line_count, memory_order_relaxed);
+    unsigned at = find_line(intc, 0);
+    if (find_line(intc, line) < count)
+        error = -E_EXIST;
+    else if (at == INTC_LINES_MAX)
+        error = -E_NOSPC;
+    if (error == 0) {
+        intc->lines[at].handle = handle;
+        intc->lines[at].arg = arg;
+        atomic_store_explicit(&intc->lines[at].line, line, memory_order_release);
+        if (at == count)
+            atomic_store_explicit(&intc->line_count, count + 1, memory_order_release);
+        intc->kind->enable(intc, line, at, true);
+    }
+    host_lock_release(&intc->lock);
+    return error;
+}
+
+void intc_close(struct intc *intc, uint32_t line)
+{
+    if (intc->base == NULL || line == 0)
+        return;
+    host_lock_acquire(&intc->lock);
+    unsigned at = find_line(intc, line);
+    if (at < atomic_load_explicit(&intc->line_count, memory_order_relaxed)) {
+        intc->kind->enable(intc, line, at, false);
+        atomic_store_explicit(&intc->lines[at].line, 0, memory_order_release);
+    }
+    host_lock_release(&intc->lock);
+}
+
+void intc_complete(const struct intc *intc, uint32_t line)
+{
+    intc->kind->complete(intc, line);
+}
+
+bool intc_is_open(const struct intc *intc, uint32_t line)
+{
+    unsigned count = atomic_load_explicit(&intc->line_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        if (atomic_load_explicit(&intc->lines[i].line, memory_order_acquire) == line)
+            return true;
+    }
+    return false;
+}
+
+static bool handle_line(struct intc *intc, uint32_t line)
+{
+    unsigned count = atomic_load_explicit(&intc->line_count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++) {
+        if (atomic_load_explicit(&intc->lines[i].line, memory_order_acquire) == line)
+            return intc->lines[i].handle(intc->lines[i].arg);
+    }
+    return true;
+}
+
+/* What is left after so many claims interrupts again. */
+void intc_interrupt(struct intc *intc)
+{
+    for (unsigned i = 0; intc->base != NULL && i < CLAIMS_AT_ONCE; i++) {
+        uint32_t line = intc->kind->claim(intc);
+        if (line == 0)
+            return;
+        if (handle_line(intc, line))
+            intc_complete(intc, line);
+    }
+}

@@ -1,0 +1,579 @@
+#include "type1/guest.h"
+
+#include "core/error.h"
+#include "type1/memory.h"
+#include "type1/print.h"
+#include "vmm/sbi.h"
+
+#include <stdatomic.h>
+
+#define GIB         (1ULL << 30)
+#define MIB2        (2ULL << 20)
+#define CLEAR_CHUNK (1ULL << 20)
+#define SHOWN_VCPUS 8             /* of those whose registers are shown */
+#define RESTART_NS  1000000000ULL /* between a failure and the restart by policy */
+
+uint64_t entered_ns;
+struct guest *guests[SPEC_VMS_MAX];
+unsigned guest_count;
+static _Atomic uint32_t generations; /* of G-stage tables; see hext_vm */
+
+/* ---- Building ---- */
+
+static int fail(struct guest *guest, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static int fail(struct guest *guest, int error, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text_vformat(guest->why, sizeof guest->why, format, arguments);
+    va_end(arguments);
+    atomic_store(&guest->state, GUEST_FAILED);
+    console_line("%s: %s", guest->spec->name, guest->why);
+    return error;
+}
+
+static int payload_file(struct guest *guest, const struct bundle *bundle, const char *what,
+                        const char *path, struct board_blob *blob)
+{
+    uint64_t size;
+    if (path == NULL)
+        return 0;
+    blob->bytes = bundle_file(bundle, path, &size);
+    blob->size = size;
+    if (blob->bytes == NULL)
+        return fail(guest, -E_NOENT, "the bundle holds no %s %s", what, path);
+    return 0;
+}
+
+/* Aligned for the largest leaves that its size allows. */
+static int alloc_ram(struct guest *guest)
+{
+    uint64_t size = guest->spec->memory;
+    guest->ram_align = size >= GIB ? GIB : MIB2;
+    guest->ram = memory_alloc_guest(size, guest->ram_align);
+    if (guest->ram == NULL && size >= GIB)
+        guest->ram = memory_alloc_guest(size, guest->ram_align = MIB2);
+    if (guest->ram == NULL) {
+        struct memory_use use;
+        memory_use(&use);
+        return fail(guest, -E_NOMEM,
+                    "needs %lu MiB of memory in one piece but only %lu MiB are free",
+                    (unsigned long)(size >> 20), (unsigned long)(use.largest >> 20));
+    }
+    return 0;
+}
+
+static int build_vm(struct guest *guest, const struct bundle *bundle)
+{
+    struct vm *vm = &guest->vm;
+    struct board_backends backends = {.uart = &guest->console.backend, .no_rom = true};
+    char why[sizeof guest->why];
+
+    int error = dev_guest_open(&guest->devices, guest->spec, bundle, &backends, why, sizeof why);
+    if (error != 0)
+        return fail(guest, error, "%s", why);
+    vm_init(vm, guest->spec->name);
+    vm->engine = &hext_engine;
+    vm->engine_data = &guest->hext;
+    vm->steal_time = true;
+    /* Lines of real devices come to its PLIC. */
+    if (guest->spec->passthrough_count == 0)
+        files_take(&guest->files, guest->hext.features, guest->spec->cpus, guest->harts_allowed,
+                   &backends);
+    error = mem_slot_add(&vm->mem, BOARD_RAM, guest->spec->memory, guest->ram, NULL);
+    if (error == 0)
+        error = board_init(&guest->board, vm, guest->harts, guest->spec->cpus, &backends);
+    if (error == 0)
+        error = hext_engine.vm_init(vm);
+    if (error == 0)
+        error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
+    if (error == 0)
+        error = files_map(&guest->files, &guest->hext.gstage);
+    for (unsigned i = 0; error == 0 && i < guest->spec->cpus; i++)
+        error = hext_engine.vcpu_init(&guest->harts[i].vcpu);
+    for (unsigned i = 0; error == 0 && i < guest->files.count; i++)
+        hext_vcpu_set_file(&guest->harts[i].vcpu, guest->files.places[i].hart,
+                           guest->files.places[i].file);
+    return error == 0 ? 0 : fail(guest, error, "cannot be built (error %d)", -error);
+}
+
+/* The description names harts by the board's numbers. */
+static int find_harts(struct guest *guest)
+{
+    const struct spec_vm *spec = guest->spec;
+    if (spec->pin_count == 0)
+        guest->harts_allowed = UINT64_MAX;
+    for (unsigned i = 0; i < spec->pin_count; i++) {
+        unsigned at = 0;
+        while (at < hart_count && harts[at]->id != spec->pins[i])
+            at++;
+        if (at < hart_count)
+            guest->harts_allowed |= 1ULL << at;
+        else
+            console_line("%s: pin: the board has no hart %u", spec->name, spec->pins[i]);
+    }
+    return guest->harts_allowed != 0
+               ? 0
+               : fail(guest, -E_NODEV, "is pinned to harts that the board does not have");
+}
+
+static int build(struct guest *guest, const struct bundle *bundle, const struct platform *platform)
+{
+    const struct spec_vm *spec = guest->spec;
+    int error = 0;
+
+    if (spec->firmware != NULL)
+        return fail(guest, -E_NOTSUP, "firmware images need M-mode; give a kernel alone");
+    error = payload_file(guest, bundle, "kernel", spec->kernel, &guest->payload.kernel);
+    if (error == 0)
+        error = payload_file(guest, bundle, "initrd", spec->initrd, &guest->payload.initrd);
+    guest->payload.cmdline = spec->cmdline;
+    guest->harts = host_alloc(sizeof *guest->harts * spec->cpus, 64);
+    guest->vcpu_tasks = host_alloc(sizeof *guest->vcpu_tasks * spec->cpus, 64);
+    guest->stats = host_alloc(sizeof *guest->stats * spec->cpus, 64);
+    guest->pulses = host_alloc(sizeof *guest->pulses * spec->cpus, 64);
+    if (guest->harts == NULL || guest->vcpu_tasks == NULL || guest->stats == NULL ||
+        guest->pulses == NULL)
+        return fail(guest, -E_NOMEM, "no memory is left for its VCPUs");
+    if (error == 0)
+        error = find_harts(guest);
+    if (error == 0)
+        error = alloc_ram(guest);
+    if (error != 0)
+        return error;
+    error = build_vm(guest, bundle);
+    guest->board.cpu = guest->files.count != 0 ? &platform->aia_cpu : &platform->cpu;
+    if (error != 0) {
+        memory_free_guest(guest->ram, spec->memory);
+        guest->ram = NULL;
+    }
+    return error;
+}
+
+/* ---- Life ---- */
+
+static void vcpu_main(void *arg)
+{
+    struct riscv_vcpu *hart = arg;
+    struct guest *guest = (struct guest *)((char *)hart->vcpu.vm - offsetof(struct guest, vm));
+    if (hart->vcpu.id == 0)
+        guest->began_ns = host_time_ns();
+    vmm_run_vcpu(hart->vcpu.vm, hart, &guest->stats[hart->vcpu.id]);
+}
+
+static bool vcpus_ended(const struct guest *guest)
+{
+    for (unsigned i = 0; i < guest->spec->cpus; i++) {
+        if (guest->vcpu_tasks[i].stack != NULL && !atomic_load(&guest->vcpu_tasks[i].ended))
+            return false;
+    }
+    return true;
+}
+
+static uint64_t may_run(const struct guest *guest, unsigned vcpu)
+{
+    return guest->files.count != 0 ? 1ULL << guest->files.places[vcpu].hart->index
+                                   : guest->harts_allowed;
+}
+
+/* Zeroed first: a guest never sees what was there before. */
+static int boot(struct guest *guest)
+{
+    const char *problem;
+    uint64_t since = host_time_ns();
+    atomic_store(&guest->want_restart, false); /* this is one */
+    for (uint64_t at = 0; at < guest->spec->memory; at += CLEAR_CHUNK) {
+        uint64_t left = guest->spec->memory - at;
+        memset((char *)guest->ram + at, 0, left < CLEAR_CHUNK ? left : CLEAR_CHUNK);
+        task_breathe();
+    }
+    guest->cleared_ns = host_time_ns() - since;
+    if (guest->fresh)
+        dev_guest_renew(&guest->devices);
+    dev_random(guest->payload.rng_seed, sizeof guest->payload.rng_seed);
+    int error = board_boot(&guest->board, &guest->payload, &problem);
+    if (error != 0)
+        return fail(guest, error, "%s", problem);
+    for (unsigned i = 0; i < guest->spec->cpus; i++)
+        hext_vcpu_reset(&guest->harts[i].vcpu);
+    dev_guest_booted(&guest->devices);
+    guest->vm.power_message = NULL;
+    atomic_store(&guest->vm.paused, false);
+    atomic_store(&guest->vm.power, VM_POWER_ON);
+    guest->why[0] = 0;
+    atomic_store(&guest->state, GUEST_RUNNING);
+    guest->boots++;
+    memset(guest->pulses, 0, sizeof *guest->pulses * guest->spec->cpus);
+    clock_start(&guest->vm.clock);
+    for (unsigned i = 0; i < guest->spec->cpus; i++) {
+        guest->vcpu_tasks[i].ended_event = &guest->vcpu_ended;
+        error = task_start(&guest->vcpu_tasks[i], guest->spec->name, &guest->harts[i].vcpu,
+                           vcpu_main, &guest->harts[i], guest->spec->weight, may_run(guest, i));
+        if (error != 0) {
+            vm_power_request(&guest->vm, VM_POWER_FAILED, 0, "no memory is left for its stacks");
+            break;
+        }
+    }
+    /* What the operator wanted while the power was not on yet. */
+    if (!atomic_load(&guest->want_running))
+        vm_power_request(&guest->vm, VM_POWER_OFF, 0, NULL);
+    else if (atomic_load(&guest->want_restart))
+        vm_power_request(&guest->vm, VM_POWER_REBOOT, 0, NULL);
+    return 0;
+}
+
+/* ---- The watchdog ---- */
+
+/* One at a time; both are tasks that are no VCPU's. */
+static void pausing_begin(struct guest *guest)
+{
+    while (atomic_exchange(&guest->pausing, true))
+        task_yield();
+}
+
+static void pausing_end(struct guest *guest)
+{
+    atomic_store(&guest->pausing, false);
+}
+
+uint64_t guest_ran_ns(const struct guest *guest, unsigned index)
+{
+    const struct task *task = &guest->vcpu_tasks[index];
+    /* Not exact: the task may be switched just now. */
+    uint64_t now = host_time_ns(), since = task->state == TASK_RUNNING ? task->started_ns : now;
+    return task->ran_ns + (now > since ? now - since : 0);
+}
+
+/*
+ * True if the VCPU has run for the watchdog's time without a call, an access to a device or a WFI.
+ * A guest that computes sets its timer all the same, which only the stopped VCPU shows.
+ */
+static bool vcpu_silent(struct guest *guest, unsigned index)
+{
+    const struct hext_vcpu *v = guest->harts[index].vcpu.engine_data;
+    struct guest_pulse *pulse = &guest->pulses[index];
+    uint64_t exits =
+        v->counts[HEXT_EXIT_ECALL] + v->counts[HEXT_EXIT_MMIO] + v->counts[HEXT_EXIT_WFI];
+    uint64_t ran = guest_ran_ns(guest, index);
+    if (exits == pulse->exits && ran >= pulse->ran_ns)
+        return ran - pulse->ran_ns >= guest->spec->watchdog * 1000000000ULL;
+    pulse->exits = exits;
+    pulse->ran_ns = ran;
+    return false;
+}
+
+/* The VCPU is parked. */
+static bool timer_unchanged(struct guest *guest, unsigned index)
+{
+    struct guest_pulse *pulse = &guest->pulses[index];
+    if (guest->harts[index].stimecmp == pulse->stimecmp)
+        return true;
+    pulse->stimecmp = guest->harts[index].stimecmp;
+    pulse->ran_ns = guest_ran_ns(guest, index);
+    return false;
+}
+
+static void look_for_life(struct guest *guest)
+{
+    bool silent = false, hung = false;
+    unsigned at = 0;
+
+    pausing_begin(guest);
+    if (atomic_load(&guest->state) == GUEST_RUNNING) {
+        for (unsigned i = 0; i < guest->spec->cpus; i++)
+            silent = vcpu_silent(guest, i) || silent;
+    }
+    if (silent) {
+        vmm_pause(&guest->vm);
+        for (unsigned i = 0; i < guest->spec->cpus && !hung; i++) {
+            hung = vcpu_silent(guest, i) && timer_unchanged(guest, i);
+            at = i;
+        }
+        vmm_resume(&guest->vm);
+    }
+    pausing_end(guest);
+    if (!hung)
+        return;
+    guest->hangs++;
+    console_line("%s: VCPU %u has shown no sign of life for %u s", guest->spec->name, at,
+                 guest->spec->watchdog);
+    vm_power_request(&guest->vm, VM_POWER_FAILED, 0, "it hangs");
+}
+
+/* Returns when the VM's power is off in whatever way. */
+static void watch(struct guest *guest)
+{
+    uint64_t look = guest->spec->watchdog != 0 ? guest->spec->watchdog * 500000000ULL : UINT64_MAX;
+    while (vm_power_state(&guest->vm) == VM_POWER_ON) {
+        if (!host_event_wait(&guest->vm.power_event, look))
+            look_for_life(guest);
+    }
+}
+
+/* ---- What is said of a guest ---- */
+
+static void show_vcpu(const struct guest *guest, unsigned index)
+{
+    static const char *const names[] = {"stopped", "start pending", "running", "suspended"};
+    const struct riscv_vcpu *hart = &guest->harts[index];
+    uint32_t run_state = atomic_load(&hart->vcpu.run_state);
+    console_answer("  %s/%u %s: pc %lx %s-mode  ra %lx  sp %lx  tp %lx", guest->spec->name, index,
+                   run_state < sizeof names / sizeof names[0] ? names[run_state] : "?",
+                   (unsigned long)hart->pc, hart->priv == PRIV_S ? "S" : "U",
+                   (unsigned long)hart->x[1], (unsigned long)hart->x[2], (unsigned long)hart->x[4]);
+    console_answer("    scause %lx  sepc %lx  stval %lx  stvec %lx  satp %lx  sie %lx  sip %lx",
+                   (unsigned long)hart->scause, (unsigned long)hart->sepc,
+                   (unsigned long)hart->stval, (unsigned long)hart->stvec,
+                   (unsigned long)hart->satp, (unsigned long)hart->mie,
+                   (unsigned long)atomic_load(&hart->mip));
+}
+
+/* Its VCPUs are parked or have ended. */
+static void show_vcpus(const struct guest *guest)
+{
+    for (unsigned i = 0; i < guest->spec->cpus && i < SHOWN_VCPUS; i++)
+        show_vcpu(guest, i);
+}
+
+/* ---- Ends ---- */
+
+/* Says how it ended; true if it is to start again. */
+static bool ended(struct guest *guest)
+{
+    const struct vm *vm = &guest->vm;
+    bool restart = atomic_exchange(&guest->want_restart, false);
+
+    guest->fresh = restart;
+
+    clock_stop(&guest->vm.clock);
+    switch (vm_power_state(vm)) {
+    case VM_POWER_REBOOT:
+        restart = restart || !guest->spec->no_reboot;
+        console_line("%s: %s", guest->spec->name, restart ? "reboots" : "ended by a reboot");
+        atomic_store(&guest->state, GUEST_OFF);
+        break;
+    case VM_POWER_FAILED:
+        if (vm->power_message != NULL)
+            fail(guest, 0, "stopped: %s", vm->power_message);
+        else
+            fail(guest, 0, "reported failure (code %u)", vm->power_code);
+        show_vcpus(guest);
+        if (restart || guest->spec->on_failure != SPEC_FAILURE_RESTART ||
+            !atomic_load(&guest->want_running))
+            break;
+        console_line("%s: is restarted", guest->spec->name);
+        host_event_wait(&guest->vm.power_event, RESTART_NS);
+        restart = guest->fresh = true;
+        break;
+    default:
+        console_line("%s: is off", guest->spec->name);
+        atomic_store(&guest->state, GUEST_OFF);
+        break;
+    }
+    return restart && atomic_load(&guest->want_running);
+}
+
+/* Harts may still hold translations of its VMID, but nobody runs with that until it is made anew.
+ */
+static void take_apart(struct guest *guest)
+{
+    hext_engine.vm_destroy(&guest->vm);
+    memory_free_guest(guest->ram, guest->spec->memory);
+    guest->ram = NULL;
+    console_line("%s: is destroyed", guest->spec->name);
+    atomic_store(&guest->state, GUEST_GONE);
+}
+
+/* What take_apart took, again. */
+static int put_together(struct guest *guest)
+{
+    int error = alloc_ram(guest);
+    if (error != 0)
+        return error;
+    mem_slot_find(&guest->vm.mem, BOARD_RAM, 1)->hva = guest->ram;
+    guest->hext.generation = atomic_fetch_add(&generations, 1) + 1;
+    error = hext_engine.vm_init(&guest->vm);
+    if (error == 0)
+        error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
+    if (error == 0)
+        error = files_map(&guest->files, &guest->hext.gstage);
+    if (error == 0)
+        return 0;
+    memory_free_guest(guest->ram, guest->spec->memory);
+    guest->ram = NULL;
+    return fail(guest, error, "cannot be built (error %d)", -error);
+}
+
+/* One task for each guest looks after it, whether it runs or not. */
+static void keep(void *arg)
+{
+    struct guest *guest = arg;
+    for (;;) {
+        while (!atomic_load(&guest->want_running)) {
+            if (atomic_exchange(&guest->want_gone, false))
+                take_apart(guest);
+            host_event_wait(&guest->vm.power_event, UINT64_MAX);
+        }
+        bool again = guest->fresh = true;
+        while (again && boot(guest) == 0) {
+            watch(guest);
+            while (!vcpus_ended(guest))
+                host_event_wait(&guest->vcpu_ended, UINT64_MAX);
+            dev_guest_quiet(&guest->devices);
+            again = ended(guest);
+        }
+        atomic_store(&guest->want_running, false);
+        if (atomic_exchange(&guest->want_gone, false))
+            take_apart(guest);
+    }
+}
+
+/* ---- What the operator may do ---- */
+
+void guest_start(struct guest *guest)
+{
+    if (guest->ram == NULL) {
+        console_answer("%s cannot be started: %s", guest->spec->name,
+                       atomic_load(&guest->state) == GUEST_GONE ? "it is destroyed; create it"
+                                                                : guest->why);
+        return;
+    }
+    atomic_store(&guest->want_running, true);
+    host_event_set(&guest->vm.power_event);
+}
+
+void guest_stop(struct guest *guest)
+{
+    atomic_store(&guest->want_running, false);
+    if (atomic_load(&guest->state) == GUEST_PAUSED)
+        guest_resume(guest);
+    vm_power_request(&guest->vm, VM_POWER_OFF, 0, NULL);
+}
+
+void guest_restart(struct guest *guest)
+{
+    if (!atomic_load(&guest->want_running)) {
+        guest_start(guest);
+        return;
+    }
+    atomic_store(&guest->want_restart, true);
+    if (atomic_load(&guest->state) == GUEST_PAUSED)
+        guest_resume(guest);
+    vm_power_request(&guest->vm, VM_POWER_REBOOT, 0, NULL);
+}
+
+void guest_pause(struct guest *guest)
+{
+    pausing_begin(guest);
+    if (atomic_load(&guest->state) == GUEST_RUNNING) {
+        vmm_pause(&guest->vm);
+        atomic_store(&guest->state, GUEST_PAUSED);
+    }
+    pausing_end(guest);
+}
+
+void guest_resume(struct guest *guest)
+{
+    pausing_begin(guest);
+    if (atomic_load(&guest->state) == GUEST_PAUSED) {
+        atomic_store(&guest->state, GUEST_RUNNING);
+        vmm_resume(&guest->vm);
+    }
+    pausing_end(guest);
+}
+
+void guest_destroy(struct guest *guest)
+{
+    if (guest->ram == NULL) {
+        console_answer("%s has no memory to give back", guest->spec->name);
+        return;
+    }
+    if (guest->spec->passthrough_count != 0) {
+        console_answer("%s has devices of the board for good; stop it instead", guest->spec->name);
+        return;
+    }
+    atomic_store(&guest->want_gone, true);
+    guest_stop(guest);
+    host_event_set(&guest->vm.power_event);
+}
+
+void guest_create(struct guest *guest)
+{
+    if (atomic_load(&guest->state) != GUEST_GONE) {
+        console_answer("%s is there; 'destroy' it first", guest->spec->name);
+        return;
+    }
+    guest->boots = 0;
+    if (put_together(guest) == 0)
+        guest_start(guest);
+}
+
+void guest_show_vcpus(struct guest *guest)
+{
+    if (guest->ram == NULL) {
+        console_answer("%s has no VCPUs", guest->spec->name);
+        return;
+    }
+    pausing_begin(guest);
+    bool running = atomic_load(&guest->state) == GUEST_RUNNING;
+    if (running)
+        vmm_pause(&guest->vm);
+    show_vcpus(guest);
+    if (running)
+        vmm_resume(&guest->vm);
+    pausing_end(guest);
+}
+
+struct guest *guest_find(const char *name)
+{
+    for (unsigned i = 0; i < guest_count; i++) {
+        if (strcmp(guests[i]->spec->name, name) == 0)
+            return guests[i];
+    }
+    return NULL;
+}
+
+bool guests_alive(void)
+{
+    for (unsigned i = 0; i < guest_count; i++) {
+        if (atomic_load(&guests[i]->want_running))
+            return true;
+    }
+    return false;
+}
+
+const char *guest_state_name(const struct guest *guest)
+{
+    static const char *const names[] = {"off", "running", "paused", "failed", "gone"};
+    return names[atomic_load(&guest->state)];
+}
+
+void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
+                  const struct platform *platform, const struct hext_features *features)
+{
+    unsigned vmids = 1u << features->vmid_bits;
+    for (unsigned i = 0; i < fleet->vm_count; i++) {
+        struct guest *guest = host_alloc(sizeof *guest, 64);
+        if (guest == NULL) {
+            console_line("%s: no memory is left for it", fleet->vms[i].name);
+            return;
+        }
+        guest->spec = &fleet->vms[i];
+        guest->index = i;
+        guest->hext.features = features;
+        guest->hext.sbi_light = sbi_call_light;
+        guest->hext.sbi_version = SBI_SPEC_VERSION;
+        guest->hext.vmid = (uint16_t)(i + 1 < vmids ? i + 1 : 0);
+        guest->hext.generation = atomic_fetch_add(&generations, 1) + 1;
+        host_event_init(&guest->vcpu_ended);
+        console_port_init(&guest->console, guest->spec->name, i);
+        console_add(&guest->console);
+        guests[guest_count++] = guest;
+        if (build(guest, bundle, platform) != 0)
+            continue;
+        atomic_store(&guest->want_running, true);
+        if (task_start(&guest->keeper, guest->spec->name, NULL, keep, guest, 0, UINT64_MAX) != 0)
+            fail(guest, -E_NOMEM, "no memory is left for it");
+    }
+}

@@ -1,0 +1,34 @@
+/*
+ * Who runs next: weighted fair sharing by virtual time. Knows no harts and no time of its own.
+ *
+ * An entity's virtual time grows with the time it has run, divided by its weight; the one with the
+ * least is next. One that slept joins at the present virtual time, less one slice, so that it is
+ * served soon and yet cannot save up.
+ */
+#ifndef TYPE1_POLICY_H
+#define TYPE1_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define POLICY_WEIGHT_UNIT 100
+
+struct policy_entity {
+    uint64_t vruntime;  /* ns of an entity of weight POLICY_WEIGHT_UNIT */
+    unsigned weight;    /* 1 to 10000 */
+    uint64_t harts;     /* where it may run */
+    unsigned last_hart; /* where it ran last */
+};
+
+/* It ran for `ns`. */
+void policy_account(struct policy_entity *entity, uint64_t ns);
+/* It becomes ready after a sleep; `now` is the virtual time of what runs. */
+void policy_join(struct policy_entity *entity, uint64_t now, uint64_t slice_ns);
+/*
+ * Whether `a` goes before `b` (NULL: nobody yet) on `hart`. At most `slice_ns` behind, the one that
+ * ran there last is preferred: its translations are still there.
+ */
+bool policy_before(const struct policy_entity *a, const struct policy_entity *b, unsigned hart,
+                   uint64_t slice_ns);
+
+#endif

@@ -1,0 +1,267 @@
+/* bundle: a fleet and its files in one image, with the hypervisor that runs them on bare metal. */
+#define _GNU_SOURCE
+#include "core/bundle.h"
+#include "type2/command.h"
+#include "type2/config.h"
+#include "type2/payload.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILES_MAX     (SPEC_VMS_MAX * (2 + SPEC_DISKS_MAX))
+#define DIRECTORY_MAX (1u << 20)
+#define SPEC_BLOB_MAX (1u << 20)
+/* Of the Image header (Linux, Documentation/arch/riscv/boot-image-header.rst). */
+#define IMAGE_SIZE_AT  16
+#define IMAGE_MAGIC_AT 56
+#define IMAGE_HEADER   64
+/* What a hypervisor may want behind its file, for data that begin as zeros. */
+#define ZEROS_MAX (16u << 20)
+
+struct bundle_file {
+    const char *path;
+    struct blob blob;
+    uint64_t offset;
+};
+
+struct bundle_writer {
+    struct bundle_header header;
+    struct bundle_file files[FILES_MAX];
+    unsigned file_count;
+    uint8_t *directory, *spec;
+    struct blob hypervisor;
+    uint64_t base; /* of the bundle in the image */
+};
+
+static uint64_t align_up(uint64_t value)
+{
+    return (value + BUNDLE_ALIGN - 1) & ~(uint64_t)(BUNDLE_ALIGN - 1);
+}
+
+/* Guests that name the same file share it. */
+static int add_file(struct bundle_writer *w, const char *what, const char *path, bool unpacked,
+                    struct problem *problem)
+{
+    if (path == NULL)
+        return 0;
+    for (unsigned i = 0; i < w->file_count; i++) {
+        if (strcmp(w->files[i].path, path) == 0)
+            return 0;
+    }
+    struct bundle_file *file = &w->files[w->file_count];
+    int error = unpacked ? blob_map_unpacked(&file->blob, what, path, problem)
+                         : blob_map(&file->blob, what, path, problem);
+    if (error == 0) {
+        file->path = path;
+        w->file_count++;
+    }
+    return error;
+}
+
+static int add_vm(struct bundle_writer *w, const struct spec_vm *spec, struct problem *problem)
+{
+    struct payload payload;
+
+    if (spec->firmware != NULL || spec->kernel == NULL)
+        return problem_set(problem, -E_NOTSUP,
+                           "a bare-metal guest starts from a kernel, not from firmware");
+    int error = payload_open(&payload, spec, problem);
+    if (error < 0)
+        return error;
+    payload_close(&payload);
+    error = add_file(w, "kernel", spec->kernel, true, problem);
+    if (error == 0)
+        error = add_file(w, "initrd", spec->initrd, false, problem);
+    for (unsigned i = 0; error == 0 && i < spec->disk_count; i++) {
+        unsigned number;
+        if (!spec_board_index(spec->disks[i].path, &number))
+            error = add_file(w, "disk", spec->disks[i].path, false, problem);
+    }
+    return error;
+}
+
+/* Lays everything out; the directory and the description are written into memory. */
+static int lay_out(struct bundle_writer *w, const struct spec_fleet *fleet, struct problem *problem)
+{
+    struct bundle_header *header = &w->header;
+    struct fdt_writer fdt;
+
+    w->directory = calloc(1, DIRECTORY_MAX);
+    w->spec = calloc(1, SPEC_BLOB_MAX);
+    if (w->directory == NULL || w->spec == NULL)
+        return problem_set(problem, -E_NOMEM, "no memory");
+    long size = spec_flatten(fleet, w->spec, SPEC_BLOB_MAX);
+    if (size < 0)
+        return problem_set(problem, (int)size, "the description is too large");
+    memcpy(header->magic, BUNDLE_MAGIC, sizeof header->magic);
+    header->version = 1;
+    header->spec = align_up(sizeof *header);
+    header->spec_size = (uint64_t)size;
+    header->directory = align_up(header->spec + header->spec_size);
+    uint64_t offset = header->directory + DIRECTORY_MAX / 16;
+
+    fdt_begin(&fdt, w->directory, DIRECTORY_MAX / 16);
+    fdt_node(&fdt, "");
+    fdt_put_str(&fdt, "compatible", "trivisor,bundle");
+    for (unsigned i = 0; i < w->file_count; i++) {
+        w->files[i].offset = offset;
+        fdt_node_at(&fdt, "file", i);
+        fdt_put_str(&fdt, "path", w->files[i].path);
+        fdt_put_u64(&fdt, "offset", offset);
+        fdt_put_u64(&fdt, "size", w->files[i].blob.size);
+        fdt_end(&fdt);
+        offset = align_up(offset + w->files[i].blob.size);
+    }
+    fdt_end(&fdt);
+    size = fdt_finish(&fdt);
+    if (size < 0)
+        return problem_set(problem, (int)size, "the names of its files are too long");
+    header->directory_size = (uint64_t)size;
+    header->size = offset;
+    return 0;
+}
+
+static bool write_at(FILE *out, uint64_t at, const void *bytes, size_t size)
+{
+    return fseeko(out, (off_t)at, SEEK_SET) == 0 && fwrite(bytes, 1, size, out) == size;
+}
+
+static bool write_all(const struct bundle_writer *w, FILE *out)
+{
+    uint64_t base = w->base, image_size = base + w->header.size;
+    bool good = write_at(out, 0, w->hypervisor.bytes, w->hypervisor.size) &&
+                write_at(out, IMAGE_SIZE_AT, &image_size, sizeof image_size) &&
+                write_at(out, base, &w->header, sizeof w->header) &&
+                write_at(out, base + w->header.spec, w->spec, w->header.spec_size) &&
+                write_at(out, base + w->header.directory, w->directory, w->header.directory_size);
+    for (unsigned i = 0; good && i < w->file_count; i++)
+        good =
+            write_at(out, base + w->files[i].offset, w->files[i].blob.bytes, w->files[i].blob.size);
+    return good && fflush(out) == 0 && ftruncate(fileno(out), (off_t)image_size) == 0;
+}
+
+/* The file appears whole or not at all. */
+static int write_file(const struct bundle_writer *w, const char *path, struct problem *problem)
+{
+    char temporary[PATH_MAX];
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary)
+        return problem_set(problem, -ENAMETOOLONG, "%s: %s", path, strerror(ENAMETOOLONG));
+    FILE *out = fopen(temporary, "w");
+    if (out == NULL)
+        return problem_set(problem, -errno, "%s: %s", temporary, strerror(errno));
+    errno = EIO;
+    bool good = write_all(w, out);
+    int error = good ? 0 : errno;
+    if (fclose(out) != 0 && error == 0)
+        error = errno;
+    if (error == 0 && rename(temporary, path) != 0)
+        error = errno;
+    if (error == 0)
+        return 0;
+    unlink(temporary);
+    return problem_set(problem, -error, "%s: %s", path, strerror(error));
+}
+
+/* Beside the program, or where `make install` puts it. */
+static int open_hypervisor(struct blob *blob, const char *given, struct problem *problem)
+{
+    static const char *const places[] = {"type1.bin", "../share/trivisor/type1.bin"};
+    char self[PATH_MAX], path[PATH_MAX + 32];
+
+    if (given != NULL)
+        return blob_map(blob, "hypervisor", given, problem);
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[len > 0 ? len : 0] = 0;
+    const char *folder = dirname(self);
+    for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, places[i]);
+        if (access(path, R_OK) == 0)
+            return blob_map(blob, "hypervisor", path, problem);
+    }
+    return problem_set(problem, -ENOENT,
+                       "type1.bin is not beside the program; build it with 'make type1' or name it "
+                       "with --hypervisor");
+}
+
+/* It finds the bundle behind its last byte in memory, which its header tells. */
+static int place_bundle(struct bundle_writer *w, struct problem *problem)
+{
+    const uint8_t *bytes = w->hypervisor.bytes;
+    uint64_t size = w->hypervisor.size, image_size = 0;
+
+    if (size >= IMAGE_HEADER && memcmp(bytes + IMAGE_MAGIC_AT, "RSC\5", 4) == 0)
+        memcpy(&image_size, bytes + IMAGE_SIZE_AT, sizeof image_size);
+    if (image_size < size || image_size - size > ZEROS_MAX)
+        return problem_set(problem, -ENOEXEC, "the file given as the hypervisor is none");
+    w->base = align_up(image_size);
+    return 0;
+}
+
+static int bundle(const char *yaml, const char *hypervisor, const char *out)
+{
+    struct problem problem = {.text = ""};
+    struct config *config = NULL;
+    struct bundle_writer *w = calloc(1, sizeof *w);
+    int status = 0;
+
+    if (w == NULL)
+        return command_fail("no memory");
+    int error = config_read(&config, yaml, &problem);
+    const struct spec_fleet *fleet = error == 0 ? config_fleet(config) : NULL;
+    if (error == 0)
+        error = open_hypervisor(&w->hypervisor, hypervisor, &problem);
+    if (error == 0)
+        error = place_bundle(w, &problem);
+    for (unsigned i = 0; error == 0 && i < fleet->vm_count; i++)
+        error = add_vm(w, &fleet->vms[i], &problem);
+    if (error == 0)
+        error = lay_out(w, fleet, &problem);
+    if (error == 0)
+        error = write_file(w, out, &problem);
+    if (error == 0)
+        printf("%s: %u guests, %u files, %.1f MiB\n", out, fleet->vm_count, w->file_count,
+               (double)(w->base + w->header.size) / (1 << 20));
+    else
+        status = command_fail("%s", problem.text);
+    for (unsigned i = 0; i < w->file_count; i++)
+        blob_free(&w->files[i].blob);
+    blob_free(&w->hypervisor);
+    free(w->directory);
+    free(w->spec);
+    free(w);
+    config_free(config);
+    return status;
+}
+
+int cmd_bundle(int argc, char **argv)
+{
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+                                            {"type", required_argument, NULL, 't'},
+                                            {"output", required_argument, NULL, 'o'},
+                                            {"hypervisor", required_argument, NULL, 'H'},
+                                            {0}};
+    const char *type = "1", *out = NULL, *hypervisor = NULL;
+    int c;
+
+    while ((c = command_getopt(argc, argv, options)) != -1) {
+        switch (c) {
+        case 't': type = optarg; break;
+        case 'o': out = optarg; break;
+        case 'H': hypervisor = optarg; break;
+        case -2: return 0;
+        default: return 2;
+        }
+    }
+    if (!command_words(argc, argv, 1))
+        return 2;
+    if (strcmp(type, "1") != 0)
+        return command_fail("--type %s: write --type 1", type);
+    if (out == NULL)
+        return command_fail("say where to write it: -o FILE");
+    return bundle(argv[optind], hypervisor, out);
+}
