@@ -29,18 +29,29 @@ failed=0
 failures=()
 
 # suite NAME SECONDS COMMAND...: SECONDS is the time after which it counts as hung.
+# Suites of $twice boot guests against the clock of a machine that others may share: one that fails is run a
+# second time, and the line says so.
+twice=' type1 boot boot-all up cli save-restore storm '
 suite() {
-    local name=$1 limit=$2 log start
+    local name=$1 limit=$2 log start status try
     shift 2
     [[ $name =~ $only ]] || return 0
     log=$logs/${name//\//-}.log
     start=$(date +%s)
     printf '%-34s ' "$name"
-    if timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null; then
+    for try in 1 2; do
+        timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null
+        status=$?
+        [[ $status = 0 || $try = 2 || $twice != *" $name "* ]] && break
+        mv "$log" "${log%.log}.first.log"
+    done
+    if [ "$status" = 0 ]; then
         passed=$((passed + 1))
-        printf 'ok      %4d s  %s\n' $(($(date +%s) - start)) "$(grep -aE '[0-9]+ (passed|tests? passed)' "$log" | tail -n 1 | cut -c1-60)"
+        printf 'ok      %4d s  %s%s\n' $(($(date +%s) - start)) \
+            "$(grep -aE '[0-9]+ (passed|tests? passed)' "$log" | tail -n 1 | cut -c1-60)" \
+            "$([ $try = 1 ] || echo " AT THE SECOND TRY (${log%.log}.first.log)")"
+        [ $try = 1 ] || grep -aE '^(not ok|FAILED)' "${log%.log}.first.log" | head -n 5 | sed 's/^/    | /'
     else
-        local status=$?
         failed=$((failed + 1))
         failures+=("$name")
         printf 'FAILED  %4d s  %s\n' $(($(date +%s) - start)) "$([ $status = 124 ] && echo "no end after $limit s" || echo "status $status")"
@@ -60,7 +71,8 @@ done
 suite isa 600 tests/isa/run.sh "$TRIVISOR"
 suite cli 300 tests/boot/cli.sh
 suite up 300 tests/boot/up.sh
-suite type1 $([ -n "$long" ] && echo 2400 || echo 900) tests/type1/run.sh ${long:+--long}
+# Its long suite (tests/type1/run.sh --long: Debian guests, reboots, storms) is not in CI until type 1 is whole.
+suite type1 900 tests/type1/run.sh
 if [ -z "$long" ]; then
     suite random 300 tests/random/run.sh --short
     suite boot 600 tests/boot/run.sh
