@@ -88,8 +88,8 @@ int machine_pause(struct machine *machine, struct problem *problem);
 int machine_resume(struct machine *machine, struct problem *problem);
 /*
  * Asks the guest to give up `bytes` of its memory in total, in pages of 4 KiB; 0: none. It does so
- * when it can: machine_status tells how much it has given. -E_NOTSUP without a balloon, -E_RANGE for
- * all of its memory or more, -E_BUSY.
+ * when it can: machine_status tells how much it has given. -E_NOTSUP without a balloon, -E_RANGE
+ * for all of its memory or more, -E_BUSY.
  */
 int machine_balloon(struct machine *machine, uint64_t bytes, struct problem *problem);
 /*

@@ -79,13 +79,13 @@ static void image_begin(struct image *image, const struct options *options, uint
     data_words(image->batch->data);
 }
 
-/* WFI in the last word of a page; see 19 in generate.c. */
+/* WFI that reaches the end of a page; see 19 in generate.c. */
 static bool ends_page_with_wfi(const uint8_t *code, size_t length, uint64_t pc)
 {
     static const uint8_t wfi[] = {0x73, 0x00, 0x50, 0x10};
 
     for (size_t at = 0; at + sizeof wfi <= length; at += 2)
-        if ((pc + at) % 4096 == 4092 && memcmp(code + at, wfi, sizeof wfi) == 0)
+        if ((pc + at) % 4096 >= 4092 && memcmp(code + at, wfi, sizeof wfi) == 0)
             return true;
     return false;
 }

@@ -46,7 +46,7 @@
  * entry must match all bytes).
  * 18. mstatus.FS is Off or Dirty, never Initial or Clean: how exactly Dirty is kept is open
  * (3.1.6.6); we always set it, QEMU not by a comparison that raises no flag.
- * 19. WFI is not the last word of a page: where it traps, QEMU 10.0 reports an epc one page too
+ * 19. WFI does not reach the end of a page: where it traps, QEMU 10.0 reports an epc one page too
  * high.
  * 20. FROUND.* and FROUNDNX.* are followed by a store of their result: QEMU 10.0 takes them for
  * free of side effects and drops them, flags and all, when nothing uses the result.
