@@ -1,9 +1,9 @@
 /*
  * Guest time: the one source of time of a VM.
  *
- * Ticks of 10 MHz (the board's timebase-frequency) that stand still while the VM is paused or saved. Devices
- * and VCPUs read time only here, so that record and replay can take its place. clock_now is safe from any
- * thread and takes no lock.
+ * Ticks of 10 MHz (the board's timebase-frequency) that stand still while the VM is paused or
+ * saved. Devices and VCPUs read time only here, so that record and replay can take its place.
+ * clock_now is safe from any thread and takes no lock.
  */
 #ifndef CORE_CLOCK_H
 #define CORE_CLOCK_H
@@ -13,7 +13,7 @@
 
 #include <stdatomic.h>
 
-#define CLOCK_HZ 10000000ULL
+#define CLOCK_HZ          10000000ULL
 #define CLOCK_NS_PER_TICK (1000000000ULL / CLOCK_HZ)
 
 struct clock_timer {
@@ -23,14 +23,16 @@ struct clock_timer {
     void *arg;
     struct host_lock lock;  /* the two deadlines */
     uint64_t deadline;      /* ticks; UINT64_MAX: not armed */
-    uint64_t host_deadline; /* for which `host` is armed, never later than needed; UINT64_MAX: not armed */
+    uint64_t host_deadline; /* for which `host` is armed, never later than needed; UINT64_MAX: not
+                               armed */
     struct clock_timer *next;
 };
 
 struct clock {
-    struct host_lock lock;       /* the list of timers; starting and stopping */
-    _Atomic uint64_t offset_ns;  /* guest ns = host ns - offset_ns (modulo 2^64), while running */
-    _Atomic uint64_t stopped_ns; /* guest ns while not running; UINT64_MAX while running or stopping */
+    struct host_lock lock;      /* the list of timers; starting and stopping */
+    _Atomic uint64_t offset_ns; /* guest ns = host ns - offset_ns (modulo 2^64), while running */
+    _Atomic uint64_t
+        stopped_ns; /* guest ns while not running; UINT64_MAX while running or stopping */
     _Atomic bool running;
     struct clock_timer *timers;
 };
@@ -46,19 +48,23 @@ uint64_t clock_now(const struct clock *clock);
 uint64_t clock_now_ns(const struct clock *clock);
 /* Nanoseconds since 1970 for the RTC. */
 uint64_t clock_wall_ns(const struct clock *clock);
-/* The host_time_ns() value at which guest time reaches `ticks` (UINT64_MAX: never, too far, or stopped). */
+/* The host_time_ns() value at which guest time reaches `ticks` (UINT64_MAX: never, too far, or
+ * stopped). */
 uint64_t clock_host_deadline(const struct clock *clock, uint64_t ticks);
 /* Both directions; the clock must be stopped. */
 void clock_state(struct clock *clock, struct state *state);
 
 /*
  * Timers of guest time; they stand still with the clock. `fn` runs on another thread, once, when
- * clock_now() >= deadline; it must check its own condition again (the owner may have moved the deadline).
+ * clock_now() >= deadline; it must check its own condition again (the owner may have moved the
+ * deadline).
  */
-void clock_timer_init(struct clock_timer *timer, struct clock *clock, void (*fn)(void *arg), void *arg);
+void clock_timer_init(struct clock_timer *timer, struct clock *clock, void (*fn)(void *arg),
+                      void *arg);
 /* Moves the deadline; cheap when it moves later. UINT64_MAX cancels. May be called from `fn`. */
 void clock_timer_arm(struct clock_timer *timer, uint64_t deadline_ticks);
-/* Does not wait, so the caller may hold locks that `fn` takes: an `fn` that has begun may still run. */
+/* Does not wait, so the caller may hold locks that `fn` takes: an `fn` that has begun may still
+ * run. */
 void clock_timer_cancel(struct clock_timer *timer);
 /* Cancels, waits for a running `fn` and takes the timer off its clock's list. */
 void clock_timer_fini(struct clock_timer *timer);

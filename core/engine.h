@@ -1,10 +1,10 @@
 /*
  * The protocol between engine and hypervisor.
  *
- * An engine makes a VCPU's state advance until something happens that it cannot answer itself: an exit. The
- * hypervisor's exit loop (vmm/exit.c) answers it and calls run again. A new engine is one folder and one
- * struct engine_ops; nothing above it changes. The VCPU struct is authoritative only between state_get and
- * state_put (KVM keeps state in its kernel, a JIT in host registers).
+ * An engine makes a VCPU's state advance until something happens that it cannot answer itself: an
+ * exit. The hypervisor's exit loop (vmm/exit.c) answers it and calls run again. A new engine is one
+ * folder and one struct engine_ops; nothing above it changes. The VCPU struct is authoritative only
+ * between state_get and state_put (KVM keeps state in its kernel, a JIT in host registers).
  */
 #ifndef CORE_ENGINE_H
 #define CORE_ENGINE_H
@@ -13,23 +13,24 @@
 #include "core/vm.h"
 
 enum exit_reason {
-    EXIT_KICKED,            /* somebody wants attention: power, pause, requests; nothing to answer */
-    EXIT_MMIO_READ,         /* address, width; the answer goes into data, completed by the next run */
-    EXIT_MMIO_WRITE,        /* address, width, data */
-    EXIT_SBI,               /* ECALL from S-mode with no M-mode software below; registers hold the call */
-    EXIT_WFI,               /* nothing to do until an interrupt */
-    EXIT_VIRTUAL_INSN,      /* H: virtual-instruction exception for the hypervisor */
-    EXIT_GUEST_PAGE_FAULT,  /* H: G-stage fault with no RAM behind it */
-    EXIT_DEBUG,             /* breakpoint or single step for a debugger */
-    EXIT_HALTED,            /* the VCPU cannot go on (endless trap loop); message says why */
+    EXIT_KICKED,     /* somebody wants attention: power, pause, requests; nothing to answer */
+    EXIT_MMIO_READ,  /* address, width; the answer goes into data, completed by the next run */
+    EXIT_MMIO_WRITE, /* address, width, data */
+    EXIT_SBI,        /* ECALL from S-mode with no M-mode software below; registers hold the call */
+    EXIT_WFI,        /* nothing to do until an interrupt */
+    EXIT_VIRTUAL_INSN,     /* H: virtual-instruction exception for the hypervisor */
+    EXIT_GUEST_PAGE_FAULT, /* H: G-stage fault with no RAM behind it */
+    EXIT_DEBUG,            /* breakpoint or single step for a debugger */
+    EXIT_HALTED,           /* the VCPU cannot go on (endless trap loop); message says why */
     EXIT_REASONS,
 };
 
 struct exit {
     uint64_t address;
     uint64_t data;
-    uint8_t width;       /* 1, 2, 4 or 8 */
-    bool fault;          /* answer of the hypervisor: the access has no device; the guest takes an access fault */
+    uint8_t width; /* 1, 2, 4 or 8 */
+    bool fault;    /* answer of the hypervisor: the access has no device; the guest takes an access
+                      fault */
     const char *message; /* EXIT_HALTED */
 };
 

@@ -1,8 +1,9 @@
 /*
  * Error numbers of the freestanding code.
  *
- * Functions return 0 or a negative one of these (pointers: NULL). The values are Linux's errno values, so that
- * the type 2 program may hand them to strerror(); freestanding code has no <errno.h> of its own.
+ * Functions return 0 or a negative one of these (pointers: NULL). The values are Linux's errno
+ * values, so that the type 2 program may hand them to strerror(); freestanding code has no
+ * <errno.h> of its own.
  */
 #ifndef CORE_ERROR_H
 #define CORE_ERROR_H

@@ -1,9 +1,10 @@
 /*
- * What freestanding code needs from below: time, locks, timers, memory while a VM is built, a log line.
+ * What freestanding code needs from below: time, locks, timers, memory while a VM is built, a log
+ * line.
  *
- * core, riscv, devices, vmm and engine/hext use no libc. Each hypervisor (type2/, type1/, type0/) implements
- * this header once. The mem* functions are the four that a C compiler may call by itself; freestanding
- * targets bring their own.
+ * core, riscv, devices, vmm and engine/hext use no libc. Each hypervisor (type2/, type1/, type0/)
+ * implements this header once. The mem* functions are the four that a C compiler may call by
+ * itself; freestanding targets bring their own.
  */
 #ifndef CORE_HOST_H
 #define CORE_HOST_H
@@ -29,7 +30,8 @@ uint64_t host_wall_ns(void);
 void *host_alloc(size_t size, size_t align);
 void host_free(void *p, size_t size);
 
-/* A mutual-exclusion lock. Held for short, bounded sections only; never across a backend's blocking call. */
+/* A mutual-exclusion lock. Held for short, bounded sections only; never across a backend's blocking
+ * call. */
 struct host_lock {
     uint64_t opaque[6];
 };
@@ -39,7 +41,8 @@ void host_lock_release(struct host_lock *lock);
 
 /*
  * A one-bit event: set is remembered until one wait consumes it, so no wake-up is lost.
- * host_event_wait returns true if the event was set, false when `timeout_ns` ran out (UINT64_MAX: never).
+ * host_event_wait returns true if the event was set, false when `timeout_ns` ran out (UINT64_MAX:
+ * never).
  */
 struct host_event {
     _Atomic uint32_t word;
@@ -51,9 +54,9 @@ bool host_event_wait(struct host_event *event, uint64_t timeout_ns);
 void host_yield(void);
 
 /*
- * One-shot timers. `fn` runs on a thread (or in an interrupt) of the host's choosing, with no lock of the
- * host held, at or soon after `deadline_ns` of host_time_ns(). Arming an armed timer moves it. After
- * host_timer_cancel returns, fn is not running and will not run.
+ * One-shot timers. `fn` runs on a thread (or in an interrupt) of the host's choosing, with no lock
+ * of the host held, at or soon after `deadline_ns` of host_time_ns(). Arming an armed timer moves
+ * it. After host_timer_cancel returns, fn is not running and will not run.
  */
 struct host_timer {
     void (*fn)(void *arg);
@@ -65,8 +68,10 @@ void host_timer_init(struct host_timer *timer, void (*fn)(void *arg), void *arg)
 void host_timer_arm(struct host_timer *timer, uint64_t deadline_ns);
 void host_timer_cancel(struct host_timer *timer);
 
-/* One line for the operator, without a newline at its end. %s %u %d %x %lx %lu %ld %c %p and widths. */
+/* One line for the operator, without a newline at its end. %s %u %d %x %lx %lu %ld %c %p and
+ * widths. */
 enum host_log_level { HOST_LOG_DEBUG, HOST_LOG_INFO, HOST_LOG_WARNING, HOST_LOG_ERROR };
-void host_log(enum host_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void host_log(enum host_log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Interrupts as a device sees them: a wire that it drives, or a message that it sends.
  *
- * A device never names an interrupt controller. The board (vmm/board.c) connects each `struct irq` to a PLIC
- * input, an APLIC input or straight to a VCPU. Safe from any thread.
+ * A device never names an interrupt controller. The board (vmm/board.c) connects each `struct irq`
+ * to a PLIC input, an APLIC input or straight to a VCPU. Safe from any thread.
  */
 #ifndef CORE_IRQ_H
 #define CORE_IRQ_H

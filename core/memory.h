@@ -1,10 +1,10 @@
 /*
  * Guest-physical memory: RAM in slots, and the only door through which devices reach it.
  *
- * A device (or any thread that is not a VCPU's engine) calls mem_map for a range of guest-physical addresses,
- * uses the pointer, and calls mem_done with what it wrote. That checks bounds, marks pages dirty and tells
- * engines when code pages change. Snapshots, clones and migration stand on this. Engines keep pointers of their own (TLBs)
- * and mark pages through the same flags.
+ * A device (or any thread that is not a VCPU's engine) calls mem_map for a range of guest-physical
+ * addresses, uses the pointer, and calls mem_done with what it wrote. That checks bounds, marks
+ * pages dirty and tells engines when code pages change. Snapshots, clones and migration stand on
+ * this. Engines keep pointers of their own (TLBs) and mark pages through the same flags.
  */
 #ifndef CORE_MEMORY_H
 #define CORE_MEMORY_H
@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 #define MEM_PAGE_SHIFT 12
-#define MEM_PAGE_SIZE 4096ULL
-#define MEM_SLOTS_MAX 8
+#define MEM_PAGE_SIZE  4096ULL
+#define MEM_SLOTS_MAX  8
 
 /* Per-page flags, set with atomic OR. */
 enum mem_page_flag {
@@ -25,11 +25,11 @@ enum mem_page_flag {
 };
 
 struct mem_slot {
-    uint64_t gpa;              /* page-aligned */
-    uint64_t size;             /* bytes, page-aligned, not 0 */
-    uint8_t *hva;              /* host-virtual address of the first byte */
-    bool readonly;             /* ROM: the guest's stores take an access fault */
-    _Atomic uint8_t *flags;    /* one byte a page: enum mem_page_flag */
+    uint64_t gpa;           /* page-aligned */
+    uint64_t size;          /* bytes, page-aligned, not 0 */
+    uint8_t *hva;           /* host-virtual address of the first byte */
+    bool readonly;          /* ROM: the guest's stores take an access fault */
+    _Atomic uint8_t *flags; /* one byte a page: enum mem_page_flag */
 };
 
 struct memory {
@@ -42,8 +42,10 @@ struct memory {
 };
 
 void mem_init(struct memory *mem);
-/* Adds RAM; `flags` holds size / 4096 zero bytes. -E_INVAL misaligned or empty, -E_EXIST overlap, -E_NOSPC full. */
-int mem_slot_add(struct memory *mem, uint64_t gpa, uint64_t size, void *hva, _Atomic uint8_t *flags);
+/* Adds RAM; `flags` holds size / 4096 zero bytes. -E_INVAL misaligned or empty, -E_EXIST overlap,
+ * -E_NOSPC full. */
+int mem_slot_add(struct memory *mem, uint64_t gpa, uint64_t size, void *hva,
+                 _Atomic uint8_t *flags);
 /* The slot that holds all of [gpa, gpa + len), or NULL. len may be 0. Overflow-safe. */
 struct mem_slot *mem_slot_find(struct memory *mem, uint64_t gpa, uint64_t len);
 /*

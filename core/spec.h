@@ -1,9 +1,10 @@
 /*
- * The description of virtual machines in its flattened form: a device tree blob that type 1 and type 0 read
- * at boot and type 2 makes from YAML. Same fields in both.
+ * The description of virtual machines in its flattened form: a device tree blob that type 1 and
+ * type 0 read at boot and type 2 makes from YAML. Same fields in both.
  *
  *     / { compatible = "trivisor,fleet"; version = <1>;
- *         vm@0 { label = "web"; cpus = <2>; memory = /bits/ 64 <...>; kernel = "..."; ... disk@0 { path = ...; }; }; };
+ *         vm@0 { label = "web"; cpus = <2>; memory = /bits/ 64 <...>; kernel = "..."; ... disk@0 {
+ * path = ...; }; }; };
  *
  * (A device tree reserves the property "name".)
  * Strings point into the blob (or the YAML reader's memory) and live as long as it.
@@ -13,19 +14,19 @@
 
 #include "core/fdt.h"
 
-#define SPEC_VMS_MAX 32
-#define SPEC_DISKS_MAX 6
-#define SPEC_NETS_MAX 4
-#define SPEC_FORWARDS_MAX 16
-#define SPEC_CPUS_MAX 64
+#define SPEC_VMS_MAX         32
+#define SPEC_DISKS_MAX       6
+#define SPEC_NETS_MAX        4
+#define SPEC_FORWARDS_MAX    16
+#define SPEC_CPUS_MAX        64
 #define SPEC_PASSTHROUGH_MAX 8
-#define SPEC_PINS_MAX 64
-#define SPEC_WEIGHT_MAX 10000
-#define SPEC_WATCHDOG_MAX 86400 /* seconds */
-#define SPEC_MEMORY_MIN (8ULL << 20)
-#define SPEC_MEMORY_MAX (1ULL << 40)
-#define SPEC_CMDLINE_MAX 2047
-#define SPEC_VIRTIO_SLOTS 8 /* disks, nets, entropy, balloon and console share the board's slots */
+#define SPEC_PINS_MAX        64
+#define SPEC_WEIGHT_MAX      10000
+#define SPEC_WATCHDOG_MAX    86400 /* seconds */
+#define SPEC_MEMORY_MIN      (8ULL << 20)
+#define SPEC_MEMORY_MAX      (1ULL << 40)
+#define SPEC_CMDLINE_MAX     2047
+#define SPEC_VIRTIO_SLOTS    8 /* for disks, nets, entropy, balloon, console */
 
 /*
  * Where a disk is: a file, or "board:N", the N-th virtio block device of the board (type 1 and 0).
@@ -51,10 +52,10 @@ struct spec_forward {
 
 struct spec_net {
     enum spec_net_kind kind;
-    const char *ifname; /* TAP: 1 to 15 characters; else NULL */
+    const char *ifname;  /* TAP: 1 to 15 characters; else NULL */
     const char *network; /* SWITCH: its name, as names of VMs are; else NULL */
     const char *uplink;  /* SWITCH: "board:N", the board's N-th network device joins it; or NULL */
-    uint8_t mac[6];     /* all zero: chosen from the VM's name */
+    uint8_t mac[6];      /* all zero: chosen from the VM's name */
     struct spec_forward forwards[SPEC_FORWARDS_MAX];
     unsigned forward_count;
 };
@@ -63,11 +64,11 @@ struct spec_net {
 enum spec_on_failure { SPEC_FAILURE_STOP, SPEC_FAILURE_RESTART };
 
 struct spec_vm {
-    const char *name;     /* 1 to 31 of [A-Za-z0-9_.-], the first not of [.-]; unique in the fleet */
-    unsigned cpus;        /* 1 to 64 */
-    uint64_t memory;      /* bytes, a multiple of 1 MiB */
-    const char *kernel;   /* NULL if firmware alone */
-    const char *initrd;   /* or NULL */
+    const char *name;   /* 1 to 31 of [A-Za-z0-9_.-], the first not of [.-]; unique in the fleet */
+    unsigned cpus;      /* 1 to 64 */
+    uint64_t memory;    /* bytes, a multiple of 1 MiB */
+    const char *kernel; /* NULL if firmware alone */
+    const char *initrd; /* or NULL */
     const char *firmware; /* or NULL: our own SBI */
     const char *cmdline;  /* or NULL */
     const char *engine;   /* "interp", "jit", "kvm"; NULL: the default */
@@ -78,14 +79,15 @@ struct spec_vm {
     unsigned disk_count;
     struct spec_net nets[SPEC_NETS_MAX];
     unsigned net_count;
-    /* Type 1 and 0: devices of the board given to this VM, by node name or path in its device tree. */
+    /* Type 1 and 0: devices of the board given to this VM, by node name or path in its device tree.
+     */
     const char *passthrough[SPEC_PASSTHROUGH_MAX];
     unsigned passthrough_count;
     /* Type 1 alone: its share of the harts, and its keeper. */
     unsigned weight;              /* 1 to SPEC_WEIGHT_MAX; 0: the default, 100 */
     unsigned pins[SPEC_PINS_MAX]; /* the board's harts that may run its VCPUs, by number */
     unsigned pin_count;           /* 0: all */
-    unsigned watchdog;            /* seconds without a sign of life after which it has failed; 0: never */
+    unsigned watchdog; /* seconds without a sign of life after which it has failed; 0: never */
     enum spec_on_failure on_failure;
 };
 
@@ -94,7 +96,8 @@ struct spec_fleet {
     unsigned vm_count;
 };
 
-/* The first thing wrong with a description, in plain words: "vms[1] (db): cpus: 65 is more than 64". */
+/* The first thing wrong with a description, in plain words: "vms[1] (db): cpus: 65 is more than
+ * 64". */
 struct spec_problem {
     char text[200];
     int vm;         /* which VM it is about, or -1 */
@@ -112,9 +115,11 @@ void spec_default_mac(const char *name, unsigned index, uint8_t mac[6]);
 int spec_check_hosted(const struct spec_fleet *fleet, unsigned vm, struct spec_problem *problem);
 /* Checks values, ranges and names across the fleet. 0, or -E_INVAL with `problem` filled. */
 int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem);
-/* Writes the flattened form of a description that spec_check accepts. Its size, or a negative error. */
+/* Writes the flattened form of a description that spec_check accepts. Its size, or a negative
+ * error. */
 long spec_flatten(const struct spec_fleet *fleet, void *buf, size_t capacity);
 /* Reads it back (and checks it). */
-int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem);
+int spec_read(struct spec_fleet *fleet, const void *blob, size_t size,
+              struct spec_problem *problem);
 
 #endif

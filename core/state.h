@@ -1,9 +1,10 @@
 /*
  * Saved state, listed once for both directions.
  *
- * Each device has one function `void x_state(struct x *, struct state *)` that names its saved fields in
- * order; the same function saves and loads. Sections carry a name and a version. All integers are stored
- * little-endian. The first error sticks; after it every call does nothing (loads leave the field alone).
+ * Each device has one function `void x_state(struct x *, struct state *)` that names its saved
+ * fields in order; the same function saves and loads. Sections carry a name and a version. All
+ * integers are stored little-endian. The first error sticks; after it every call does nothing
+ * (loads leave the field alone).
  */
 #ifndef CORE_STATE_H
 #define CORE_STATE_H
@@ -22,8 +23,9 @@ struct state {
 };
 
 /*
- * Begins a section. Saving writes `name` (at most 15 characters) and `version`. Loading checks the name and
- * returns the version found, which is 1..version; anything else sets -E_PROTO and returns 0.
+ * Begins a section. Saving writes `name` (at most 15 characters) and `version`. Loading checks the
+ * name and returns the version found, which is 1..version; anything else sets -E_PROTO and returns
+ * 0.
  */
 uint32_t state_section(struct state *state, const char *name, uint32_t version);
 void state_u8(struct state *state, uint8_t *value);

@@ -1,8 +1,8 @@
 /*
  * A VCPU: the state of a CPU as its guest believes it to be, and nothing that executes.
  *
- * This is the part that every guest ISA shares; struct riscv_vcpu (riscv/vcpu.h) has it as its first member.
- * Fields belong to the thread that runs the VCPU, except those marked atomic.
+ * This is the part that every guest ISA shares; struct riscv_vcpu (riscv/vcpu.h) has it as its
+ * first member. Fields belong to the thread that runs the VCPU, except those marked atomic.
  */
 #ifndef CORE_VCPU_H
 #define CORE_VCPU_H
@@ -49,7 +49,8 @@ void vcpu_init(struct vcpu *vcpu, struct vm *vm, unsigned id);
 void vcpu_kick(struct vcpu *vcpu);
 /* Posts requests and kicks; does not wait. Any thread. */
 void vcpu_post(struct vcpu *vcpu, uint32_t requests);
-/* True once `requests` posted to `vcpu` cannot be missed: carried out, or the VCPU is outside the guest. */
+/* True once `requests` posted to `vcpu` cannot be missed: carried out, or the VCPU is outside the
+ * guest. */
 bool vcpu_post_done(struct vcpu *vcpu, uint32_t requests);
 
 #endif

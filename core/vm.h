@@ -10,7 +10,7 @@
 #include "core/vcpu.h"
 
 #define VM_VCPUS_MAX 64
-#define VM_NAME_MAX 32
+#define VM_NAME_MAX  32
 
 enum vm_power {
     VM_POWER_ON,
@@ -28,23 +28,25 @@ struct vm {
     unsigned vcpu_count;
     const struct engine_ops *engine;
     void *engine_data;
-    void *board;          /* struct board of vmm/board.h */
-    bool steal_time;      /* VCPUs may wait for a hart, and the guest may ask how long */
+    void *board;            /* struct board of vmm/board.h */
+    bool steal_time;        /* VCPUs may wait for a hart, and the guest may ask how long */
     _Atomic uint32_t power; /* enum vm_power */
     uint32_t power_code;    /* VM_POWER_FAILED: the guest's code, 1..65535 */
     const char *power_message;
-    _Atomic bool paused;        /* VCPUs park at their next loop edge */
-    _Atomic uint32_t parked;    /* how many of them have */
+    _Atomic bool paused;     /* VCPUs park at their next loop edge */
+    _Atomic uint32_t parked; /* how many of them have */
     struct host_event parked_event;
     struct host_event power_event; /* set once when power leaves VM_POWER_ON */
 };
 
 void vm_init(struct vm *vm, const char *name);
 /*
- * First caller wins; kicks every VCPU and sets power_event. Any thread. `message` must outlive the VM.
+ * First caller wins; kicks every VCPU and sets power_event. Any thread. `message` must outlive the
+ * VM.
  */
 void vm_power_request(struct vm *vm, enum vm_power power, uint32_t code, const char *message);
-/* vm->power while the first caller of vm_power_request fills code and message: the VM still counts as on. */
+/* vm->power while the first caller of vm_power_request fills code and message: the VM still counts
+ * as on. */
 #define VM_POWER_CLAIMED 0x80000000u
 static inline enum vm_power vm_power_state(const struct vm *vm)
 {

@@ -1,10 +1,12 @@
 /*
- * Backends: what stands behind a device. A device knows its registers and its guest's memory; files, sockets
- * and terminals are behind these structs of a few function pointers, which each hypervisor fills.
+ * Backends: what stands behind a device. A device knows its registers and its guest's memory;
+ * files, sockets and terminals are behind these structs of a few function pointers, which each
+ * hypervisor fills.
  *
- * Requests are asynchronous and owned by the caller; their number is bounded by the queue's size, so that a
- * VM can be drained. `done` may be called from inside submit (a try that does not wait) or later from another
- * thread. Never call into a backend while holding a lock that its callbacks take.
+ * Requests are asynchronous and owned by the caller; their number is bounded by the queue's size,
+ * so that a VM can be drained. `done` may be called from inside submit (a try that does not wait)
+ * or later from another thread. Never call into a backend while holding a lock that its callbacks
+ * take.
  */
 #ifndef DEVICES_BACKEND_H
 #define DEVICES_BACKEND_H
@@ -42,13 +44,14 @@ struct block_backend {
     const struct block_ops *ops;
     uint64_t size; /* bytes */
     bool readonly;
-    bool discard;      /* DISCARD is worth offering */
-    char serial[21];   /* "" if none */
+    bool discard;    /* DISCARD is worth offering */
+    char serial[21]; /* "" if none */
 };
 
 struct net_backend;
 struct net_ops {
-    /* Guest to world: one Ethernet frame, gathered. Copies before it returns; drops what it cannot take. */
+    /* Guest to world: one Ethernet frame, gathered. Copies before it returns; drops what it cannot
+     * take. */
     void (*send)(struct net_backend *backend, const struct buffer *buffers, unsigned count);
     /* The device has room again after receive returned false. */
     void (*resume)(struct net_backend *backend);
@@ -56,8 +59,8 @@ struct net_ops {
 struct net_backend {
     const struct net_ops *ops;
     /*
-     * World to guest, set by the device: one frame; false when the guest has given no buffer (the backend
-     * keeps or drops the frame). Called from the backend's thread, one call at a time.
+     * World to guest, set by the device: one frame; false when the guest has given no buffer (the
+     * backend keeps or drops the frame). Called from the backend's thread, one call at a time.
      */
     bool (*receive)(void *device, const void *frame, size_t len);
     void *device;
@@ -67,14 +70,16 @@ struct net_backend {
 
 struct stream_backend;
 struct stream_ops {
-    /* Guest to world. Returns how many bytes were taken (a full pipe takes fewer; the rest may be dropped). */
+    /* Guest to world. Returns how many bytes were taken (a full pipe takes fewer; the rest may be
+     * dropped). */
     size_t (*write)(struct stream_backend *backend, const void *bytes, size_t len);
     /* The device has room for input again. */
     void (*resume)(struct stream_backend *backend);
 };
 struct stream_backend {
     const struct stream_ops *ops;
-    /* World to guest, set by the device: returns how many bytes were taken. From the backend's thread. */
+    /* World to guest, set by the device: returns how many bytes were taken. From the backend's
+     * thread. */
     size_t (*receive)(void *device, const void *bytes, size_t len);
     void *device;
 };

@@ -3,9 +3,9 @@
  * line of the board's PLIC becomes a line of the guest's. The physical claim is completed when the
  * guest completes its own, so a line that stays up does not storm the hypervisor.
  *
- * No IOMMU is used (dev_iommu.h), so the device reaches all memory: the guest is trusted with that, and the tree it
- * is given says where its memory really is (dma-ranges). A virtio device that does not ask for
- * platform addresses would ignore that and is not passed on.
+ * No IOMMU is used (dev_iommu.h), so the device reaches all memory: the guest is trusted with that,
+ * and the tree it is given says where its memory really is (dma-ranges). A virtio device that does
+ * not ask for platform addresses would ignore that and is not passed on.
  */
 #ifndef TYPE1_DEV_PASS_H
 #define TYPE1_DEV_PASS_H

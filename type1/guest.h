@@ -52,7 +52,8 @@ struct guest {
     _Atomic uint32_t state; /* enum guest_state */
     char why[160];
     unsigned boots, hangs;
-    /* host_time_ns(): how long clearing its memory took, and when VCPU 0 began; of the last boot. */
+    /* host_time_ns(): how long clearing its memory took, and when VCPU 0 began; of the last boot.
+     */
     uint64_t cleared_ns, began_ns;
     /* What the operator wants: set, then the VM's power_event. */
     _Atomic bool want_running, want_restart, want_gone;
