@@ -41,7 +41,7 @@ FUZZ_BIN := $(FUZZ:%=$(SANITIZED)/tests/fuzz/%)
 FREE_OBJ := $(FREE_SRC:%.c=$(PLAIN)/riscv64/%.o)
 TRIVISOR := $(BUILD)/trivisor
 
-.PHONY: all demo demo-type1 check check-long soak bench install clean format lint help setup
+.PHONY: all demo demo-type1 check check-long soak bench bench-type1 install clean format lint help setup
 all: $(TRIVISOR) $(PLAIN)/type1.bin
 
 # The dispatch loop: one indirect jump per operation must stay one, and AMOCAS.Q needs a 16-byte swap.
@@ -74,7 +74,7 @@ $(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
 # Freestanding: no libc in sight, and no floating point, whose registers belong to the guests. Optimized as a
 # whole when it is linked; small, but for what runs at every exit of a guest or takes most of the time until its start.
 T1_FLAGS := --target=riscv64-unknown-elf -mabi=lp64 -mcmodel=medany -mno-relax -ffreestanding -nostdlibinc
-T1_HOT   := engine/hext/run.c engine/hext/vcpu.c engine/hext/gstage.c core/bus.c core/fdt.c devices/plic.c \
+T1_HOT   := engine/hext/run.c engine/hext/vcpu.c engine/hext/gstage.c core/bus.c core/fdt.c devices/plic.c vmm/sbi.c \
             type1/host.c type1/string.c type1/dev_entropy.c
 $(PLAIN)/riscv64/%.o: %.c
 	@mkdir -p $(@D)
@@ -102,7 +102,7 @@ type1: $(TYPE1)
 -include $(shell find $(PLAIN) $(SANITIZED) -type f -name '*.d' 2>/dev/null)
 
 # Targets that a newcomer types install what is missing first; a plain `make` only builds.
-ifneq ($(filter demo demo-type1 check check-long soak bench,$(MAKECMDGOALS)),)
+ifneq ($(filter demo demo-type1 check check-long soak bench bench-type1,$(MAKECMDGOALS)),)
 setup:
 	@scripts/setup.sh
 $(LIB_SRC:%.c=$(PLAIN)/%.o) $(LIB_SRC:%.c=$(SANITIZED)/%.o) $(FREE_OBJ): | setup
@@ -130,6 +130,9 @@ soak: $(TRIVISOR) $(TYPE1)
 
 bench: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) bench/run.sh $(BENCH)
+
+bench-type1: $(TRIVISOR) $(TYPE1)
+	@BUILD=$(BUILD) TYPE1=$(TYPE1) bench/type1.sh
 
 install: $(TRIVISOR) $(TYPE1)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor/guests \
@@ -161,5 +164,6 @@ help:
 	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
 	@echo "make bench       side by side with QEMU      make soak            hours of boots"
 	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays)"
+	@echo "make bench-type1 what type 1 costs, in instructions, beside the firmware alone"
 	@echo "make install     to PREFIX ($(PREFIX))        make clean"
 	@echo "make format      clang-format                make lint            layering, format, cppcheck"

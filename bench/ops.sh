@@ -37,7 +37,7 @@ column() {
     timeout 300 "$qemu" -M virt -cpu rv64,h=true -smp "$harts" -m 512M -nographic -icount shift=0,sleep=off \
         ${BIOS:+-bios "$BIOS"} "${@:2}" </dev/null >"$work/console" 2>"$work/errors" ||
         { echo "ops.sh: $1: QEMU failed: $(head -n 1 "$work/errors")" >&2 && failed=1; }
-    tr -d '\r' <"$work/console" |
+    tr -d '\r' <"$work/console" | sed 's/\x1b\[[0-9;]*m//g' |
         sed -nE 's/.*\bop ([a-z0-9+-]+) ticks .* insns\/op ([0-9.]+)( FP.*)?$/\1 \2\3/p; s/.*\bop ([a-z0-9+-]+) none.*/\1 -/p' \
             >>"$work/$(printf %02d "$number")"
     grep -q 'ops: done' "$work/console" || { echo "ops.sh: $1: ops did not end:" >&2 && tail -n 5 "$work/console" >&2 && failed=1; }

@@ -293,12 +293,6 @@ static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause)
     uint64_t stval;
 
     switch (cause) {
-    case HCAUSE_VS_ECALL:
-        v->counts[HEXT_EXIT_ECALL]++;
-        v->world.sepc += 4;
-        return v->vm->sbi_light != NULL && v->vm->sbi_light(v->hart->vcpu.vm, v->hart)
-                   ? EXIT_REASONS
-                   : EXIT_SBI;
     case HCAUSE_FETCH_GUEST_PAGE:
     case HCAUSE_LOAD_GUEST_PAGE:
     case HCAUSE_STORE_GUEST_PAGE: guest_page_fault(v, cause); return EXIT_REASONS;
@@ -375,6 +369,23 @@ static __attribute__((noinline)) uint64_t answer(struct hext_vcpu *v, uint64_t c
     return v->kept_lost ? HEXT_GO_ON_ALL : HEXT_GO_ON;
 }
 
+/* The table's answer, which may be for other VCPUs too; else it is an exit. */
+static __attribute__((noinline)) uint64_t sbi_call_answer(struct hext_vcpu *v)
+{
+    world_take(v);
+    guest_end(v);
+    v->counts[HEXT_EXIT_ECALL]++;
+    v->world.sepc += 4;
+    if (v->vm->sbi_light == NULL || !v->vm->sbi_light(v->hart->vcpu.vm, v->hart)) {
+        v->reason = EXIT_SBI;
+        return HEXT_LEAVE;
+    }
+    if (!goes_on(v))
+        return HEXT_LEAVE;
+    world_give(v);
+    return HEXT_GO_ON;
+}
+
 static __attribute__((noinline)) uint64_t device_refused(struct hext_vcpu *v, unsigned cause,
                                                          uint64_t gva)
 {
@@ -433,8 +444,8 @@ static __attribute__((noinline)) uint64_t device_hot(struct hext_vcpu *v, uint64
 
 uint64_t hext_answer(struct hext_vcpu *v, uint64_t cause)
 {
-    if (cause == HCAUSE_VS_ECALL && sbi_hot(v))
-        return HEXT_GO_ON;
+    if (cause == HCAUSE_VS_ECALL)
+        return sbi_hot(v) ? HEXT_GO_ON : sbi_call_answer(v);
     if (cause == HCAUSE_LOAD_GUEST_PAGE || cause == HCAUSE_STORE_GUEST_PAGE)
         return device_hot(v, cause);
     return answer(v, cause);

@@ -14,6 +14,7 @@
 enum { UART_LSR = 5, UART_SCR = 7, PLIC_SOURCE = 10, CPU_MEMORY = 1 << 20 };
 
 void op_hypercall(uint64_t loops, uint64_t a, uint64_t b);
+void op_hypercall_table(uint64_t loops, uint64_t a, uint64_t b);
 void op_set_timer(uint64_t loops, uint64_t a, uint64_t b);
 void op_ipi(uint64_t loops, uint64_t a, uint64_t b);
 void op_rfence(uint64_t loops, uint64_t a, uint64_t b);
@@ -206,6 +207,7 @@ void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
     print("\n");
 
     measure("hypercall", op_hypercall, 0, 0);
+    measure("hypercall-table", op_hypercall_table, 0, 0);
     measure("set-timer", op_set_timer, 0, 0);
     measure("ipi-self", op_ipi, hart_id, 0);
     measure("rfence-self", op_rfence, hart_id, (uintptr_t)image_start);

@@ -548,6 +548,7 @@ def main():
 if __name__ == "__main__":
     sys.modules["main"] = sys.modules["__main__"]  # where the other files take what they share from
     import bad_input  # noqa: E402, F401
+    import figures  # noqa: E402, F401
     import life  # noqa: E402, F401
     import load  # noqa: E402, F401
 

@@ -10,7 +10,7 @@ export BUILD=${BUILD:-build}
 export TYPE1=${TYPE1:-${BUILD%-sanitize}/type1.bin}
 
 mkdir -p "$BUILD/guests"
-for guest in tiny probe storm; do
+for guest in tiny probe storm ops; do
     guests/$guest/build.sh "$BUILD/guests/$guest.bin"
 done
 guests/vector/build.sh "$BUILD/guests/vector.bin"
