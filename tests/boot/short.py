@@ -64,7 +64,7 @@ TIMES = [
     (r"Memory: \d+K(/.*, )\d+K reserved", r"Memory: K\1K reserved"),
 ]
 # Said by a worker thread whenever it is done, or only when the host was slow.
-FLOATING = r"Freeing initrd memory|audit: type=2000|hrtimer: interrupt took"
+FLOATING = r"Freeing initrd memory|Trying to unpack rootfs image|audit: type=2000|hrtimer: interrupt took"
 
 
 def story(console):
