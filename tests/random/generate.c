@@ -373,30 +373,6 @@ static unsigned any_reg(struct maker *m)
     return below(m, 32);
 }
 
-/* The decoded instruction writes an integer register. */
-static bool writes_rd(const struct insn *in)
-{
-    switch (insn_table[in->op].format) {
-    case FMT_R:
-    case FMT_UNARY:
-    case FMT_I:
-    case FMT_SHIFT:
-    case FMT_SHIFTW:
-    case FMT_U:
-    case FMT_J:
-    case FMT_JALR:
-    case FMT_LOAD:
-    case FMT_AMO:
-    case FMT_LR:
-    case FMT_CSR:
-    case FMT_CSRI:
-    case FMT_FCMP:
-    case FMT_FTOX:
-    case FMT_FTOXX: return true;
-    default: return false;
-    }
-}
-
 static bool is_pointer(const struct maker *m, unsigned reg)
 {
     return reg == m->pointer[0] || reg == m->pointer[1] || reg == m->pointer[2];
@@ -629,7 +605,7 @@ static bool make_compressed(struct maker *m, unsigned row)
 
         if (!insn_decode(word, &in) || insn_crow((uint16_t)word) != (int)(row - OP_COUNT))
             continue;
-        if (writes_rd(&in) && is_reserved(m, in.rd))
+        if (insn_writes_x(insn_table[in.op].format) && is_reserved(m, in.rd))
             continue;
         if (insn_table[in.op].flags & INSN_MEM && !is_pointer(m, in.rs1))
             continue;
