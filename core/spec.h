@@ -21,10 +21,12 @@
 #define SPEC_CPUS_MAX        64
 #define SPEC_PASSTHROUGH_MAX 8
 #define SPEC_PINS_MAX        64
+#define SPEC_SHARED_MAX      4
 #define SPEC_WEIGHT_MAX      10000
 #define SPEC_WATCHDOG_MAX    86400 /* seconds */
 #define SPEC_MEMORY_MIN      (8ULL << 20)
 #define SPEC_MEMORY_MAX      (1ULL << 40)
+#define SPEC_SHARED_SIZE_MAX (64ULL << 20)
 #define SPEC_CMDLINE_MAX     2047
 #define SPEC_VIRTIO_SLOTS    8 /* for disks, nets, entropy, balloon, console */
 
@@ -60,6 +62,12 @@ struct spec_net {
     unsigned forward_count;
 };
 
+/* Memory that two VMs have in common, and a doorbell: both name it, with the same size. */
+struct spec_shared {
+    const char *name; /* as names of VMs are */
+    uint64_t size;    /* bytes, a power of two from 4 KiB to SPEC_SHARED_SIZE_MAX */
+};
+
 /* What becomes of a VM that has failed: its kernel said so, it cannot go on, or it hangs. */
 enum spec_on_failure { SPEC_FAILURE_STOP, SPEC_FAILURE_RESTART };
 
@@ -89,6 +97,13 @@ struct spec_vm {
     unsigned pin_count;           /* 0: all */
     unsigned watchdog; /* seconds without a sign of life after which it has failed; 0: never */
     enum spec_on_failure on_failure;
+    /* Type 0 alone. */
+    bool placed;      /* its RAM begins at `address` (a multiple of 2 MiB); else where it suits */
+    bool trusted_dma; /* may have bus masters, which PMP does not confine */
+    bool control;     /* may ask the firmware to start and stop others */
+    uint64_t address;
+    struct spec_shared shared[SPEC_SHARED_MAX];
+    unsigned shared_count;
 };
 
 struct spec_fleet {

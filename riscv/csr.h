@@ -50,13 +50,6 @@ enum riscv_csr {
 #define SATP_SV48       9
 #define SATP_SV57       10
 
-/* PMP configuration (3.7.1) */
-#define PMP_R 1
-#define PMP_W 2
-#define PMP_X 4
-#define PMP_A 0x18
-#define PMP_L 0x80
-
 /*
  * Reads or writes a CSR as an instruction in the hart's present mode does: checks existence,
  * privilege, counter enables, TVM, FS and state enables. hart->instret must be exact. Returns false

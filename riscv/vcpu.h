@@ -11,6 +11,7 @@
 #include "core/state.h"
 #include "core/vcpu.h"
 #include "core/vm.h"
+#include "riscv/pmp.h"
 
 enum riscv_priv { PRIV_U = 0, PRIV_S = 1, PRIV_M = 3 };
 
@@ -49,7 +50,6 @@ enum riscv_effect {
     EFFECT_INTERRUPTS = 4, /* an interrupt may have become takeable */
 };
 
-#define PMP_ENTRIES 16
 /* A PMP entry as it decides: addresses low..last (inclusive), configuration. */
 struct riscv_pmp {
     uint64_t low, last;
