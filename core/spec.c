@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/host.h"
+#include "core/words.h"
 
 #define COMPATIBLE   "trivisor,fleet"
 #define VERSION      1
@@ -9,72 +10,15 @@
 #define IFNAME_MAX   15
 #define SERIAL_MAX   20
 #define MEMORY_STEP  (1ULL << 20)
+#define ADDRESS_STEP (2ULL << 20)
 
 /* ---- Problems in words ---- */
 
-static void append_char(struct spec_problem *problem, size_t *at, char c)
-{
-    if (*at + 1 >= sizeof(problem->text))
-        return;
-    problem->text[(*at)++] = c >= ' ' && c <= '~' ? c : '?';
-    problem->text[*at] = 0;
-}
-
-static void append_number(struct spec_problem *problem, size_t *at, uint64_t value)
-{
-    char digits[20];
-    unsigned count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    while (count > 0)
-        append_char(problem, at, digits[--count]);
-}
-
-/* In the largest unit that says it exactly: "1025G", "8191K", "8388607 bytes". */
-static void append_size(struct spec_problem *problem, size_t *at, uint64_t bytes)
-{
-    static const char units[] = "KMGT";
-    unsigned unit = 0;
-
-    while (bytes != 0 && bytes % 1024 == 0 && unit < sizeof(units) - 1) {
-        bytes /= 1024;
-        unit++;
-    }
-    append_number(problem, at, bytes);
-    if (unit > 0)
-        append_char(problem, at, units[unit - 1]);
-    for (const char *s = unit > 0 ? "" : " bytes"; *s != 0; s++)
-        append_char(problem, at, *s);
-}
-
-/* %s is a string, %u an unsigned, %z a uint64_t that is a size. */
-static void append(struct spec_problem *problem, size_t *at, const char *format, va_list args)
-{
-    for (; *format != 0; format++) {
-        if (*format != '%') {
-            append_char(problem, at, *format);
-            continue;
-        }
-        format++;
-        if (*format == 's') {
-            for (const char *s = va_arg(args, const char *); *s != 0; s++)
-                append_char(problem, at, *s);
-        } else if (*format == 'u') {
-            append_number(problem, at, va_arg(args, unsigned));
-        } else {
-            append_size(problem, at, va_arg(args, uint64_t));
-        }
-    }
-}
-
 static int fail(struct spec_problem *problem, const char *format, ...)
 {
-    size_t at = 0;
     va_list args;
     va_start(args, format);
-    append(problem, &at, format, args);
+    words_put(problem->text, sizeof problem->text, 0, format, args);
     va_end(args);
     problem->vm = -1;
     problem->words = 0;
@@ -97,7 +41,7 @@ static int fail_at(const struct place *place, const char *format, ...)
     problem->words = (unsigned)at;
     va_list args;
     va_start(args, format);
-    append(problem, &at, format, args);
+    words_put(problem->text, sizeof problem->text, at, format, args);
     va_end(args);
     return -E_INVAL;
 }
@@ -428,6 +372,51 @@ static int check_policy(const struct place *place, const struct spec_vm *vm)
     return 0;
 }
 
+/* Where it lies, and what it shares: a window has two ends, of one size. */
+static int check_shared(const struct place *place, const struct spec_fleet *fleet, unsigned i)
+{
+    const struct spec_shared *shared = &fleet->vms[place->index].shared[i];
+    unsigned ends = 0;
+    if (shared->name == NULL || !name_valid(shared->name))
+        return fail_at(place, "shared[%u].name: is no name; write one, as name: mailbox", i);
+    if (shared->size < 4096 || shared->size > SPEC_SHARED_SIZE_MAX ||
+        (shared->size & (shared->size - 1)) != 0)
+        return fail_at(place, "shared[%u].size: write a power of two from 4K to %z, as 64K", i,
+                       (uint64_t)SPEC_SHARED_SIZE_MAX);
+    for (unsigned v = 0; v < fleet->vm_count; v++) {
+        const struct spec_vm *vm = &fleet->vms[v];
+        for (unsigned n = 0; n < vm->shared_count && n < SPEC_SHARED_MAX; n++) {
+            if (vm->shared[n].name == NULL || strcmp(vm->shared[n].name, shared->name) != 0)
+                continue;
+            ends++;
+            if (v == place->index && n != i)
+                return fail_at(place, "shared[%u].name: '%s' is there twice; leave one out", i,
+                               shared->name);
+            if (vm->shared[n].size != shared->size)
+                return fail_at(place, "shared[%u].size: vms[%u] says %z; write the same", i, v,
+                               vm->shared[n].size);
+        }
+    }
+    return ends == 2 ? 0
+                     : fail_at(place, "shared[%u].name: '%s' is named by %u; let two name it", i,
+                               shared->name, ends);
+}
+
+static int check_place(const struct place *place, const struct spec_fleet *fleet)
+{
+    const struct spec_vm *vm = &fleet->vms[place->index];
+    if (vm->placed && (vm->address % ADDRESS_STEP != 0 || vm->address >= 1ULL << 56))
+        return fail_at(place, "address: is not a multiple of 2M; write one, as 0x88000000");
+    if (vm->shared_count > SPEC_SHARED_MAX)
+        return fail_at(place, "shared: more than %u", SPEC_SHARED_MAX);
+    for (unsigned i = 0; i < vm->shared_count; i++) {
+        int error = check_shared(place, fleet, i);
+        if (error != 0)
+            return error;
+    }
+    return 0;
+}
+
 static int check_slots(const struct place *place, const struct spec_vm *vm)
 {
     unsigned used = vm->disk_count + vm->net_count + 1 /* entropy */ + (vm->no_balloon ? 0u : 1u) +
@@ -467,6 +456,8 @@ int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem)
         if (error == 0)
             error = check_policy(&place, vm);
         if (error == 0)
+            error = check_place(&place, fleet);
+        if (error == 0)
             error = check_slots(&place, vm);
         if (error != 0)
             return error;
@@ -494,6 +485,10 @@ static int check_hosted(const struct place *place, const struct spec_vm *vm)
                          : vm->pin_count != 0                  ? "pin"
                          : vm->watchdog != 0                   ? "watchdog"
                          : vm->on_failure != SPEC_FAILURE_STOP ? "on_failure"
+                         : vm->placed                          ? "address"
+                         : vm->trusted_dma                     ? "trusted_dma"
+                         : vm->control                         ? "control"
+                         : vm->shared_count != 0               ? "shared"
                                                                : NULL;
     return policy != NULL ? fail_at(place, "%s: %s", policy, words) : 0;
 }
@@ -574,6 +569,10 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
     if (vm->watchdog != 0)
         fdt_put_u32(w, "watchdog", vm->watchdog);
     put_flag(w, "restart-on-failure", vm->on_failure == SPEC_FAILURE_RESTART);
+    if (vm->placed)
+        fdt_put_u64(w, "address", vm->address);
+    put_flag(w, "trusted-dma", vm->trusted_dma);
+    put_flag(w, "control", vm->control);
     for (unsigned i = 0; i < vm->disk_count; i++) {
         fdt_node_at(w, "disk", i);
         fdt_put_str(w, "path", vm->disks[i].path);
@@ -590,6 +589,12 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
     for (unsigned i = 0; i < vm->passthrough_count; i++) {
         fdt_node_at(w, "passthrough", i);
         fdt_put_str(w, "device", vm->passthrough[i]);
+        fdt_end(w);
+    }
+    for (unsigned i = 0; i < vm->shared_count; i++) {
+        fdt_node_at(w, "shared", i);
+        fdt_put_str(w, "label", vm->shared[i].name);
+        fdt_put_u64(w, "size", vm->shared[i].size);
         fdt_end(w);
     }
 }
@@ -721,6 +726,17 @@ static void read_passthrough(struct reader *r, int node, struct spec_vm *vm)
     vm->passthrough[vm->passthrough_count++] = read_str(r, node, "device");
 }
 
+static void read_shared(struct reader *r, int node, struct spec_vm *vm)
+{
+    if (vm->shared_count == SPEC_SHARED_MAX) {
+        r->error = fail_at(&r->place, "shared: more than %u", SPEC_SHARED_MAX);
+        return;
+    }
+    struct spec_shared *shared = &vm->shared[vm->shared_count++];
+    shared->name = read_str(r, node, "label");
+    shared->size = fdt_u64(r->fdt, node, "size", 0);
+}
+
 static void read_policy(struct reader *r, int node, struct spec_vm *vm)
 {
     uint32_t len;
@@ -754,6 +770,10 @@ static void read_vm(struct reader *r, int node, struct spec_vm *vm)
     vm->no_reboot = read_flag(r, node, "no-reboot");
     vm->no_balloon = read_flag(r, node, "no-balloon");
     vm->virtio_console = read_flag(r, node, "virtio-console");
+    vm->placed = read_flag(r, node, "address");
+    vm->address = fdt_u64(r->fdt, node, "address", 0);
+    vm->trusted_dma = read_flag(r, node, "trusted-dma");
+    vm->control = read_flag(r, node, "control");
     for (int child = fdt_first_child(r->fdt, node); child >= 0 && r->error == 0;
          child = fdt_next_sibling(r->fdt, child)) {
         if (node_is(r->fdt, child, "disk"))
@@ -762,6 +782,8 @@ static void read_vm(struct reader *r, int node, struct spec_vm *vm)
             read_net(r, child, vm);
         else if (node_is(r->fdt, child, "passthrough"))
             read_passthrough(r, child, vm);
+        else if (node_is(r->fdt, child, "shared"))
+            read_shared(r, child, vm);
     }
     if (r->error == 0)
         read_policy(r, node, vm);

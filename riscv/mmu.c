@@ -22,28 +22,9 @@ void riscv_pmp_update(struct riscv_vcpu *hart)
     unsigned n = 0;
     for (unsigned i = 0; i < PMP_ENTRIES; i++) {
         struct riscv_pmp *p = &hart->pmp[n];
-        uint64_t addr = hart->pmpaddr[i];
         p->cfg = hart->pmpcfg[i];
-        switch (p->cfg & PMP_A) {
-        case 0 << 3: continue; /* OFF */
-        case 1 << 3:           /* TOR: an empty range matches nothing */
-            p->low = i == 0 ? 0 : hart->pmpaddr[i - 1] << 2;
-            if (p->low >= addr << 2)
-                continue;
-            p->last = (addr << 2) - 1;
-            break;
-        case 2 << 3: /* NA4 */
-            p->low = addr << 2;
-            p->last = p->low + 3;
-            break;
-        default: { /* NAPOT: ones from bit 0 up, then a zero, say the size */
-            uint64_t ones = addr ^ (addr + 1); /* trailing ones and the zero above them */
-            p->low = (addr & ~ones) << 2;
-            p->last = p->low + (ones << 2 | 3);
-            break;
-        }
-        }
-        n++;
+        n += pmp_entry_range(p->cfg, hart->pmpaddr[i], i == 0 ? 0 : hart->pmpaddr[i - 1], &p->low,
+                             &p->last);
     }
     hart->pmp_count = n;
 }

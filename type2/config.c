@@ -37,6 +37,10 @@ struct yaml_passthrough {
     char *device;
 };
 
+struct yaml_shared {
+    char *name, *size;
+};
+
 struct yaml_vm {
     char *name, *cpus, *memory, *kernel, *initrd, *firmware, *cmdline, *engine;
     char *no_reboot, *no_balloon, *virtio_console;
@@ -49,6 +53,9 @@ struct yaml_vm {
     char *weight, *watchdog, *on_failure;
     char **pin;
     unsigned pin_count;
+    char *address, *trusted_dma, *control;
+    struct yaml_shared *shared;
+    unsigned shared_count;
 };
 
 struct yaml_fleet {
@@ -98,6 +105,15 @@ static const cyaml_schema_value_t passthrough_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_passthrough, passthrough_fields),
 };
 
+static const cyaml_schema_field_t shared_fields[] = {
+    TEXT("name", struct yaml_shared, name),
+    TEXT("size", struct yaml_shared, size),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t shared_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_shared, shared_fields),
+};
+
 static const cyaml_schema_field_t vm_fields[] = {
     TEXT("name", struct yaml_vm, name),
     TEXT("cpus", struct yaml_vm, cpus),
@@ -118,6 +134,10 @@ static const cyaml_schema_field_t vm_fields[] = {
     LIST("pin", struct yaml_vm, pin, pin_count, &text_schema, SPEC_PINS_MAX),
     TEXT("watchdog", struct yaml_vm, watchdog),
     TEXT("on_failure", struct yaml_vm, on_failure),
+    TEXT("address", struct yaml_vm, address),
+    TEXT("trusted_dma", struct yaml_vm, trusted_dma),
+    TEXT("control", struct yaml_vm, control),
+    LIST("shared", struct yaml_vm, shared, shared_count, &shared_schema, SPEC_SHARED_MAX),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t vm_schema = {
@@ -471,6 +491,37 @@ static void convert_policy(struct reading *r, const char *base, const struct yam
     say(r, path, words);
 }
 
+/* What type 0 alone knows. */
+static void convert_place(struct reading *r, const char *base, const struct yaml_vm *yaml,
+                          struct spec_vm *vm)
+{
+    struct problem inner;
+    char path[PATH_SIZE], words[160], *end;
+
+    if (yaml->address != NULL) {
+        errno = 0;
+        vm->address = strtoull(yaml->address, &end, 16);
+        vm->placed = true;
+        if (strncmp(yaml->address, "0x", 2) != 0 || end == yaml->address + 2 || *end != 0 ||
+            errno != 0) {
+            path_key(path, base, "address");
+            snprintf(words, sizeof(words), "'%.100s' is not an address; write 0x88000000",
+                     yaml->address);
+            say(r, path, words);
+        }
+    }
+    convert_bool(r, base, "trusted_dma", yaml->trusted_dma, &vm->trusted_dma);
+    convert_bool(r, base, "control", yaml->control, &vm->control);
+    for (unsigned i = 0; i < yaml->shared_count; i++) {
+        path_entry(path, base, "shared", i);
+        vm->shared[i].name = yaml->shared[i].name;
+        if (yaml->shared[i].size != NULL)
+            say_if(r, config_parse_size(yaml->shared[i].size, &vm->shared[i].size, &inner), &inner,
+                   path, "size");
+    }
+    vm->shared_count = yaml->shared_count;
+}
+
 static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *yaml,
                        struct spec_vm *vm)
 {
@@ -506,6 +557,7 @@ static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *
         vm->passthrough[i] = yaml->passthrough[i].device;
     vm->passthrough_count = yaml->passthrough_count;
     convert_policy(r, base, yaml, vm);
+    convert_place(r, base, yaml, vm);
 }
 
 /* spec_check's words, with the line of the key that they begin with. */

@@ -295,7 +295,14 @@ static const struct mistake mistakes[] = {
     {VM "\n    memroy: 5\n",
      "f:6: vms[0].memroy: no such key; there are name, cpus, memory, kernel, "
      "initrd, firmware, cmdline, engine, no_reboot, no_balloon, "
-     "virtio_console, disks, net, passthrough, weight, pin, watchdog, on_failure"},
+     "virtio_console, disks, net, passthrough, weight, pin, watchdog, on_failure, address, "
+     "trusted_dma, control, shared"},
+    {VM "\n    address: 88000000\n",
+     "f:6: vms[0].address: '88000000' is not an address; write 0x88000000"},
+    {VM "\n    shared: [ { name: box, size: 3K } ]\n",
+     "f:6: vms[0].shared[0].size: write a power of two from 4K to 64M, as 64K"},
+    {VM "\n    trusted_dma: maybe\n",
+     "f:6: vms[0].trusted_dma: 'maybe' is neither true nor false; write one of the two"},
     {"vms:\n  - memory: 12X\n", "f:2: vms[0].memory: '12X' is not a size; write 512M or 2G"},
     {VM "  - name: b\n    kernel: k\n    memory: 12X\n",
      "f:7: vms[1].memory: '12X' is not a size; write 512M or 2G"},

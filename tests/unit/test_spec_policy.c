@@ -1,4 +1,5 @@
-/* How a VM is to be run by type 1: weight, pinning, watchdog, what becomes of a failed one. */
+/* How a VM is to be run by types 1 and 0: weight, pinning, watchdog; where it lies, what it shares.
+ */
 #include "core/spec.h"
 
 #include <setjmp.h>
@@ -86,12 +87,77 @@ static void policy_is_for_bare_metal_alone(void **state)
     assert_non_null(strstr(problem.text, "on_failure: is for bare metal alone"));
 }
 
+/* Two that share a window. */
+static void pair(struct spec_fleet *fleet)
+{
+    plain(fleet);
+    fleet->vm_count = 2;
+    fleet->vms[1] = fleet->vms[0];
+    fleet->vms[1].name = "db";
+    for (unsigned i = 0; i < 2; i++) {
+        fleet->vms[i].shared_count = 1;
+        fleet->vms[i].shared[0] = (struct spec_shared){"box", 65536};
+    }
+}
+
+static void place_and_windows_survive_flattening(void **state)
+{
+    (void)state;
+    struct spec_fleet fleet, back;
+    struct spec_problem problem;
+    static uint8_t blob[65536];
+    pair(&fleet);
+    fleet.vms[1].placed = fleet.vms[1].control = fleet.vms[1].trusted_dma = true;
+    fleet.vms[1].address = 0x88000000;
+    long size = spec_flatten(&fleet, blob, sizeof(blob));
+    assert_true(size > 0);
+    assert_int_equal(spec_read(&back, blob, (size_t)size, &problem), 0);
+    assert_false(back.vms[0].placed || back.vms[0].control || back.vms[0].trusted_dma);
+    assert_true(back.vms[1].placed && back.vms[1].control && back.vms[1].trusted_dma);
+    assert_int_equal(back.vms[1].address, 0x88000000);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(back.vms[i].shared_count, 1);
+        assert_string_equal(back.vms[i].shared[0].name, "box");
+        assert_int_equal(back.vms[i].shared[0].size, 65536);
+    }
+}
+
+static void a_window_has_two_ends_of_one_size(void **state)
+{
+    (void)state;
+    struct spec_fleet fleet;
+    pair(&fleet);
+    fleet.vms[1].shared_count = 0;
+    refused(&fleet, "vms[0] (web): shared[0].name: 'box' is named by 1; let two name it");
+    pair(&fleet);
+    fleet.vms[1].shared[0].size = 4096;
+    refused(&fleet, "shared[0].size: vms[1] says 4K; write the same");
+    pair(&fleet);
+    fleet.vms[0].shared[1] = fleet.vms[0].shared[0];
+    fleet.vms[0].shared_count = 2;
+    refused(&fleet, "shared[0].name: 'box' is there twice");
+    pair(&fleet);
+    fleet.vms[2] = fleet.vms[0];
+    fleet.vms[2].name = "third";
+    fleet.vm_count = 3;
+    refused(&fleet, "'box' is named by 3");
+    pair(&fleet);
+    fleet.vms[0].shared[0].size = fleet.vms[1].shared[0].size = 12288;
+    refused(&fleet, "shared[0].size: write a power of two from 4K to 64M");
+    pair(&fleet);
+    fleet.vms[1].placed = true;
+    fleet.vms[1].address = 0x88100000;
+    refused(&fleet, "vms[1] (db): address: is not a multiple of 2M");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policy_survives_flattening),
         cmocka_unit_test(values_out_of_range_are_refused),
         cmocka_unit_test(policy_is_for_bare_metal_alone),
+        cmocka_unit_test(place_and_windows_survive_flattening),
+        cmocka_unit_test(a_window_has_two_ends_of_one_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
