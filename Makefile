@@ -99,6 +99,23 @@ $(TYPE1): $(PLAIN)/type1.elf
 .PHONY: type1
 type1: $(TYPE1)
 
+# The type 0 firmware: linked like type 1. Of the shared code what it calls is taken, where it has no function of
+# that name of its own.
+T0_SRC   := $(wildcard type0/*.c)
+T0_ASM   := $(wildcard type0/*.S) engine/hext/fp.S engine/hext/v.S
+T0_OBJ   := $(T0_SRC:%.c=$(PLAIN)/riscv64/%.o) $(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)
+T0_LIB   := $(FREE_OBJ) $(patsubst %.c,$(PLAIN)/riscv64/%.o,engine/hext/access.c type1/print.c type1/string.c)
+TYPE0    := $(PLAIN)/type0.bin
+$(PLAIN)/type0.elf: $(T0_OBJ) $(T0_LIB) type0/link.ld
+	@echo "  LD      $@"
+	@$(CLANG) $(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac -nostdlib -fuse-ld=lld -Wl,-T,type0/link.ld -Wl,-pie -Wl,--no-dynamic-linker \
+	    -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none -Wl,--pack-dyn-relocs=relr $(T0_OBJ) \
+	    -Wl,--start-lib $(T0_LIB) -Wl,--end-lib -o $@
+$(TYPE0): $(PLAIN)/type0.elf
+	@$(OBJCOPY) -O binary $< $@.new && mv $@.new $@
+.PHONY: type0
+type0: $(TYPE0)
+
 -include $(shell find $(PLAIN) $(SANITIZED) -type f -name '*.d' 2>/dev/null)
 
 # Targets that a newcomer types install what is missing first; a plain `make` only builds.

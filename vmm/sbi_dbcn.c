@@ -3,24 +3,7 @@
  */
 #include "vmm/sbi_impl.h"
 
-#include "vmm/board.h"
-
 #define DBCN_CHUNK 65536 /* bytes of one call; the caller comes again for the rest */
-
-size_t sbi_console_write(struct vm *vm, const void *bytes, size_t len)
-{
-    struct board *board = vm->board;
-    struct stream_backend *backend = board != NULL ? board->backends.uart : NULL;
-    if (backend == NULL)
-        return len;
-    return backend->ops->write(backend, bytes, len);
-}
-
-size_t sbi_console_read(struct vm *vm, void *bytes, size_t len)
-{
-    struct board *board = vm->board;
-    return board != NULL ? ns16550a_take(&board->uart, bytes, len) : 0;
-}
 
 struct sbi_result sbi_dbcn(struct vm *vm, struct riscv_vcpu *hart)
 {

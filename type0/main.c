@@ -1,0 +1,156 @@
+/* From reset to the first instructions of the partitions. */
+#include "core/bundle.h"
+#include "core/host.h"
+#include "type0/board.h"
+#include "type0/console.h"
+#include "type0/heap.h"
+#include "type0/panic.h"
+#include "type0/partition.h"
+#include "vmm/partition_tree.h"
+
+#define FDT_SIZE_MAX (2u << 20)
+#define FDT_GROWTH   8192u    /* what a partition's tree may have more than the board's */
+#define JUMP_OFFSET  0x200000 /* where a payload is if nobody says where */
+
+/* What the loader says in a2 (OpenSBI, docs/firmware/fw_dynamic.md). */
+struct fw_dynamic {
+    uint64_t magic, version, next_addr, next_mode, options, boot_hart;
+};
+#define FW_DYNAMIC_MAGIC 0x4942534f /* "OSBI" */
+
+extern char image_start[], image_end[];
+struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynamic *info,
+                       uint64_t began);
+
+static struct hart boot_hart;
+static char boot_panic_stack[PANIC_STACK_SIZE] __attribute__((aligned(16)));
+static struct fdt fdt; /* a copy of the board's, in our own memory */
+static struct plan_board board;
+static struct plan plan;
+static struct plan_problem problem;
+
+static _Noreturn void give_up(const char *why)
+{
+    console_line("%s; nothing is started", why);
+    board_power(BOARD_FAILED, 1);
+}
+
+/*
+ * What is ours: the image, and behind it what is allocated. A power of two, and aligned, where the
+ * load address allows, so that one PMP entry says it.
+ */
+static void setup_memory(const void *blob)
+{
+    uint64_t base = (uint64_t)(uintptr_t)image_start, end = (uint64_t)(uintptr_t)image_end;
+    uint32_t fdt_size = fdt_total_size(blob);
+    uint64_t need = end - base + fdt_size, size = 256 << 10;
+    struct fdt given;
+
+    if (fdt_size == 0 || fdt_size > FDT_SIZE_MAX || fdt_open(&given, blob, fdt_size) != 0)
+        panic("a1 is no device tree");
+    int cpus = fdt_path(&given, "/cpus");
+    for (int cpu = fdt_first_child(&given, cpus); cpu >= 0; cpu = fdt_next_sibling(&given, cpu))
+        need += sizeof(struct hart) + STACK_SIZE + PANIC_STACK_SIZE + sizeof(struct riscv_vcpu) +
+                sizeof(struct world) + 256;
+    need += sizeof(struct partition);
+    while (size < need)
+        size *= 2;
+    heap_setup(end, base + size);
+    board.firmware = (struct plan_range){base, size};
+
+    void *copy = host_alloc(fdt_size, 8);
+    memcpy(copy, blob, fdt_size);
+    fdt_open(&fdt, copy, fdt_size);
+}
+
+static void add_harts(void)
+{
+    for (unsigned i = 0; i < board.hart_count; i++) {
+        struct hart *hart = host_alloc(sizeof *hart, 64);
+        char *stack = host_alloc(STACK_SIZE, 16), *panic_stack = host_alloc(PANIC_STACK_SIZE, 16);
+        if (hart == NULL || stack == NULL || panic_stack == NULL)
+            panic("no memory for %u harts", board.hart_count);
+        hart->id = board.harts[i].id;
+        hart->index = i;
+        hart->stack = (uint64_t)(uintptr_t)stack + STACK_SIZE;
+        hart->panic_stack = (uint64_t)(uintptr_t)panic_stack + PANIC_STACK_SIZE;
+        hart->timer = features.sstc ? TIMER_STIMECMP : TIMER_MACHINE;
+        board_hart(&fdt, hart, board.harts[i].intc);
+        if (hart->msip == NULL || (hart->mtimecmp == NULL && !features.sstc))
+            panic("hart %lu has no software interrupt or timer that the firmware knows",
+                  (unsigned long)hart->id);
+        harts[hart_count++] = hart;
+    }
+}
+
+/* Plain firmware: all is one partition's, which begins where the loader says. */
+static void start_plain(void *blob, const struct fw_dynamic *info)
+{
+    struct partition *p = partition_new(&plan, &board, 0);
+    struct partition_boot boot = {0};
+    if (p == NULL)
+        panic("no memory");
+    p->entry = (uint64_t)(uintptr_t)image_start + JUMP_OFFSET;
+    if (info != NULL && info->magic == FW_DYNAMIC_MAGIC && info->next_addr != 0)
+        p->entry = info->next_addr;
+    p->tree = (uint64_t)(uintptr_t)blob;
+    uint32_t capacity = fdt.size + FDT_GROWTH;
+    if (!mem_slot_find(&p->vm.mem, p->tree, capacity) ||
+        partition_tree_write(blob, capacity, &plan, &board, 0, &boot) < 0)
+        panic("no room for the device tree");
+    if (!mem_slot_find(&p->vm.mem, p->entry, 4))
+        give_up("there is no memory where the payload is to be");
+    partitions[partition_count++] = p;
+}
+
+/* `began`: ticks at the first instruction, 0 without a time CSR. Returns the boot hart, whose
+ * hart_main follows. */
+struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynamic *info,
+                       uint64_t began)
+{
+    struct hart *self = NULL;
+
+    boot_hart.id = hart_id;
+    boot_hart.panic_stack = (uint64_t)(uintptr_t)boot_panic_stack + PANIC_STACK_SIZE;
+    boot_hart.current = NULL;
+    __asm__ volatile("mv tp, %0" ::"r"(&boot_hart) : "memory");
+    hcsr_write(MCSR_MSCRATCH, (uint64_t)(uintptr_t)&boot_hart);
+    hcsr_write(MCSR_MTVEC, (uint64_t)(uintptr_t)machine_vector);
+
+    setup_memory(blob);
+    board_setup(&fdt);
+    console_setup(&fdt);
+    struct plan_range firmware = board.firmware;
+    hart_probe(&fdt);
+    if (plan_board_read(&board, &fdt, &problem) != 0)
+        give_up(problem.text);
+    board.firmware = firmware;
+    board.pmp_entries = features.pmp_entries;
+    board.pmp_grain = features.pmp_grain;
+    if (plan_make(&plan, &board, NULL, &problem) != 0)
+        give_up(problem.text);
+    add_harts();
+    start_plain((void *)(uintptr_t)blob, info);
+    for (unsigned i = 0; i < partition_count; i++)
+        partition_begin(partitions[i]);
+
+    for (unsigned i = 0; i < hart_count; i++) {
+        if (harts[i]->id == hart_id)
+            self = harts[i];
+    }
+    if (self == NULL)
+        panic("this hart is not in the device tree");
+    console_line("type 0, %u hart%s, %u PMP entries, %s%s; ready after %lu us", hart_count,
+                 hart_count == 1 ? "" : "s", features.pmp_entries,
+                 features.sstc ? "Sstc" : "no Sstc", features.h ? ", H" : "",
+                 (unsigned long)(host_time_ns() / 1000 - began * 1000000 / features.timebase));
+    if (features.h && !features.mpv_sticks)
+        console_line(
+            "mstatus.MPV cannot be written here: no exception is given to VS-mode by hand");
+    hart_table_ready = 1;
+    for (unsigned i = 0; i < hart_count; i++) {
+        if (harts[i] != self)
+            hart_signal(harts[i]);
+    }
+    return self;
+}

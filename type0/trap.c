@@ -1,0 +1,63 @@
+/* Exceptions that M-mode takes and S-mode (or VS-mode) is to have. */
+#include "riscv/csr.h"
+#include "type0/world.h"
+
+void trap_read(struct trap *trap)
+{
+    *trap = (struct trap){.cause = hcsr_read(MCSR_MCAUSE), .value = hcsr_read(MCSR_MTVAL)};
+    if (features.h) {
+        trap->value2 = hcsr_read(MCSR_MTVAL2);
+        trap->insn = hcsr_read(MCSR_MTINST);
+    }
+}
+
+/* To VS: what the hart would have done with the bit of hedeleg set and V=1 (15.6.2). */
+static void redirect_vs(struct riscv_vcpu *vcpu, const struct trap *trap)
+{
+    uint64_t status = hcsr_read(HCSR_VSSTATUS);
+    status = (status & ~(HSTAT_SIE | HSTAT_SPIE | HSTAT_SPP)) |
+             ((status & HSTAT_SIE) != 0 ? HSTAT_SPIE : 0) | (vcpu->priv == PRIV_S ? HSTAT_SPP : 0);
+    hcsr_write(HCSR_VSSTATUS, status);
+    hcsr_write(HCSR_VSCAUSE, trap->cause);
+    hcsr_write(HCSR_VSTVAL, trap->value);
+    hcsr_write(HCSR_VSEPC, vcpu->pc);
+    vcpu->pc = hcsr_read(HCSR_VSTVEC) & ~3UL;
+    vcpu->priv = PRIV_S;
+}
+
+/* Exceptions that never go to VS (15.2.2, hedeleg). */
+#define HS_ALONE                                                                                   \
+    (1UL << HCAUSE_VS_ECALL | 1UL << MCAUSE_S_ECALL | 1UL << HCAUSE_FETCH_GUEST_PAGE |             \
+     1UL << HCAUSE_LOAD_GUEST_PAGE | 1UL << HCAUSE_VIRTUAL_INSN | 1UL << HCAUSE_STORE_GUEST_PAGE)
+
+void trap_redirect(struct riscv_vcpu *vcpu, const struct trap *trap)
+{
+    bool virtual = features.h && (vcpu->mstatus & MSTAT_MPV) != 0;
+    uint64_t bit = 1UL << (trap->cause & 63);
+
+    if (virtual && (hcsr_read(HCSR_HEDELEG) & ~HS_ALONE & bit) != 0) {
+        redirect_vs(vcpu, trap);
+        return;
+    }
+    if (features.h) {
+        uint64_t hstatus = hcsr_read(HCSR_HSTATUS) & ~(HSTATUS_SPV | HSTATUS_GVA);
+        if (virtual)
+            hstatus =
+                (hstatus & ~HSTATUS_SPVP) | HSTATUS_SPV | (vcpu->priv == PRIV_S ? HSTATUS_SPVP : 0);
+        if ((vcpu->mstatus & MSTAT_GVA) != 0)
+            hstatus |= HSTATUS_GVA;
+        hcsr_write(HCSR_HSTATUS, hstatus);
+        hcsr_write(HCSR_HTVAL, trap->value2);
+        hcsr_write(HCSR_HTINST, trap->insn);
+    }
+    vcpu->mstatus &= ~(MSTAT_MPV | MSTAT_GVA);
+    hcsr_write(HCSR_SCAUSE, trap->cause);
+    hcsr_write(HCSR_STVAL, trap->value);
+    hcsr_write(HCSR_SEPC, vcpu->pc);
+    vcpu->pc = hcsr_read(HCSR_STVEC) & ~3UL;
+    uint64_t status = vcpu->mstatus;
+    vcpu->mstatus = (status & ~(MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP)) |
+                    ((status & MSTATUS_SIE) != 0 ? MSTATUS_SPIE : 0) |
+                    (vcpu->priv == PRIV_S ? MSTATUS_SPP : 0);
+    vcpu->priv = PRIV_S;
+}

@@ -1,0 +1,53 @@
+/*
+ * What type 0 adds to a VCPU and to a VM: a world is a VCPU on its hart, a partition a VM at
+ * physical addresses. vcpu->engine_data is the world, vm->engine_data the partition.
+ */
+#ifndef TYPE0_WORLD_H
+#define TYPE0_WORLD_H
+
+#include "core/vm.h"
+#include "type0/hart.h"
+
+struct partition;
+
+struct world {
+    struct riscv_vcpu *vcpu;
+    struct partition *partition;
+    struct hart *hart; /* the one that runs it */
+    bool fresh;        /* begins anew: S-mode's CSRs and all registers as after reset */
+    bool left;         /* has seen that its partition is going down; its hart's */
+    uint64_t medeleg;
+    struct pmp_entry pmp[PMP_ENTRIES]; /* while it runs */
+};
+
+static inline struct world *world_of(struct vcpu *vcpu)
+{
+    return vcpu->engine_data;
+}
+
+/* run.c; the engine of all partitions: only kick is there. */
+extern const struct engine_ops world_engine;
+/* From switch.S: the partition on this hart has trapped. Returns when some world is to go on. */
+void run_trap(struct hart *hart);
+/* From start.S. */
+void hart_main(void);
+
+/* trap.c: the partition takes the exception itself, as if it had been delegated (3.1.8, 15.2.2). */
+struct trap {
+    uint64_t cause, value; /* mcause, mtval */
+    uint64_t value2, insn; /* mtval2, mtinst; 0 without H */
+};
+void trap_read(struct trap *trap);
+void trap_redirect(struct riscv_vcpu *vcpu, const struct trap *trap);
+
+/* emulate.c. False: not ours, to be redirected. */
+bool emulate_illegal(struct world *world, struct trap *trap);
+bool emulate_misaligned(struct world *world, struct trap *trap);
+/* The instruction at pc, by the partition's own translation; false: `trap` is now the fault of the
+ * fetch. */
+bool emulate_fetch(struct world *world, struct trap *trap, uint32_t *insn);
+
+/* sbi.c: an ECALL from S-mode; pc is behind it. */
+void world_call(struct world *world);
+
+#endif
