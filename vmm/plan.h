@@ -51,7 +51,7 @@ struct plan_device {
     unsigned reg_count;
     uint32_t lines[PLAN_LINES_MAX]; /* of the PLIC or APLIC */
     unsigned line_count;
-    bool master; /* may reach memory by itself: all but what is known not to */
+    bool master;  /* may reach memory by itself: all but what is known not to */
     bool partial; /* has more registers or lines than are listed here: cannot be given */
 };
 
