@@ -71,6 +71,7 @@ struct plan_board {
     int aplic_node, imsic_node; /* of S-mode, or -1 */
     struct plan_range aplic;
     struct plan_range machine[PLAN_MACHINE_MAX]; /* CLINT and all else that is M-mode's alone */
+    int machine_nodes[PLAN_MACHINE_MAX];         /* whose each is */
     unsigned machine_count;
     /* The caller's, after plan_board_read, which presumes 16 entries, grain 4 and nothing of ours.
      */

@@ -283,8 +283,10 @@ static uint32_t first_output(const struct fdt *fdt, int node)
 
 static void add_machine(struct plan_board *board, const struct plan_device *device)
 {
-    for (unsigned i = 0; i < device->reg_count && board->machine_count < PLAN_MACHINE_MAX; i++)
+    for (unsigned i = 0; i < device->reg_count && board->machine_count < PLAN_MACHINE_MAX; i++) {
+        board->machine_nodes[board->machine_count] = device->node;
         board->machine[board->machine_count++] = device->regs[i];
+    }
 }
 
 static void add_device(struct reading *r, const struct bus *bus, int node)
