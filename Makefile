@@ -99,18 +99,26 @@ $(TYPE1): $(PLAIN)/type1.elf
 .PHONY: type1
 type1: $(TYPE1)
 
-# The type 0 firmware: linked like type 1. Of the shared code what it calls is taken, where it has no function of
-# that name of its own.
+# The type 0 firmware: linked like type 1, and small throughout but for what every call passes. Of the shared code what
+# it calls is taken, where it has no function of that name of its own.
 T0_SRC   := $(wildcard type0/*.c)
 T0_ASM   := $(wildcard type0/*.S) engine/hext/fp.S engine/hext/v.S
-T0_OBJ   := $(T0_SRC:%.c=$(PLAIN)/riscv64/%.o) $(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)
-T0_LIB   := $(FREE_OBJ) $(patsubst %.c,$(PLAIN)/riscv64/%.o,engine/hext/access.c type1/print.c type1/string.c)
+T0_HOT   := type0/run.c type1/string.c
+T0_OBJ   := $(T0_SRC:%.c=$(PLAIN)/firmware/%.o) $(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)
+T0_LIB   := $(patsubst %.c,$(PLAIN)/firmware/%.o,$(wildcard core/*.c vmm/plan*.c vmm/partition*.c vmm/sbi*.c) \
+            riscv/mmu.c riscv/pmp.c devices/ns16550a.c engine/hext/access.c type1/print.c type1/string.c)
+$(PLAIN)/firmware/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(CLANG) $(T1_FLAGS) -march=rv64imac -fno-builtin $(filter-out -pthread,$(OURFLAGS)) \
+	    -ffunction-sections -fdata-sections -flto $(if $(filter $(T0_HOT),$<),-O2,-Oz) -c $< -o $@
 TYPE0    := $(PLAIN)/type0.bin
-$(PLAIN)/type0.elf: $(T0_OBJ) $(T0_LIB) type0/link.ld
+$(PLAIN)/type0.elf: $(T0_OBJ) $(T0_LIB) type0/link.ld scripts/link-small.sh
 	@echo "  LD      $@"
-	@$(CLANG) $(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac -nostdlib -fuse-ld=lld -Wl,-T,type0/link.ld -Wl,-pie -Wl,--no-dynamic-linker \
-	    -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none -Wl,--pack-dyn-relocs=relr $(T0_OBJ) \
-	    -Wl,--start-lib $(T0_LIB) -Wl,--end-lib -o $@
+	@CLANG="$(CLANG)" scripts/link-small.sh $@ "$(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac" \
+	    "-Wl,-T,type0/link.ld -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none" \
+	    "$(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)" \
+	    "$(T0_SRC:%.c=$(PLAIN)/firmware/%.o) -Wl,--start-lib $(T0_LIB) -Wl,--end-lib"
 $(TYPE0): $(PLAIN)/type0.elf
 	@$(OBJCOPY) -O binary $< $@.new && mv $@.new $@
 .PHONY: type0

@@ -789,7 +789,8 @@ static void read_vm(struct reader *r, int node, struct spec_vm *vm)
         read_policy(r, node, vm);
 }
 
-int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem)
+int spec_decode(struct spec_fleet *fleet, const void *blob, size_t size,
+                struct spec_problem *problem)
 {
     struct fdt fdt;
     memset(fleet, 0, sizeof(*fleet));
@@ -816,5 +817,11 @@ int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct sp
         if (reader.error != 0)
             return reader.error;
     }
-    return spec_check(fleet, problem);
+    return 0;
+}
+
+int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem)
+{
+    int error = spec_decode(fleet, blob, size, problem);
+    return error == 0 ? spec_check(fleet, problem) : error;
 }

@@ -137,4 +137,11 @@ long spec_flatten(const struct spec_fleet *fleet, void *buf, size_t capacity);
 int spec_read(struct spec_fleet *fleet, const void *blob, size_t size,
               struct spec_problem *problem);
 
+/*
+ * The same without spec_check: for firmware, which has little room and checks what it makes of the
+ * description. Strings, counts and arrays are sound.
+ */
+int spec_decode(struct spec_fleet *fleet, const void *blob, size_t size,
+                struct spec_problem *problem);
+
 #endif

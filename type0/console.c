@@ -4,6 +4,9 @@
 #include "type0/hart.h"
 #include "type1/print.h"
 
+#define PORTS_MAX  PLAN_PARTITIONS_MAX
+#define CTRL_A     1
+#define KEYS_MAX   64      /* taken at once */
 #define SEND_TRIES 1000000 /* a UART that takes nothing for so long is not there */
 
 /* Registers of a 16550 (PC16550D data sheet, table II). */
@@ -14,6 +17,14 @@ static struct host_lock lock;
 static volatile uint8_t *uart;
 static unsigned shift, width;
 static bool dead;
+
+static struct console_port *ports[PORTS_MAX];
+static unsigned port_count;
+static struct console_port *entered; /* NULL: overview */
+static bool prefix;                  /* Ctrl-A was typed */
+static char edit[120];               /* the command being typed */
+static unsigned edit_length;
+static bool prompt_shown;
 
 static uint8_t uart_read(unsigned reg)
 {
@@ -86,36 +97,235 @@ void console_setup(const struct fdt *fdt)
     uart = (volatile uint8_t *)(uintptr_t)(base + fdt_u32(fdt, node, "reg-offset", 0));
 }
 
-void console_line(const char *format, ...)
+/* ---- Lines ---- */
+
+static void put_text(const char *text)
 {
-    char line[200];
-    va_list arguments;
-    va_start(arguments, format);
-    text_vformat(line, sizeof line, format, arguments);
-    va_end(arguments);
-    host_lock_acquire(&lock);
-    console_emergency("trivisor: ");
-    console_emergency(line);
-    console_emergency("\n");
-    host_lock_release(&lock);
+    console_emergency(text);
 }
 
-void console_write(const void *bytes, size_t len)
+static void put_bytes(const char *text, size_t len)
 {
-    const char *text = bytes;
-    host_lock_acquire(&lock);
     for (size_t i = 0; i < len; i++)
         put(text[i]);
+}
+
+static void prompt_hide(void)
+{
+    if (prompt_shown)
+        put_text("\r\033[K");
+    prompt_shown = false;
+}
+
+/* Only while somebody types: a log without a reader stays free of prompts. */
+static void prompt_show(void)
+{
+    if (entered != NULL || edit_length == 0)
+        return;
+    put_text("trivisor> ");
+    put_bytes(edit, edit_length);
+    prompt_shown = true;
+}
+
+static void line_out(const char *before, const char *format, va_list arguments)
+{
+    char line[CONSOLE_LINE_MAX];
+    text_vformat(line, sizeof line, format, arguments);
+    host_lock_acquire(&lock);
+    prompt_hide();
+    put_text(before);
+    put_text(line);
+    put_text("\n");
+    prompt_show();
     host_lock_release(&lock);
 }
 
-size_t console_read(void *bytes, size_t len)
+void console_line(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    line_out("trivisor: ", format, arguments);
+    va_end(arguments);
+}
+
+void console_answer(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    line_out("", format, arguments);
+    va_end(arguments);
+}
+
+/* ---- Partitions' output ---- */
+
+static void port_flush(struct console_port *port, bool ended)
+{
+    static const char digits[] = "632451"; /* cyan, yellow, green, magenta, blue, red: SGR 3x */
+    char colour[] = "\033[3xm";
+    if (port->length == 0 && !ended)
+        return;
+    colour[3] = digits[port->colour];
+    prompt_hide();
+    put_text(colour);
+    put_text(port->name);
+    put_text(port->cut ? "> \033[0m" : "| \033[0m");
+    put_bytes(port->line, port->length);
+    put_text("\n");
+    prompt_show();
+    port->length = 0;
+    port->cut = !ended;
+}
+
+static void port_put(struct console_port *port, char c)
+{
+    if (c == '\n') {
+        port_flush(port, true);
+        return;
+    }
+    if (c == '\r')
+        return;
+    if (port->length == CONSOLE_LINE_MAX)
+        port_flush(port, false);
+    port->line[port->length++] = c;
+}
+
+static size_t port_write(struct stream_backend *backend, const void *bytes, size_t len)
+{
+    struct console_port *port = (struct console_port *)backend;
+    const char *text = bytes;
+    host_lock_acquire(&lock);
+    if (entered == port) {
+        put_bytes(text, len);
+    } else if (entered == NULL) {
+        for (size_t i = 0; i < len; i++)
+            port_put(port, text[i]);
+        port->touched = ticks_now();
+    }
+    host_lock_release(&lock);
+    return len;
+}
+
+static const struct stream_ops port_ops = {.write = port_write};
+
+void console_port_init(struct console_port *port, const char *name, unsigned index)
+{
+    *port = (struct console_port){.backend.ops = &port_ops, .name = name, .colour = index % 6};
+    ns16550a_init(&port->uart, &port->backend, (struct irq){0});
+    if (port_count < PORTS_MAX)
+        ports[port_count++] = port;
+}
+
+void console_port_reset(struct console_port *port)
+{
+    ns16550a_reset(&port->uart);
+}
+
+void console_write(struct console_port *port, const void *bytes, size_t len)
+{
+    if (port != NULL) {
+        port_write(&port->backend, bytes, len);
+        return;
+    }
+    host_lock_acquire(&lock);
+    put_bytes(bytes, len);
+    host_lock_release(&lock);
+}
+
+size_t console_read(struct console_port *port, void *bytes, size_t len)
 {
     uint8_t *to = bytes;
     size_t count = 0;
+    if (port != NULL)
+        return ns16550a_take(&port->uart, bytes, len);
     host_lock_acquire(&lock);
     while (uart != NULL && count < len && (uart_read(UART_LSR) & UART_LSR_DR) != 0)
         to[count++] = uart_read(UART_DATA);
     host_lock_release(&lock);
     return count;
+}
+
+/* ---- Keys ---- */
+
+static void enter(unsigned index)
+{
+    struct console_port *port = index < port_count ? ports[index] : NULL;
+    if (port == NULL) {
+        console_answer("no partition %u", index + 1);
+        return;
+    }
+    console_answer("--- %s (Ctrl-A 0: back to the overview) ---", port->name);
+    host_lock_acquire(&lock);
+    put_bytes(port->line, port->length);
+    port->length = 0;
+    entered = port;
+    host_lock_release(&lock);
+}
+
+static void key_after_prefix(uint8_t key)
+{
+    if (key >= '1' && key <= '9') {
+        enter(key - '1');
+    } else if (key == '0' || key == 'o') {
+        entered = NULL;
+        console_answer("\n--- overview ---");
+    } else if (key == 'h') {
+        console_answer("Ctrl-A 1..9  enter a partition's console");
+        console_answer("Ctrl-A 0     overview of all; type 'help' there");
+    }
+}
+
+static void key_for_command(uint8_t key, void (*command)(char *line))
+{
+    char line[sizeof edit];
+    host_lock_acquire(&lock);
+    if (key == '\r' || key == '\n') {
+        prompt_hide();
+        memcpy(line, edit, edit_length);
+        line[edit_length] = 0;
+        edit_length = 0;
+        host_lock_release(&lock);
+        console_answer("trivisor> %s", line);
+        command(line);
+        return;
+    }
+    if (key >= ' ' && key < 0x7f && edit_length + 1 < sizeof edit) {
+        edit[edit_length++] = (char)key;
+        if (prompt_shown)
+            put((char)key);
+        else
+            prompt_show();
+    } else if ((key == 8 || key == 0x7f) && edit_length != 0) {
+        edit_length--;
+        prompt_hide();
+        prompt_show();
+    }
+    host_lock_release(&lock);
+}
+
+static void take_key(uint8_t key, void (*command)(char *line))
+{
+    bool after = prefix;
+    prefix = key == CTRL_A && !after;
+    if (prefix)
+        return;
+    if (after && key != CTRL_A)
+        key_after_prefix(key);
+    else if (entered != NULL)
+        entered->backend.receive(entered->backend.device, &key, 1);
+    else
+        key_for_command(key, command);
+}
+
+void console_poll(void (*command)(char *line))
+{
+    uint64_t now = ticks_now();
+    uint8_t key;
+    for (unsigned keys = 0; keys < KEYS_MAX && console_read(NULL, &key, 1) == 1; keys++)
+        take_key(key, command);
+    host_lock_acquire(&lock);
+    for (unsigned i = 0; i < port_count; i++) {
+        if (entered == NULL && now - ports[i]->touched > features.timebase * 3 / 10)
+            port_flush(ports[i], false);
+    }
+    host_lock_release(&lock);
 }

@@ -63,7 +63,10 @@ struct hart {
     struct world *current; /* whose registers are in the hart */
     struct world *worlds[PLAN_SHARERS_MAX];
     unsigned world_count;
-    uint64_t slice_end; /* ticks; with several worlds */
+    /* In ticks, UINT64_MAX: never. */
+    uint64_t guest_timer; /* of the world in the hart, without Sstc (TIMER_SHARED) */
+    uint64_t slice_end;   /* of the turn of the world in the hart */
+    uint64_t poll_at;     /* console */
 };
 
 _Static_assert(offsetof(struct hart, stack) == HART_STACK, "offsets.h");

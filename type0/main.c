@@ -1,5 +1,6 @@
 /* From reset to the first instructions of the partitions. */
 #include "core/bundle.h"
+#include "core/error.h"
 #include "core/host.h"
 #include "type0/board.h"
 #include "type0/console.h"
@@ -18,7 +19,7 @@ struct fw_dynamic {
 };
 #define FW_DYNAMIC_MAGIC 0x4942534f /* "OSBI" */
 
-extern char image_start[], image_end[];
+extern char image_start[], image_end[], heap_start[];
 struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynamic *info,
                        uint64_t began);
 
@@ -28,6 +29,8 @@ static struct fdt fdt; /* a copy of the board's, in our own memory */
 static struct plan_board board;
 static struct plan plan;
 static struct plan_problem problem;
+static struct bundle bundle; /* size 0: none */
+static struct spec_fleet *fleet;
 
 static _Noreturn void give_up(const char *why)
 {
@@ -36,12 +39,13 @@ static _Noreturn void give_up(const char *why)
 }
 
 /*
- * What is ours: the image, and behind it what is allocated. A power of two, and aligned, where the
- * load address allows, so that one PMP entry says it.
+ * What is ours: the image, up to image_end; of that, plain firmware reserves no more than it needs.
+ * A power of two, and aligned, where the load address allows, so that one PMP entry says it.
  */
 static void setup_memory(const void *blob)
 {
-    uint64_t base = (uint64_t)(uintptr_t)image_start, end = (uint64_t)(uintptr_t)image_end;
+    uint64_t base = (uint64_t)(uintptr_t)image_start, end = (uint64_t)(uintptr_t)heap_start;
+    uint64_t limit = (uint64_t)(uintptr_t)image_end - base;
     uint32_t fdt_size = fdt_total_size(blob);
     uint64_t need = end - base + fdt_size, size = 256 << 10;
     struct fdt given;
@@ -53,8 +57,10 @@ static void setup_memory(const void *blob)
         need += sizeof(struct hart) + STACK_SIZE + PANIC_STACK_SIZE + sizeof(struct riscv_vcpu) +
                 sizeof(struct world) + 256;
     need += sizeof(struct partition);
-    while (size < need)
+    while (size < need && size < limit)
         size *= 2;
+    if (bundle.size != 0)
+        size = limit;
     heap_setup(end, base + size);
     board.firmware = (struct plan_range){base, size};
 
@@ -86,7 +92,7 @@ static void add_harts(void)
 /* Plain firmware: all is one partition's, which begins where the loader says. */
 static void start_plain(void *blob, const struct fw_dynamic *info)
 {
-    struct partition *p = partition_new(&plan, &board, 0);
+    struct partition *p = partition_new(&plan, &board, NULL, 0);
     struct partition_boot boot = {0};
     if (p == NULL)
         panic("no memory");
@@ -101,6 +107,39 @@ static void start_plain(void *blob, const struct fw_dynamic *info)
     if (!mem_slot_find(&p->vm.mem, p->entry, 4))
         give_up("there is no memory where the payload is to be");
     partitions[partition_count++] = p;
+    partition_begin(p);
+}
+
+/* Each is begun by the hart of its first VCPU. */
+static void start_partitions(void)
+{
+    for (unsigned i = 0; i < plan.partition_count; i++) {
+        struct partition *p = partition_new(&plan, &board, &bundle, i);
+        if (p == NULL)
+            panic("no memory for %u partitions", plan.partition_count);
+        partitions[partition_count++] = p;
+        atomic_store(&p->wish, WISH_START);
+    }
+}
+
+/* The bundle behind us, if there is one; where its end is unknown, its own header limits it. */
+static void find_bundle(void)
+{
+    int error = bundle_open(&bundle, image_end, UINT64_MAX >> 1);
+    if (error == -E_NOENT)
+        bundle.size = 0;
+    else if (error != 0)
+        panic("the bundle behind the firmware is damaged");
+}
+
+static void read_fleet(void)
+{
+    struct spec_problem wrong;
+    fleet = host_alloc(sizeof *fleet, 64);
+    if (fleet == NULL)
+        panic("no memory for the description of the partitions");
+    if (spec_decode(fleet, bundle.spec, bundle.spec_size, &wrong) != 0)
+        give_up(wrong.text);
 }
 
 /* `began`: ticks at the first instruction, 0 without a time CSR. Returns the boot hart, whose
@@ -117,6 +156,7 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
     hcsr_write(MCSR_MSCRATCH, (uint64_t)(uintptr_t)&boot_hart);
     hcsr_write(MCSR_MTVEC, (uint64_t)(uintptr_t)machine_vector);
 
+    find_bundle();
     setup_memory(blob);
     board_setup(&fdt);
     console_setup(&fdt);
@@ -125,14 +165,18 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
     if (plan_board_read(&board, &fdt, &problem) != 0)
         give_up(problem.text);
     board.firmware = firmware;
+    board.bundle = (struct plan_range){(uint64_t)(uintptr_t)image_end, bundle.size};
     board.pmp_entries = features.pmp_entries;
     board.pmp_grain = features.pmp_grain;
-    if (plan_make(&plan, &board, NULL, &problem) != 0)
+    if (bundle.size != 0)
+        read_fleet();
+    if (plan_make(&plan, &board, fleet, &problem) != 0 || plan_check(&plan, &board, &problem) != 0)
         give_up(problem.text);
     add_harts();
-    start_plain((void *)(uintptr_t)blob, info);
-    for (unsigned i = 0; i < partition_count; i++)
-        partition_begin(partitions[i]);
+    if (fleet != NULL)
+        start_partitions();
+    else
+        start_plain((void *)(uintptr_t)blob, info);
 
     for (unsigned i = 0; i < hart_count; i++) {
         if (harts[i]->id == hart_id)

@@ -1,11 +1,32 @@
+/*
+ * The life of partitions.
+ *
+ * Power goes off by vm_power_request, from anywhere; every hart sees it, leaves, and counts itself
+ * in `left`. When all have, nothing of the partition runs: the last one says what became of it. A
+ * wish to start is taken up by the hart of its first VCPU, which copies the memory's content and
+ * lets the others in. Boots are counted after the power is on again (partition_down relies on it).
+ */
 #include "type0/partition.h"
 
+#include "core/error.h"
 #include "core/host.h"
+#include "core/image.h"
 #include "type0/board.h"
 #include "type0/panic.h"
+#include "type1/print.h"
+#include "vmm/partition_tree.h"
+
+#define KERNEL_ALIGN 0x200000ULL
+#define PAGE         4096ULL
+#define TREE_MAX     0x10000ULL
 
 struct partition *partitions[PLAN_PARTITIONS_MAX];
 unsigned partition_count;
+
+static const struct plan *the_plan;
+static const struct plan_board *the_board;
+
+/* ---- Building ---- */
 
 static bool add_memory(struct partition *partition)
 {
@@ -20,8 +41,40 @@ static bool add_memory(struct partition *partition)
     return true;
 }
 
+/* What walks its page tables here (riscv_translate) knows no PMP but this: the hart checks. */
+static void open_pmp(struct riscv_vcpu *vcpu)
+{
+    vcpu->pmp[0] = (struct riscv_pmp){.last = UINT64_MAX, .cfg = PMP_R | PMP_W | PMP_X};
+    vcpu->pmp_count = 1;
+}
+
+static void add_world(struct partition *p, unsigned i)
+{
+    struct riscv_vcpu *vcpu = &p->vcpus[i];
+    struct world *world = &p->worlds[i];
+    struct hart *hart = harts[p->plan->harts[i]];
+
+    vcpu_init(&vcpu->vcpu, &p->vm, i);
+    open_pmp(vcpu);
+    *world = (struct world){.vcpu = vcpu, .partition = p, .hart = hart};
+    vcpu->vcpu.engine_data = world;
+    p->vm.vcpus[p->vm.vcpu_count++] = &vcpu->vcpu;
+    hart->worlds[hart->world_count++] = world;
+    if (plan_pmp(the_plan, the_board, p->index, p->plan->harts[i], world->pmp) < 0)
+        panic("too few PMP entries");
+}
+
+static void find_files(struct partition *p, const struct bundle *bundle)
+{
+    const struct spec_vm *spec = p->plan->spec;
+    if (spec->kernel != NULL)
+        p->kernel = bundle_file(bundle, spec->kernel, &p->kernel_size);
+    if (spec->initrd != NULL)
+        p->initrd = bundle_file(bundle, spec->initrd, &p->initrd_size);
+}
+
 struct partition *partition_new(const struct plan *plan, const struct plan_board *board,
-                                unsigned index)
+                                const struct bundle *bundle, unsigned index)
 {
     const struct plan_partition *part = &plan->partitions[index];
     struct partition *p = host_alloc(sizeof *p, 64);
@@ -31,32 +84,35 @@ struct partition *partition_new(const struct plan *plan, const struct plan_board
     p->worlds = host_alloc(sizeof p->worlds[0] * part->vcpu_count, 64);
     if (p->vcpus == NULL || p->worlds == NULL)
         return NULL;
+    the_plan = plan;
+    the_board = board;
     p->index = index;
     p->plan = part;
     vm_init(&p->vm, part->spec != NULL ? part->spec->name : "board");
+    atomic_store(&p->vm.power, VM_POWER_OFF);
+    atomic_store(&p->left, part->vcpu_count);
     p->vm.engine = &world_engine;
     p->vm.engine_data = p;
     if (!add_memory(p))
         return NULL;
-    for (unsigned i = 0; i < part->vcpu_count; i++) {
-        struct riscv_vcpu *vcpu = &p->vcpus[i];
-        struct world *world = &p->worlds[i];
-        struct hart *hart = harts[part->harts[i]];
-        vcpu_init(&vcpu->vcpu, &p->vm, i);
-        *world = (struct world){.vcpu = vcpu, .partition = p, .hart = hart};
-        vcpu->vcpu.engine_data = world;
-        p->vm.vcpus[p->vm.vcpu_count++] = &vcpu->vcpu;
-        hart->worlds[hart->world_count++] = world;
-        if (plan_pmp(plan, board, index, part->harts[i], world->pmp) < 0)
-            panic("too few PMP entries");
+    for (unsigned i = 0; i < part->vcpu_count; i++)
+        add_world(p, i);
+    if (bundle != NULL) {
+        find_files(p, bundle);
+        console_port_init(&p->port, p->vm.name, index);
+        if (board->uart >= 0 && !part->has_uart &&
+            bus_add(&p->vm.bus, "uart", board->devices[board->uart].regs[0].base, NS16550A_SIZE,
+                    &ns16550a_bus_ops, &p->port.uart) != 0)
+            return NULL;
     }
     return p;
 }
 
+/* ---- Starting ---- */
+
 void partition_begin(struct partition *p)
 {
     for (unsigned i = 0; i < p->vm.vcpu_count; i++) {
-        p->worlds[i].left = false;
         p->worlds[i].medeleg = features.medeleg;
         if (p->plan->everything) /* nothing that faults is answered by the firmware */
             p->worlds[i].medeleg |=
@@ -66,23 +122,146 @@ void partition_begin(struct partition *p)
     }
     riscv_vcpu_start_supervisor(&p->vcpus[0], p->entry, p->tree);
     atomic_store(&p->vcpus[0].vcpu.run_state, VCPU_RUNNING);
-    p->boots++;
     atomic_store(&p->left, 0);
+    p->why[0] = 0;
     atomic_store(&p->vm.power, VM_POWER_ON);
+    atomic_fetch_add(&p->boots, 1);
+    vm_kick_all(&p->vm);
 }
 
-void partition_left(struct world *world)
+/* The kernel at the beginning of its memory, the device tree at the end, the initrd before that. */
+static int load(struct partition *p)
+{
+    const struct plan_range *ram = &p->plan->ram[0];
+    struct image image;
+    uint64_t end;
+
+    if (p->kernel == NULL || (p->plan->spec->initrd != NULL && p->initrd == NULL)) {
+        partition_fail(p, "the bundle does not hold its kernel or initrd");
+        return -E_NOENT;
+    }
+    memset((void *)(uintptr_t)ram->base, 0, ram->size);
+    if (image_open(&image, p->kernel, p->kernel_size) != 0) {
+        partition_fail(p, "its kernel %s", image.problem);
+        return -E_NOEXEC;
+    }
+    uint64_t at = ram->base;
+    if (image.kind == IMAGE_LINUX)
+        at += image.text_offset & ~(KERNEL_ALIGN - 1);
+    p->tree = ram->base + ram->size - TREE_MAX;
+    uint64_t initrd = (p->tree - p->initrd_size) & ~(PAGE - 1);
+    if (image_load(&image, &p->vm.mem, at, &p->entry, &end) != 0 || p->initrd_size > ram->size ||
+        initrd < end || end > p->tree) {
+        partition_fail(p, "its kernel and initrd do not fit into its memory; give it more");
+        return -E_NOSPC;
+    }
+    memcpy((void *)(uintptr_t)initrd, p->initrd, p->initrd_size);
+    struct partition_boot boot = {.initrd = initrd, .initrd_size = p->initrd_size};
+    if (partition_tree_write((void *)(uintptr_t)p->tree, TREE_MAX, the_plan, the_board, p->index,
+                             &boot) < 0) {
+        partition_fail(p, "its device tree does not fit");
+        return -E_NOSPC;
+    }
+    return 0;
+}
+
+void partition_boot(struct partition *p)
+{
+    if (load(p) != 0)
+        return;
+    console_port_reset(&p->port);
+    partition_begin(p);
+}
+
+/* ---- Stopping ---- */
+
+void partition_fail(struct partition *p, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    text_vformat(p->why, sizeof p->why, format, arguments);
+    va_end(arguments);
+    console_line("%s: %s", p->vm.name, p->why);
+}
+
+static _Noreturn void board_follows(struct partition *p, enum vm_power power)
+{
+    board_power(power == VM_POWER_OFF      ? BOARD_OFF
+                : power == VM_POWER_REBOOT ? BOARD_REBOOT
+                                           : BOARD_FAILED,
+                p->vm.power_code);
+}
+
+/* All its harts have left. */
+static void ended(struct partition *p)
+{
+    const struct spec_vm *spec = p->plan->spec;
+    bool again = false;
+
+    switch (vm_power_state(&p->vm)) {
+    case VM_POWER_REBOOT:
+        again = !spec->no_reboot;
+        console_line("%s: %s", p->vm.name, again ? "reboots" : "asks for a reboot, and is off");
+        break;
+    case VM_POWER_FAILED:
+        again = spec->on_failure == SPEC_FAILURE_RESTART;
+        console_line("%s: has failed: %s%s", p->vm.name,
+                     p->vm.power_message != NULL ? p->vm.power_message : "its kernel says so",
+                     again ? "; it is restarted" : "");
+        break;
+    default: console_line("%s: is off", p->vm.name); break;
+    }
+    if (again)
+        atomic_store(&p->wish, WISH_START);
+}
+
+void partition_down(struct world *world)
 {
     struct partition *p = world->partition;
+    /* In this order: with a count of boots that is new, the power that is off is so anew. */
+    uint32_t boots = atomic_load(&p->boots);
     enum vm_power power = vm_power_state(&p->vm);
 
-    if (p->plan->everything)
-        board_power(power == VM_POWER_OFF      ? BOARD_OFF
-                    : power == VM_POWER_REBOOT ? BOARD_REBOOT
-                                               : BOARD_FAILED,
-                    p->vm.power_code);
-    if (world->left)
+    if (power == VM_POWER_ON)
         return;
-    world->left = true;
-    atomic_fetch_add(&p->left, 1);
+    if (p->plan->everything)
+        board_follows(p, power);
+    if (world->left != boots) {
+        world->left = boots;
+        if (atomic_fetch_add(&p->left, 1) + 1 == p->vm.vcpu_count) {
+            ended(p);
+            hart_signal(p->worlds[0].hart);
+        }
+    }
+    if (world == &p->worlds[0] && atomic_load(&p->left) == p->vm.vcpu_count &&
+        atomic_exchange(&p->wish, WISH_NOTHING) == WISH_START)
+        partition_boot(p);
+}
+
+bool partition_start(struct partition *p)
+{
+    if (partition_is_on(p))
+        return false;
+    atomic_store(&p->wish, WISH_START);
+    hart_signal(p->worlds[0].hart);
+    return true;
+}
+
+bool partition_stop(struct partition *p)
+{
+    atomic_store(&p->wish, WISH_NOTHING);
+    if (!partition_is_on(p))
+        return false;
+    vm_power_request(&p->vm, VM_POWER_OFF, 0, NULL);
+    return true;
+}
+
+bool partition_restart(struct partition *p)
+{
+    if (!partition_is_on(p))
+        return partition_start(p);
+    atomic_store(&p->wish, WISH_START);
+    vm_power_request(&p->vm, VM_POWER_OFF, 0, NULL);
+    hart_signal(p->worlds[0].hart);
+    return true;
 }

@@ -8,6 +8,7 @@
 #include "core/engine.h"
 #include "riscv/csr.h"
 #include "type0/partition.h"
+#include "type0/timer.h"
 
 #define INSN_ECALL_LENGTH 4
 
@@ -52,12 +53,11 @@ static void world_reset(struct world *world)
     hcsr_write(HCSR_SEPC, 0);
     hcsr_write(HCSR_SCAUSE, 0);
     hcsr_write(HCSR_STVAL, 0);
-    hcsr_clear(MCSR_MIP, HIRQ_SSI | HIRQ_STI);
-    hcsr_write(MCSR_MIE, MIRQ_MSI);
+    hcsr_clear(MCSR_MIE, MIRQ_S);
+    timer_set_guest(world->hart, UINT64_MAX);
+    hcsr_clear(MCSR_MIP, HIRQ_SSI);
     try_write(TRY_SCOUNTEREN, 7);
     try_write(TRY_SENVCFG, 0);
-    if (features.sstc)
-        hcsr_write(HCSR_STIMECMP, UINT64_MAX);
     if (features.h) {
         hcsr_write(HCSR_HGATP, 0);
         hcsr_write(HCSR_HEDELEG, 0);
@@ -121,7 +121,7 @@ static bool may_run(struct world *world)
     struct vcpu *vcpu = &world->vcpu->vcpu;
 
     if (vm_power_state(vcpu->vm) != VM_POWER_ON) {
-        partition_left(world);
+        partition_down(world);
         return false;
     }
     switch (atomic_load(&vcpu->run_state)) {
@@ -135,17 +135,11 @@ static bool may_run(struct world *world)
     }
 }
 
-static void timer_due(struct hart *hart)
-{
-    hart->counts[COUNT_TIMER]++;
-    hcsr_clear(MCSR_MIE, MIRQ_MTI);
-    hcsr_set(MCSR_MIP, HIRQ_STI);
-}
-
 /* Until an interrupt of the firmware's, or of a suspended world's own. */
 static void idle(struct world *world)
 {
-    if (atomic_load(&world->vcpu->vcpu.run_state) != VCPU_SUSPENDED)
+    if (atomic_load(&world->vcpu->vcpu.run_state) != VCPU_SUSPENDED ||
+        !partition_is_on(world->partition))
         hcsr_clear(MCSR_MIE, MIRQ_S);
     __asm__ volatile("wfi" ::: "memory");
     if ((hcsr_read(MCSR_MIP) & hcsr_read(MCSR_MIE) & MIRQ_MTI) != 0)
@@ -163,9 +157,11 @@ static void run_next(struct hart *hart)
             atomic_thread_fence(memory_order_seq_cst);
         }
         atomic_store_explicit(&world->vcpu->vcpu.kick, 0, memory_order_relaxed);
-        if (!may_run(world))
-            idle(world);
-        else if (world_begin(hart, world))
+        if (!may_run(world)) {
+            /* Other harts' kicks end the wait; this one's own do not. */
+            if (atomic_load(&world->vcpu->vcpu.kick) == 0)
+                idle(world);
+        } else if (world_begin(hart, world))
             return;
     }
 }
@@ -175,6 +171,7 @@ void hart_main(void)
     struct hart *hart = this_hart();
     hcsr_write(MCSR_MTVEC, (uint64_t)(uintptr_t)machine_vector);
     hart_setup();
+    timer_setup(hart, !partitions[0]->plan->everything && hart->index == 0);
     if (hart->world_count != 0)
         hart_pmp_set(hart->worlds[0]->pmp);
     run_next(hart);
@@ -199,6 +196,8 @@ static void exception(struct hart *hart, struct world *world, uint64_t cause)
         done = emulate_illegal(world, &trap);
     else if (cause == CAUSE_LOAD_MISALIGNED || cause == CAUSE_STORE_MISALIGNED)
         done = emulate_misaligned(world, &trap);
+    else if (cause == CAUSE_LOAD_ACCESS || cause == CAUSE_STORE_ACCESS)
+        done = device_access(world, &trap);
     hart->counts[done ? COUNT_EMULATED : COUNT_REDIRECTED]++;
     if (!done)
         trap_redirect(vcpu, &trap);

@@ -60,17 +60,22 @@ static struct sbi_result fwft(struct world *world)
 
 /* ---- The console of DBCN and of the legacy calls (vmm/sbi_impl.h) ---- */
 
+/* NULL: plain firmware, which shares with nobody. */
+static struct console_port *port_of(struct vm *vm)
+{
+    struct partition *partition = vm->engine_data;
+    return partition->plan->everything ? NULL : &partition->port;
+}
+
 size_t sbi_console_write(struct vm *vm, const void *bytes, size_t len)
 {
-    (void)vm;
-    console_write(bytes, len);
+    console_write(port_of(vm), bytes, len);
     return len;
 }
 
 size_t sbi_console_read(struct vm *vm, void *bytes, size_t len)
 {
-    (void)vm;
-    return console_read(bytes, len);
+    return console_read(port_of(vm), bytes, len);
 }
 
 /* ---- Calls ---- */

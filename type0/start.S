@@ -10,6 +10,26 @@
     .section .text.head, "ax"
     .globl _start
 _start:
+    .option push
+    .option norvc
+    j start
+    nop
+    .option pop
+    /*
+     * Linux's Image header (Documentation/arch/riscv/boot-image-header.rst) tells `trivisor bundle` where
+     * the firmware's memory ends.
+     */
+    .dword 0
+    .dword image_end - image_start
+    .dword 0 /* flags: little-endian */
+    .word 2  /* header version 0.2 */
+    .word 0
+    .dword 0
+    .ascii "RISCV\0\0\0"
+    .ascii "RSC\x05"
+    .word 0
+
+start:
     csrw MCSR_MIE, zero
     lla t0, early_trap
     csrw MCSR_MTVEC, t0

@@ -4,6 +4,7 @@
  */
 #include "riscv/csr.h"
 #include "type0/partition.h"
+#include "type0/timer.h"
 
 void riscv_vcpu_irq(struct riscv_vcpu *vcpu, unsigned irq, bool level)
 {
@@ -28,15 +29,8 @@ bool riscv_vcpu_wfi_done(const struct riscv_vcpu *vcpu)
 /* Of the world in this hart (SBI 2.0, 6.1). */
 void riscv_vcpu_set_stimecmp(struct riscv_vcpu *vcpu, uint64_t ticks)
 {
-    struct hart *hart = this_hart();
     (void)vcpu;
-    if (features.sstc) {
-        hcsr_write(HCSR_STIMECMP, ticks);
-        return;
-    }
-    *hart->mtimecmp = ticks;
-    hcsr_clear(MCSR_MIP, HIRQ_STI);
-    hcsr_set(MCSR_MIE, MIRQ_MTI);
+    timer_set_guest(this_hart(), ticks);
 }
 
 void riscv_vcpu_start_supervisor(struct riscv_vcpu *vcpu, uint64_t pc, uint64_t opaque)

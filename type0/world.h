@@ -15,7 +15,7 @@ struct world {
     struct partition *partition;
     struct hart *hart; /* the one that runs it */
     bool fresh;        /* begins anew: S-mode's CSRs and all registers as after reset */
-    bool left;         /* has seen that its partition is going down; its hart's */
+    uint32_t left;     /* its hart's: the boot of its partition that it has left last */
     uint64_t medeleg;
     struct pmp_entry pmp[PMP_ENTRIES]; /* while it runs */
 };
@@ -46,6 +46,9 @@ bool emulate_misaligned(struct world *world, struct trap *trap);
 /* The instruction at pc, by the partition's own translation; false: `trap` is now the fault of the
  * fetch. */
 bool emulate_fetch(struct world *world, struct trap *trap, uint32_t *insn);
+
+/* device.c: the firmware plays a device there. False: it does not. */
+bool device_access(struct world *world, struct trap *trap);
 
 /* sbi.c: an ECALL from S-mode; pc is behind it. */
 void world_call(struct world *world);

@@ -1,9 +1,11 @@
 /* bundle: a fleet and its files in one image, with the hypervisor that runs them on bare metal. */
 #define _GNU_SOURCE
 #include "core/bundle.h"
+#include "type2/bundle_size.h"
 #include "type2/command.h"
 #include "type2/config.h"
 #include "type2/payload.h"
+#include "vmm/plan.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -34,6 +36,7 @@ struct bundle_writer {
     struct bundle_file files[FILES_MAX];
     unsigned file_count;
     uint8_t *directory, *spec;
+    unsigned type; /* 0 or 1 */
     struct blob hypervisor;
     uint64_t base; /* of the bundle in the image */
 };
@@ -63,10 +66,30 @@ static int add_file(struct bundle_writer *w, const char *what, const char *path,
     return error;
 }
 
+/* What type 1 leaves out. */
+static void say_left_out(const struct spec_vm *spec)
+{
+    const struct {
+        bool wanted;
+        const char *key;
+    } keys[] = {{spec->placed, "address"},
+                {spec->trusted_dma, "trusted_dma"},
+                {spec->control, "control"},
+                {spec->shared_count > 0, "shared"}};
+    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (keys[i].wanted)
+            fprintf(stderr, "trivisor: %s: %s is for type 0 alone; type 1 leaves it out\n",
+                    spec->name, keys[i].key);
+    }
+}
+
 static int add_vm(struct bundle_writer *w, const struct spec_vm *spec, struct problem *problem)
 {
     struct payload payload;
+    const char *refused = w->type == 0 ? plan_refuses(spec) : NULL;
 
+    if (refused != NULL)
+        return problem_set(problem, -E_NOTSUP, "%s: %s", spec->name, refused);
     if (spec->firmware != NULL || spec->kernel == NULL)
         return problem_set(problem, -E_NOTSUP,
                            "a bare-metal guest starts from a kernel, not from firmware");
@@ -168,9 +191,10 @@ static int write_file(const struct bundle_writer *w, const char *path, struct pr
 }
 
 /* Beside the program, or where `make install` puts it. */
-static int open_hypervisor(struct blob *blob, const char *given, struct problem *problem)
+static int open_hypervisor(struct blob *blob, unsigned type, const char *given,
+                           struct problem *problem)
 {
-    static const char *const places[] = {"type1.bin", "../share/trivisor/type1.bin"};
+    static const char *const places[] = {"", "../share/trivisor/"};
     char self[PATH_MAX], path[PATH_MAX + 32];
 
     if (given != NULL)
@@ -179,13 +203,14 @@ static int open_hypervisor(struct blob *blob, const char *given, struct problem 
     self[len > 0 ? len : 0] = 0;
     const char *folder = dirname(self);
     for (unsigned i = 0; i < sizeof places / sizeof places[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, places[i]);
+        snprintf(path, sizeof path, "%s/%stype%u.bin", folder, places[i], type);
         if (access(path, R_OK) == 0)
             return blob_map(blob, "hypervisor", path, problem);
     }
     return problem_set(problem, -ENOENT,
-                       "type1.bin is not beside the program; build it with 'make type1' or name it "
-                       "with --hypervisor");
+                       "type%u.bin is not beside the program; build it with 'make type%u' or name "
+                       "it with --hypervisor",
+                       type, type);
 }
 
 /* It finds the bundle behind its last byte in memory, which its header tells. */
@@ -202,7 +227,42 @@ static int place_bundle(struct bundle_writer *w, struct problem *problem)
     return 0;
 }
 
-static int bundle(const char *yaml, const char *hypervisor, const char *out)
+static int prepare(struct bundle_writer *w, const struct spec_fleet *fleet, const char *hypervisor,
+                   struct problem *problem)
+{
+    int error = open_hypervisor(&w->hypervisor, w->type, hypervisor, problem);
+    if (error == 0)
+        error = place_bundle(w, problem);
+    for (unsigned i = 0; error == 0 && i < fleet->vm_count; i++)
+        error = add_vm(w, &fleet->vms[i], problem);
+    return error == 0 ? lay_out(w, fleet, problem) : error;
+}
+
+static void close_all(struct bundle_writer *w)
+{
+    for (unsigned i = 0; i < w->file_count; i++)
+        blob_free(&w->files[i].blob);
+    blob_free(&w->hypervisor);
+    free(w->directory);
+    free(w->spec);
+    free(w);
+}
+
+int bundle_measure(const struct spec_fleet *fleet, unsigned type, const char *hypervisor,
+                   uint64_t *hypervisor_size, uint64_t *bundle_size, struct problem *problem)
+{
+    struct bundle_writer *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return problem_set(problem, -E_NOMEM, "no memory");
+    w->type = type;
+    int error = prepare(w, fleet, hypervisor, problem);
+    *hypervisor_size = w->base;
+    *bundle_size = w->header.size;
+    close_all(w);
+    return error;
+}
+
+static int bundle(const char *yaml, unsigned type, const char *hypervisor, const char *out)
 {
     struct problem problem = {.text = ""};
     struct config *config = NULL;
@@ -211,16 +271,11 @@ static int bundle(const char *yaml, const char *hypervisor, const char *out)
 
     if (w == NULL)
         return command_fail("no memory");
+    w->type = type;
     int error = config_read(&config, yaml, &problem);
     const struct spec_fleet *fleet = error == 0 ? config_fleet(config) : NULL;
     if (error == 0)
-        error = open_hypervisor(&w->hypervisor, hypervisor, &problem);
-    if (error == 0)
-        error = place_bundle(w, &problem);
-    for (unsigned i = 0; error == 0 && i < fleet->vm_count; i++)
-        error = add_vm(w, &fleet->vms[i], &problem);
-    if (error == 0)
-        error = lay_out(w, fleet, &problem);
+        error = prepare(w, fleet, hypervisor, &problem);
     if (error == 0)
         error = write_file(w, out, &problem);
     if (error == 0)
@@ -228,12 +283,9 @@ static int bundle(const char *yaml, const char *hypervisor, const char *out)
                (double)(w->base + w->header.size) / (1 << 20));
     else
         status = command_fail("%s", problem.text);
-    for (unsigned i = 0; i < w->file_count; i++)
-        blob_free(&w->files[i].blob);
-    blob_free(&w->hypervisor);
-    free(w->directory);
-    free(w->spec);
-    free(w);
+    for (unsigned i = 0; error == 0 && type == 1 && i < fleet->vm_count; i++)
+        say_left_out(&fleet->vms[i]);
+    close_all(w);
     config_free(config);
     return status;
 }
@@ -259,9 +311,9 @@ int cmd_bundle(int argc, char **argv)
     }
     if (!command_words(argc, argv, 1))
         return 2;
-    if (strcmp(type, "1") != 0)
-        return command_fail("--type %s: write --type 1", type);
+    if (strcmp(type, "0") != 0 && strcmp(type, "1") != 0)
+        return command_fail("--type %s: is neither; write --type 0 or --type 1", type);
     if (out == NULL)
         return command_fail("say where to write it: -o FILE");
-    return bundle(argv[optind], hypervisor, out);
+    return bundle(argv[optind], (unsigned)(type[0] - '0'), hypervisor, out);
 }
