@@ -109,9 +109,9 @@ int machine_check(const struct spec_vm *spec, struct problem *problem)
         return problem_set(problem, -E_NOMEM, "out of memory; free some on this host");
     one->vms[0] = *spec;
     one->vm_count = 1;
-    int error = spec_check(one, &why);
+    int error = spec_check_hosted(one, 0, &why); /* first: one alone has no peer to share with */
     if (error == 0)
-        error = spec_check_hosted(one, 0, &why);
+        error = spec_check(one, &why);
     free(one);
     return error < 0 ? problem_set(problem, error, "%s", why.text + why.words) : 0;
 }

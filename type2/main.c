@@ -68,15 +68,22 @@ const struct command commands[] = {
     {"validate", "FILE.yaml", "check a description without starting anything",
      "Checks the keys, types, units and names, and that each file can be read.\n"
      "\n"
-     "Example: trivisor validate fleet.yaml\n",
+     "  --type 0             as partitions of one board\n"
+     "  --board FILE         its device tree: shows how it would be divided, or what does not fit\n"
+     "  --pmp-entries N      what its harts have, 16 if not said\n"
+     "  --pmp-grain BYTES    4 if not said\n"
+     "  --hypervisor FILE    another firmware than the one beside this program\n"
+     "\n"
+     "Example: trivisor validate --type 0 --board board.dtb fleet.yaml\n",
      cmd_validate},
-    {"bundle", "--type 1 -o IMAGE FILE.yaml", "make a bare-metal image: hypervisor and guests",
+    {"bundle", "--type N -o IMAGE FILE.yaml", "make a bare-metal image: hypervisor and guests",
      "  --type 1             the bare-metal hypervisor for boards with the H extension\n"
+     "  --type 0             the firmware that divides a board between them\n"
      "  -o, --output IMAGE   where to write it\n"
      "  --hypervisor FILE    another hypervisor than the one beside this program\n"
      "\n"
-     "The image is started as a kernel is: qemu-system-riscv64 -M virt -kernel IMAGE, or by "
-     "U-Boot.\n"
+     "Type 1 is started as a kernel is: qemu-system-riscv64 -M virt -kernel IMAGE, or by U-Boot.\n"
+     "Type 0 is the first code after reset: -bios IMAGE.\n"
      "\n"
      "Example: trivisor bundle --type 1 fleet.yaml -o web.img\n",
      cmd_bundle},

@@ -36,14 +36,41 @@ static uint64_t at_least(uint64_t value, uint64_t least)
 
 /* ---- What type 0 has not ---- */
 
+const char *plan_refuses(const struct spec_vm *spec)
+{
+    return spec->firmware != NULL ? "firmware: a partition starts from a kernel; name one"
+           : spec->kernel == NULL ? "kernel: is missing; name one"
+           : spec->disk_count != 0
+               ? "disks: type 0 plays no disks; name one of the board's devices "
+                 "under passthrough"
+           : spec->net_count != 0 ? "net: type 0 plays no networks; name one of the board's "
+                                    "devices under passthrough"
+                                  : NULL;
+}
+
+/* What spec_check would not have let through. The firmware has no room for its words. */
+static bool is_sound(const struct spec_vm *spec)
+{
+    bool sound = spec->name != NULL && spec->cpus >= 1 && spec->cpus <= SPEC_CPUS_MAX &&
+                 spec->memory >= PLAN_PAGE && spec->memory <= SPEC_MEMORY_MAX &&
+                 spec->memory % PLAN_PAGE == 0 && spec->weight <= SPEC_WEIGHT_MAX &&
+                 spec->address % PLAN_ALIGN == 0;
+    for (unsigned i = 0; i < spec->passthrough_count; i++)
+        sound = sound && spec->passthrough[i] != NULL;
+    for (unsigned i = 0; i < spec->shared_count; i++) {
+        const struct spec_shared *shared = &spec->shared[i];
+        sound = sound && shared->name != NULL && power_of_two(shared->size) &&
+                shared->size >= PLAN_PAGE && shared->size <= SPEC_SHARED_SIZE_MAX;
+    }
+    return sound;
+}
+
 static int check_wishes(struct making *m, unsigned p)
 {
     const struct spec_vm *spec = &m->fleet->vms[p];
-    const char *what = spec->firmware != NULL  ? "firmware: a partition starts from a kernel"
-                       : spec->disk_count != 0 ? "disks: name a disk of the board under passthrough"
-                       : spec->net_count != 0  ? "net: name a device of the board under passthrough"
-                       : spec->kernel == NULL  ? "kernel: is missing"
-                                               : NULL;
+    const char *what = plan_refuses(spec);
+    if (!is_sound(spec))
+        return plan_fail(m->problem, -E_INVAL, "partition %u: its description is damaged", p);
     return what == NULL
                ? 0
                : plan_fail(m->problem, -E_INVAL, "partition %u (%s): %s", p, spec->name, what);
@@ -440,15 +467,19 @@ int plan_window_of(const struct plan *plan, unsigned partition, const char *name
     return -1;
 }
 
-/* By now spec_check has seen that each name has two ends of one size. */
 static int add_window(struct making *m, unsigned p, const struct spec_shared *shared)
 {
     struct plan *plan = m->plan;
     for (unsigned i = 0; i < plan->window_count; i++) {
-        if (strcmp(plan->windows[i].name, shared->name) == 0) {
-            plan->windows[i].partitions[1] = p;
-            return 0;
-        }
+        struct plan_window *old = &plan->windows[i];
+        if (strcmp(old->name, shared->name) != 0)
+            continue;
+        if (old->partitions[0] != old->partitions[1] || old->range.size != shared->size)
+            return plan_fail(m->problem, -E_INVAL,
+                             "partition %u (%s): shared '%s' has other ends, or another size", p,
+                             m->fleet->vms[p].name, shared->name);
+        old->partitions[1] = p;
+        return 0;
     }
     struct plan_window *window = &plan->windows[plan->window_count];
     if (plan->window_count == PLAN_WINDOWS_MAX)

@@ -143,6 +143,8 @@ int plan_board_device(const struct plan_board *board, const char *name);
 /* The page that holds threshold and claim of a PLIC context. */
 struct plan_range plan_claim_page(const struct plan_board *board, uint32_t context);
 
+/* What a VM's description asks for that no partition can have, in words; NULL: nothing. */
+const char *plan_refuses(const struct spec_vm *spec);
 /*
  * 0, or -E_INVAL (the description asks for what type 0 has not), -E_NOSPC (it does not fit) with
  * `problem` filled. `fleet` must be one that spec_check accepts, and must stay; NULL: plain

@@ -407,7 +407,7 @@ static void what_type_0_has_not_is_said(void **unused)
     struct spec_vm *a = add_vm("a", 1, 64 * MIB);
     a->disk_count = 1;
     a->disks[0].path = "disk.raw";
-    refused("partition 0 (a): disks:");
+    refused("partition 0 (a): disks: type 0 plays no disks");
     a->disk_count = 0;
     a->net_count = 1;
     refused("partition 0 (a): net:");
