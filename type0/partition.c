@@ -73,6 +73,35 @@ static void find_files(struct partition *p, const struct bundle *bundle)
         p->initrd = bundle_file(bundle, spec->initrd, &p->initrd_size);
 }
 
+/* Its devices that the firmware plays. */
+static bool add_devices(struct partition *p)
+{
+    const struct plan_board *board = the_board;
+    const struct plan_partition *part = p->plan;
+
+    console_port_init(&p->port, p->vm.name, p->index);
+    if (board->uart >= 0 && !part->has_uart &&
+        bus_add(&p->vm.bus, "uart", board->devices[board->uart].regs[0].base, NS16550A_SIZE,
+                &ns16550a_bus_ops, &p->port.uart) != 0)
+        return false;
+    if (board->plic_node < 0)
+        return true;
+    p->plic.registers = (volatile uint32_t *)(uintptr_t)board->plic.base;
+    p->plic.size = board->plic.size;
+    p->plic.lines = part->lines;
+    p->plic.contexts = host_alloc(sizeof p->plic.contexts[0] * part->vcpu_count, 8);
+    host_lock_init(&p->plic.lock);
+    for (unsigned i = 0; i < part->vcpu_count && p->plic.contexts != NULL; i++) {
+        uint32_t number = board->harts[part->harts[i]].plic_context;
+        bool shared = plan_hart_shared(the_plan, part->harts[i]);
+        if (number != PLAN_NONE)
+            p->plic.contexts[p->plic.count++] =
+                (struct plic_context){.number = number, .shared = shared, .live = !shared};
+    }
+    return p->plic.contexts != NULL && bus_add(&p->vm.bus, "plic", board->plic.base,
+                                               board->plic.size, &plic_view_bus_ops, &p->plic) == 0;
+}
+
 struct partition *partition_new(const struct plan *plan, const struct plan_board *board,
                                 const struct bundle *bundle, unsigned index)
 {
@@ -99,10 +128,7 @@ struct partition *partition_new(const struct plan *plan, const struct plan_board
         add_world(p, i);
     if (bundle != NULL) {
         find_files(p, bundle);
-        console_port_init(&p->port, p->vm.name, index);
-        if (board->uart >= 0 && !part->has_uart &&
-            bus_add(&p->vm.bus, "uart", board->devices[board->uart].regs[0].base, NS16550A_SIZE,
-                    &ns16550a_bus_ops, &p->port.uart) != 0)
+        if (!add_devices(p))
             return NULL;
     }
     return p;
@@ -198,6 +224,8 @@ static void ended(struct partition *p)
     const struct spec_vm *spec = p->plan->spec;
     bool again = false;
 
+    if (p->plic.registers != NULL)
+        plic_view_quiesce(&p->plic);
     switch (vm_power_state(&p->vm)) {
     case VM_POWER_REBOOT:
         again = !spec->no_reboot;

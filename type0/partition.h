@@ -4,6 +4,7 @@
 
 #include "core/bundle.h"
 #include "type0/console.h"
+#include "type0/plic.h"
 #include "type0/world.h"
 
 enum partition_wish { WISH_NOTHING, WISH_START };
@@ -15,6 +16,7 @@ struct partition {
     struct riscv_vcpu *vcpus; /* plan->vcpu_count */
     struct world *worlds;
     struct console_port port;
+    struct plic_view plic;       /* registers NULL: the board has none */
     const void *kernel, *initrd; /* in the bundle */
     uint64_t kernel_size, initrd_size;
     uint64_t entry, tree;  /* where its first hart begins, and a1 */

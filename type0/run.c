@@ -192,13 +192,16 @@ static void exception(struct hart *hart, struct world *world, uint64_t cause)
     }
     trap_read(&trap);
     bool done = false;
-    if (cause == CAUSE_ILLEGAL)
+    enum exit_count count = COUNT_EMULATED;
+    if (cause == CAUSE_ILLEGAL) {
         done = emulate_illegal(world, &trap);
-    else if (cause == CAUSE_LOAD_MISALIGNED || cause == CAUSE_STORE_MISALIGNED)
+    } else if (cause == CAUSE_LOAD_MISALIGNED || cause == CAUSE_STORE_MISALIGNED) {
         done = emulate_misaligned(world, &trap);
-    else if (cause == CAUSE_LOAD_ACCESS || cause == CAUSE_STORE_ACCESS)
+    } else if (cause == CAUSE_LOAD_ACCESS || cause == CAUSE_STORE_ACCESS) {
         done = device_access(world, &trap);
-    hart->counts[done ? COUNT_EMULATED : COUNT_REDIRECTED]++;
+        count = COUNT_DEVICE;
+    }
+    hart->counts[done ? count : COUNT_REDIRECTED]++;
     if (!done)
         trap_redirect(vcpu, &trap);
 }
