@@ -183,11 +183,13 @@ static int load(struct partition *p)
     }
     memcpy((void *)(uintptr_t)initrd, p->initrd, p->initrd_size);
     struct partition_boot boot = {.initrd = initrd, .initrd_size = p->initrd_size};
-    if (partition_tree_write((void *)(uintptr_t)p->tree, TREE_MAX, the_plan, the_board, p->index,
-                             &boot) < 0) {
+    uint8_t *tree = (uint8_t *)(uintptr_t)p->tree;
+    long size = partition_tree_write(tree, TREE_MAX, the_plan, the_board, p->index, &boot);
+    if (size < 0) {
         partition_fail(p, "its device tree does not fit");
         return -E_NOSPC;
     }
+    memset(tree + size, 0, TREE_MAX - (uint64_t)size); /* what the writer has left there */
     return 0;
 }
 

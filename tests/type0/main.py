@@ -1,0 +1,261 @@
+"""Tests of the type 0 firmware from outside: its console under QEMU is all that they see."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def load_type1():
+    """What the tests of type 1 share with these; their own tests are not taken."""
+    spec = importlib.util.spec_from_file_location("type1_main", os.path.join(ROOT, "tests", "type1", "main.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.tests.clear()
+    return module
+
+
+type1 = load_type1()
+from expect import Failed, Process  # noqa: E402
+
+test, tiny, debian, checksum_by_type2 = type1.test, type1.tiny, type1.debian, type1.checksum_by_type2
+BUILD, TRIVISOR, TINY, DEBIAN, QEMU = type1.BUILD, type1.TRIVISOR, type1.TINY, type1.DEBIAN, type1.QEMU
+FIRMWARE = os.path.abspath(os.environ.get("TYPE0", os.path.join(ROOT, "build", "type0.bin")))
+OPS, PROBE = (os.path.join(BUILD, "guests", name + ".bin") for name in ("ops", "probe"))
+UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
+COUNTED = ("-icount", "shift=0,sleep=off")  # an instruction is a nanosecond
+
+IMAGE_BYTES = 64 << 10
+BOOT_INSTRUCTIONS = 4000000
+# Instructions for one operation, the loop's two included; of OpenSBI 1.9: 296, 351, 1044, 1321.
+LIMITS = {"hypercall": 100, "set-timer": 120, "ipi-self": 400, "rfence-self": 700, "stimecmp": 4, "rdtime": 4}
+
+
+class Board(type1.Board):
+    """One test's folder and its QEMU, whose firmware is ours."""
+
+    def bundle(self, *guests):
+        lines = ["vms:"]
+        for guest in guests:
+            lines.append("  - " + "\n    ".join(f"{key}: {value}" for key, value in guest.items()))
+        path = os.path.join(self.dir, "fleet.yaml")
+        with open(path, "w") as file:
+            file.write("\n".join(lines) + "\n")
+        self.image = os.path.join(self.dir, "fleet.fw")
+        command = [TRIVISOR, "bundle", "--type", "0", "--hypervisor", FIRMWARE, path, "-o", self.image]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    def start(self, harts=4, memory="512M", cpu="rv64", firmware=None, devices=(), machine="virt"):
+        command = [*QEMU, "-M", machine, "-cpu", cpu, "-smp", str(harts), "-m", memory, "-display", "none"]
+        command += ["-serial", "stdio", "-monitor", "none", "-bios", firmware or self.image, *devices]
+        self.process = Process(command, self.dir, dict(os.environ))
+        return self.process
+
+    def plain(self, kernel, cmdline, devices=(), **more):
+        return self.start(firmware=FIRMWARE, devices=("-kernel", kernel, "-append", cmdline, *devices), **more)
+
+
+type1.Board = Board
+
+
+# ---- Plain firmware ----
+
+
+def computes(process, seed="first"):
+    process.expect("report: done")
+    process.ends(0)
+    want = checksum_by_type2("plain", f"seed={seed} parts=3")
+    if not process.says("report: checksum " + want):
+        raise Failed(f"did not report {want}")
+
+
+@test()
+def a_kernel_computes_on_plain_firmware_with_any_number_of_harts_and_without_sstc(board):
+    for harts, cpu in ((1, "rv64"), (4, "rv64"), (4, "rv64,sstc=false"), (2, "rv64,h=false")):
+        process = board.plain(TINY, "hostname=plain kib=16 seed=first parts=3", harts=harts, cpu=cpu)
+        process.expect(f"type 0, {harts} hart")
+        computes(process)
+
+
+@test()
+def a_payload_that_nobody_names_is_where_fw_jump_has_it(board):
+    process = board.start(firmware=FIRMWARE, devices=["-device", f"loader,file={TINY},addr=0x80200000,force-raw=on"])
+    process.expect("report: done", 60)
+    process.ends(0)
+
+
+@test()
+def a_kernel_computes_on_it_under_type_2(board):
+    command = [TRIVISOR, "run", "--memory", "128M", "--cpus", "2", "--firmware", FIRMWARE, "--kernel", TINY]
+    board.process = Process([*command, "--cmdline", "hostname=plain kib=16 seed=first parts=3"], board.dir, dict(os.environ))
+    board.process.expect("type 0, 2 harts")
+    computes(board.process)
+
+
+@test(long=True)
+def debian_boots_on_plain_firmware(board):
+    guest = debian("plain", "nproc;reboot -f")
+    for harts in (1, 4):
+        process = board.plain(guest["kernel"], guest["cmdline"], ("-initrd", guest["initrd"], "-no-reboot"), harts=harts)
+        process.expect("reserved mem: 0x0000000080000000")
+        process.expect(rf"\n{harts}\r", 300)
+        process.ends(0)
+
+
+@test(long=True)
+def debian_boots_by_uboot_on_plain_firmware(board):
+    guest = debian("plain", "nproc;poweroff -f")
+    loader = []
+    for name, address in (("kernel", 0x84000000), ("initrd", 0x8C000000)):
+        loader += ["-device", f"loader,file={guest[name]},addr={address:#x},force-raw=on"]
+    process = board.start(firmware=FIRMWARE, memory="1G", harts=2, devices=["-kernel", UBOOT, *loader])
+    process.expect("U-Boot 20")
+    process.expect("Hit any key")
+    process.send("\r")
+    process.expect("=> ")
+    process.send(f"setenv bootargs '{guest['cmdline']}'\r".replace(";", r"\;"))
+    process.expect("=> ")
+    process.send(f"booti 0x84000000 0x8c000000:{os.path.getsize(guest['initrd']):x} ${{fdtcontroladdr}}\r")
+    process.expect(r"\n2\r", 300)
+    process.ends(0)
+
+
+# ---- Partitions ----
+
+
+@test()
+def partitions_compute_what_they_compute_under_type_2(board):
+    board.bundle(tiny("one", "seed=first parts=3", cpus=2), tiny("two", "seed=second"), tiny("three", "seed=third"))
+    process = board.start()
+    for name in ("one", "two", "three"):
+        process.expect("trivisor: [a-z]*: is off")
+    for name, cmdline in (("one", "seed=first parts=3"), ("two", "seed=second"), ("three", "seed=third")):
+        want = checksum_by_type2(name, cmdline)
+        if not process.says(name + r"\| \S*report: checksum " + want):
+            raise Failed(f"{name} did not report {want}")
+
+
+@test()
+def a_partition_is_restarted_stopped_and_started_alone(board):
+    board.bundle(tiny("one", "hold", cpus=2), tiny("two", "hold"))
+    process = board.start()
+    process.expect(r"one\| \S*report: tick 1\b")
+    process.send("restart one\r")
+    process.expect("one: is off")
+    process.expect(r"one\| \S*report: tick 1\b")
+    process.send("stop one\r")
+    process.expect("one: is off")
+    process.send("list\r")
+    process.expect(r"one +off .*2 boots")
+    process.expect(r"two +running .*1 boots")
+    process.expect(r"two\| \S*report: tick \d+")
+    process.send("start one\r")
+    process.expect(r"one\| \S*report: tick 1\b")
+    process.send("poweroff\r")
+    process.ends(0)
+
+
+def probe(name, cmdline, cpus=1, **more):
+    return dict(name=name, cpus=cpus, memory="64M", kernel=PROBE, cmdline=cmdline, **more)
+
+
+@test()
+def a_partition_that_reboots_itself_never_sees_old_bytes_and_others_do_not_notice(board):
+    board.bundle(probe("again", "reboot"), tiny("steady", "hold"))
+    process = board.start()
+    for _ in range(10):
+        process.expect(r"again\| \S*probe: \d+ old words")
+        process.expect("again: reboots")
+    process.send("list\r")
+    process.expect(r"steady +running .*1 boots")
+    process.expect(r"steady\| \S*report: tick \d+")
+    if process.says(r"probe: [1-9]\d* old words"):
+        raise Failed("there were old bytes")
+
+
+@test()
+def a_partition_that_fails_is_restarted_if_so_described(board):
+    board.bundle(probe("stops", "fail"), probe("again", "fail", on_failure="restart"))
+    process = board.start()
+    for _ in range(2):
+        process.expect("again: has failed: .*; it is restarted")
+    process.send("list\r")
+    process.expect(r"stops +(off|failed) .*1 boots")
+
+
+@test()
+def keys_reach_the_partition_whose_console_is_entered(board):
+    board.bundle(tiny("one", "hold"), tiny("two", "hold"))
+    process = board.start()
+    process.expect(r"two\| \S*report: tick 1\b")
+    process.send("\x012")
+    process.expect("--- two")
+    process.send("a line for two\r")
+    process.expect("a line for two")
+    process.send("\x010")
+    process.expect("--- overview")
+    process.send("list\r")
+    process.expect(r"one +running")
+
+
+@test()
+def a_layout_that_does_not_fit_is_refused_in_one_line(board):
+    board.bundle(tiny("big", memory="16G"), tiny("one"))
+    process = board.start()
+    process.expect("trivisor: .*big.*; nothing is started")
+    process.status()
+
+
+@test(long=True)
+def debian_runs_in_partitions_and_one_reboots_alone(board):
+    board.bundle(debian("one", "cat /proc/interrupts;nproc;reboot -f", 2), debian("two", "nproc;sleep 600"))
+    process = board.start(memory="1G")
+    process.expect(r"two\| \S*1\r", 300)
+    for _ in range(2):
+        process.expect(r"one\| \S*2\r", 300)
+        process.expect("one: reboots", 100)
+    process.send("list\r")
+    process.expect(r"two +running .*1 boots")
+
+
+# ---- Figures ----
+
+
+@test()
+def calls_cost_no_more_than_they_may(board):
+    process = board.plain(OPS, "loops=2000", harts=1, devices=COUNTED)
+    process.expect("ops: done")
+    text = process.console.decode(errors="replace")
+    found = {}
+    for name, count, damage in re.findall(r"op ([a-z0-9+-]+) ticks .* insns/op ([0-9.]+)( FP)?", text):
+        if damage:
+            raise Failed(f"{name}: floating-point registers changed")
+        found[name] = float(count)
+    for name, limit in LIMITS.items():
+        for variant in ("", "+fp", "+pending"):
+            if found.get(name + variant, limit + 1) > limit:
+                raise Failed(f"{name}{variant} takes {found.get(name + variant)} instructions, {limit} are allowed")
+
+
+@test()
+def the_firmware_is_small(board):
+    size = os.path.getsize(FIRMWARE)
+    if size > IMAGE_BYTES:
+        raise Failed(f"it has {size} bytes, {IMAGE_BYTES} are allowed")
+
+
+@test()
+def the_payload_begins_soon(board):
+    process = board.plain(OPS, "loops=1 ops=hypercall", harts=1, devices=COUNTED)
+    ticks = int(process.expect(r"ops: entered at tick (\d+)").group(1))
+    if ticks * 100 > BOOT_INSTRUCTIONS:
+        raise Failed(f"{ticks * 100} instructions until the payload began, {BOOT_INSTRUCTIONS} are allowed")
+
+
+if __name__ == "__main__":
+    sys.modules["main"] = sys.modules["__main__"]
+    sys.exit(type1.main())
