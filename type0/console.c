@@ -205,11 +205,34 @@ static size_t port_write(struct stream_backend *backend, const void *bytes, size
     return len;
 }
 
-static const struct stream_ops port_ops = {.write = port_write};
+/* What is typed when there is no room is lost. */
+static void port_type(struct console_port *port, uint8_t key)
+{
+    host_lock_acquire(&port->input_lock);
+    if (port->input_count < CONSOLE_INPUT_MAX)
+        port->input[port->input_count++] = key;
+    host_lock_release(&port->input_lock);
+}
+
+/* The UART takes what it has room for. */
+static void port_deliver(struct stream_backend *backend)
+{
+    struct console_port *port = (struct console_port *)backend;
+    host_lock_acquire(&port->input_lock);
+    if (port->input_count != 0) {
+        size_t taken = backend->receive(backend->device, port->input, port->input_count);
+        port->input_count -= (unsigned)taken;
+        memmove(port->input, port->input + taken, port->input_count);
+    }
+    host_lock_release(&port->input_lock);
+}
+
+static const struct stream_ops port_ops = {.write = port_write, .resume = port_deliver};
 
 void console_port_init(struct console_port *port, const char *name, unsigned index)
 {
     *port = (struct console_port){.backend.ops = &port_ops, .name = name, .colour = index % 6};
+    host_lock_init(&port->input_lock);
     ns16550a_init(&port->uart, &port->backend, (struct irq){0});
     if (port_count < PORTS_MAX)
         ports[port_count++] = port;
@@ -235,8 +258,12 @@ size_t console_read(struct console_port *port, void *bytes, size_t len)
 {
     uint8_t *to = bytes;
     size_t count = 0;
-    if (port != NULL)
-        return ns16550a_take(&port->uart, bytes, len);
+    if (port != NULL) {
+        /* Each byte taken makes room for the next. */
+        while (count < len && ns16550a_take(&port->uart, to + count, 1) == 1)
+            count++;
+        return count;
+    }
     host_lock_acquire(&lock);
     while (uart != NULL && count < len && (uart_read(UART_LSR) & UART_LSR_DR) != 0)
         to[count++] = uart_read(UART_DATA);
@@ -311,7 +338,7 @@ static void take_key(uint8_t key, void (*command)(char *line))
     if (after && key != CTRL_A)
         key_after_prefix(key);
     else if (entered != NULL)
-        entered->backend.receive(entered->backend.device, &key, 1);
+        port_type(entered, key);
     else
         key_for_command(key, command);
 }
@@ -322,6 +349,8 @@ void console_poll(void (*command)(char *line))
     uint8_t key;
     for (unsigned keys = 0; keys < KEYS_MAX && console_read(NULL, &key, 1) == 1; keys++)
         take_key(key, command);
+    for (unsigned i = 0; i < port_count; i++)
+        port_deliver(&ports[i]->backend);
     host_lock_acquire(&lock);
     for (unsigned i = 0; i < port_count; i++) {
         if (entered == NULL && now - ports[i]->touched > features.timebase * 3 / 10)

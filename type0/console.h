@@ -10,7 +10,8 @@
 #include "devices/backend.h"
 #include "devices/ns16550a.h"
 
-#define CONSOLE_LINE_MAX 256
+#define CONSOLE_LINE_MAX  256
+#define CONSOLE_INPUT_MAX 128
 
 /* A partition's line to the console, and the UART that it sees. */
 struct console_port {
@@ -22,6 +23,9 @@ struct console_port {
     unsigned length;
     uint64_t touched; /* ticks when the line last grew */
     bool cut;         /* the line's beginning is on the console already */
+    struct host_lock input_lock;
+    uint8_t input[CONSOLE_INPUT_MAX]; /* typed, and not taken yet */
+    unsigned input_count;
 };
 
 /* Finds the UART: /chosen stdout-path, or the first 16550 there is. Without one, words go nowhere.
