@@ -4,6 +4,7 @@
 #include "riscv/csr.h"
 #include "type0/world.h"
 
+#define INSN_WFI     0x10500073u
 #define INSN_WRS_NTO 0x00d00073u /* Zawrs */
 #define INSN_WRS_STO 0x01d00073u
 
@@ -65,6 +66,17 @@ bool emulate_illegal(struct world *world, struct trap *trap)
     if (insn == 0 && !emulate_fetch(world, trap, &insn))
         return false;
     if (insn == INSN_WRS_NTO || insn == INSN_WRS_STO) {
+        vcpu->pc += 4;
+        return true;
+    }
+    if (insn == INSN_WFI && world->context != NULL && vcpu->priv == PRIV_S) {
+        if (features.h && (vcpu->mstatus & MSTAT_MPV) != 0 &&
+            (hcsr_read(HCSR_HSTATUS) & HSTATUS_VTW) != 0) {
+            trap->cause = HCAUSE_VIRTUAL_INSN;
+            return false;
+        }
+        world->waiting = true;
+        world->hart->look = true;
         vcpu->pc += 4;
         return true;
     }

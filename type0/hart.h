@@ -60,7 +60,9 @@ struct hart {
     unsigned index; /* in plan_board.harts and harts[] */
     volatile uint32_t *msip;
     bool panicking;
-    struct world *current; /* whose registers are in the hart */
+    struct world *current; /* whose registers are in the hart; NULL: nobody's yet */
+    bool look;             /* at who is to be next: a turn has ended, or somebody woke up */
+    uint64_t turn_began;   /* ticks */
     struct world *worlds[PLAN_SHARERS_MAX];
     unsigned world_count;
     /* In ticks, UINT64_MAX: never. */
@@ -129,6 +131,7 @@ enum try {
 /* False if the CSR is not there. Lose mstatus.MPP, MPV and what else a trap changes. */
 bool try_read(enum try csr, uint64_t *value);
 bool try_write(enum try csr, uint64_t value);
+void trap_once(void);
 long guest_load(uint64_t va, uint64_t mstatus);
 bool guest_store(uint64_t va, uint64_t mstatus, uint8_t byte);
 unsigned pmp_probe_count(void);

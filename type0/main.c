@@ -4,6 +4,7 @@
 #include "core/host.h"
 #include "type0/board.h"
 #include "type0/console.h"
+#include "type0/context.h"
 #include "type0/heap.h"
 #include "type0/panic.h"
 #include "type0/partition.h"
@@ -56,7 +57,7 @@ static void setup_memory(const void *blob)
     for (int cpu = fdt_first_child(&given, cpus); cpu >= 0; cpu = fdt_next_sibling(&given, cpu))
         need += sizeof(struct hart) + STACK_SIZE + PANIC_STACK_SIZE + sizeof(struct riscv_vcpu) +
                 sizeof(struct world) + 256;
-    need += sizeof(struct partition);
+    need += sizeof(struct partition) + 16384; /* and contexts */
     while (size < need && size < limit)
         size *= 2;
     if (bundle.size != 0)
@@ -173,6 +174,8 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
     if (plan_make(&plan, &board, fleet, &problem) != 0 || plan_check(&plan, &board, &problem) != 0)
         give_up(problem.text);
     add_harts();
+    if (!context_setup())
+        panic("no memory");
     if (fleet != NULL)
         start_partitions();
     else

@@ -12,6 +12,7 @@
 #include "core/host.h"
 #include "core/image.h"
 #include "type0/board.h"
+#include "type0/context.h"
 #include "type0/panic.h"
 #include "type1/print.h"
 #include "vmm/partition_tree.h"
@@ -53,10 +54,16 @@ static void add_world(struct partition *p, unsigned i)
     struct riscv_vcpu *vcpu = &p->vcpus[i];
     struct world *world = &p->worlds[i];
     struct hart *hart = harts[p->plan->harts[i]];
+    unsigned weight = the_plan->harts[p->plan->harts[i]].sharers[hart->world_count].weight;
 
     vcpu_init(&vcpu->vcpu, &p->vm, i);
     open_pmp(vcpu);
-    *world = (struct world){.vcpu = vcpu, .partition = p, .hart = hart};
+    *world = (struct world){.vcpu = vcpu, .partition = p, .hart = hart, .weight = weight};
+    if (plan_hart_shared(the_plan, p->plan->harts[i])) {
+        world->context = context_new();
+        if (world->context == NULL)
+            panic("no memory for worlds that share harts");
+    }
     vcpu->vcpu.engine_data = world;
     p->vm.vcpus[p->vm.vcpu_count++] = &vcpu->vcpu;
     hart->worlds[hart->world_count++] = world;
@@ -97,6 +104,8 @@ static bool add_devices(struct partition *p)
         if (number != PLAN_NONE)
             p->plic.contexts[p->plic.count++] =
                 (struct plic_context){.number = number, .shared = shared, .live = !shared};
+        if (number != PLAN_NONE && shared)
+            p->worlds[i].plic = &p->plic.contexts[p->plic.count - 1];
     }
     return p->plic.contexts != NULL && bus_add(&p->vm.bus, "plic", board->plic.base,
                                                board->plic.size, &plic_view_bus_ops, &p->plic) == 0;
@@ -143,6 +152,8 @@ void partition_begin(struct partition *p)
         if (p->plan->everything) /* nothing that faults is answered by the firmware */
             p->worlds[i].medeleg |=
                 1 << CAUSE_FETCH_ACCESS | 1 << CAUSE_LOAD_ACCESS | 1 << CAUSE_STORE_ACCESS;
+        if (p->worlds[i].context != NULL) /* WFI is to give the hart away */
+            p->worlds[i].medeleg &= ~(1ULL << CAUSE_ILLEGAL);
         riscv_vcpu_start_supervisor(&p->vcpus[i], 0, 0);
         atomic_store(&p->vcpus[i].vcpu.run_state, VCPU_STOPPED);
     }

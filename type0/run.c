@@ -7,10 +7,13 @@
  */
 #include "core/engine.h"
 #include "riscv/csr.h"
+#include "type0/context.h"
 #include "type0/partition.h"
 #include "type0/timer.h"
 
 #define INSN_ECALL_LENGTH 4
+#define SLICES            250 /* a second, on a hart that several worlds share */
+#define IDLE_LOOKS        1000
 
 /* ---- Requests of others ---- */
 
@@ -39,57 +42,57 @@ static void requests_serve(struct vcpu *vcpu)
 
 /* ---- Entering ---- */
 
-/* What the world before left in the hart is gone (SBI 2.0, 9.1, leaves it open; partitions do not).
- */
-static void world_reset(struct world *world)
+/* Where writes do not change MPV: a trap of our own clears it, and nothing sets it. */
+static void give_virtual(struct riscv_vcpu *vcpu)
 {
-    static const uint64_t zero[32];
-    void hext_fp_load(const uint64_t *f, uint64_t fcsr);
-
-    hcsr_write(HCSR_SATP, 0);
-    hcsr_write(HCSR_SIE, 0);
-    hcsr_write(HCSR_STVEC, 0);
-    hcsr_write(HCSR_SSCRATCH, 0);
-    hcsr_write(HCSR_SEPC, 0);
-    hcsr_write(HCSR_SCAUSE, 0);
-    hcsr_write(HCSR_STVAL, 0);
-    hcsr_clear(MCSR_MIE, MIRQ_S);
-    timer_set_guest(world->hart, UINT64_MAX);
-    hcsr_clear(MCSR_MIP, HIRQ_SSI);
-    try_write(TRY_SCOUNTEREN, 7);
-    try_write(TRY_SENVCFG, 0);
-    if (features.h) {
-        hcsr_write(HCSR_HGATP, 0);
-        hcsr_write(HCSR_HEDELEG, 0);
-        hcsr_write(HCSR_HIDELEG, 0);
-        hcsr_write(HCSR_HSTATUS, HSTATUS_VSXL_64);
-        hcsr_write(HCSR_HVIP, 0);
-        hcsr_write(HCSR_HIE, 0);
-        hcsr_write(HCSR_HCOUNTEREN, 0);
-        hcsr_write(HCSR_HTIMEDELTA, 0);
-        hcsr_write(HCSR_VSATP, 0);
-    }
-    if (features.fp) {
-        hcsr_set(MCSR_MSTATUS, HSTAT_FS);
-        hext_fp_load(zero, 0);
-    }
-    try_write(TRY_MEDELEG, world->medeleg);
-    atomic_fetch_or(&world->vcpu->vcpu.requests, VCPU_REQ_TLB_FLUSH | VCPU_REQ_FENCE_I);
-    world->fresh = false;
+    if (((hcsr_read(MCSR_MSTATUS) ^ vcpu->mstatus) & MSTAT_MPV) == 0)
+        return;
+    if ((vcpu->mstatus & MSTAT_MPV) != 0)
+        vm_power_request(vcpu->vcpu.vm, VM_POWER_FAILED, 1,
+                         "this hart cannot go back to its guest (mstatus.MPV)");
+    trap_once();
+    hcsr_write(MCSR_MSTATUS, vcpu->mstatus);
 }
 
 /* Puts the world into the hart's CSRs; its integer registers and pc are switch.S's. */
 static void world_give(struct world *world)
 {
     struct riscv_vcpu *vcpu = world->vcpu;
-    if (world->fresh)
-        world_reset(world);
+    if (world->fresh) {
+        context_reset(world);
+        atomic_fetch_or(&vcpu->vcpu.requests, VCPU_REQ_TLB_FLUSH | VCPU_REQ_FENCE_I);
+        world->fresh = false;
+    }
     if ((vcpu->effects & EFFECT_TRANSLATION) != 0)
         hcsr_write(HCSR_SATP, vcpu->satp);
     vcpu->effects = 0;
     vcpu->mstatus = (vcpu->mstatus & ~MSTATUS_MPP & ~(uint64_t)MSTATUS_MIE) |
                     (uint64_t)vcpu->priv << MSTATUS_MPP_SHIFT;
     hcsr_write(MCSR_MSTATUS, vcpu->mstatus);
+    if (features.h && !features.mpv_sticks)
+        give_virtual(vcpu);
+}
+
+/* The registers of another world, or of the first, are to be in the hart. */
+static void world_switch(struct hart *hart, struct world *world)
+{
+    struct world *before = hart->current;
+
+    hart->counts[COUNT_SWITCH]++;
+    if (before != NULL) {
+        context_save(before);
+        if (before->plic != NULL)
+            plic_context_leave(&before->partition->plic, before->plic);
+    }
+    hart->current = world;
+    hart->x = world->vcpu->x;
+    hart->vid = world->vcpu->vcpu.id;
+    if (!world->fresh && world->context != NULL)
+        context_load(world);
+    if (world->plic != NULL)
+        plic_context_enter(&world->partition->plic, world->plic);
+    hart_pmp_set(world->pmp);
+    atomic_fetch_or(&world->vcpu->vcpu.requests, VCPU_REQ_TLB_FLUSH);
 }
 
 /* False: somebody wants attention. */
@@ -104,9 +107,8 @@ static bool world_begin(struct hart *hart, struct world *world)
         atomic_store_explicit(&vcpu->in_guest, false, memory_order_release);
         return false;
     }
-    hart->current = world;
-    hart->x = world->vcpu->x;
-    hart->vid = vcpu->id;
+    if (hart->current != world)
+        world_switch(hart, world);
     world_give(world);
     if (atomic_load_explicit(&vcpu->requests, memory_order_relaxed) != 0)
         requests_serve(vcpu);
@@ -125,7 +127,10 @@ static bool may_run(struct world *world)
         return false;
     }
     switch (atomic_load(&vcpu->run_state)) {
-    case VCPU_RUNNING: return true;
+    case VCPU_RUNNING:
+        if (world->waiting && riscv_vcpu_wfi_done(world->vcpu))
+            world->waiting = false;
+        return !world->waiting;
     case VCPU_SUSPENDED:
         if (!riscv_vcpu_wfi_done(world->vcpu))
             return false;
@@ -135,34 +140,110 @@ static bool may_run(struct world *world)
     }
 }
 
-/* Until an interrupt of the firmware's, or of a suspended world's own. */
-static void idle(struct world *world)
+/* Until an interrupt of the firmware's, or of a suspended or waiting world's own. */
+static void idle(struct hart *hart)
 {
-    if (atomic_load(&world->vcpu->vcpu.run_state) != VCPU_SUSPENDED ||
-        !partition_is_on(world->partition))
+    const struct world *world = hart->current;
+    if (world == NULL || !partition_is_on(world->partition) ||
+        (!world->waiting && atomic_load(&world->vcpu->vcpu.run_state) != VCPU_SUSPENDED))
         hcsr_clear(MCSR_MIE, MIRQ_S);
     __asm__ volatile("wfi" ::: "memory");
     if ((hcsr_read(MCSR_MIP) & hcsr_read(MCSR_MIE) & MIRQ_MTI) != 0)
-        timer_due(this_hart());
+        timer_due(hart);
+}
+
+/* ---- Turns ---- */
+
+static void turn_account(struct hart *hart, uint64_t now)
+{
+    if (hart->current != NULL)
+        hart->current->used += (now - hart->turn_began) * SPEC_WEIGHT_MAX / hart->current->weight;
+    hart->turn_began = now;
+}
+
+/*
+ * The next turn ends after a slice, or when the timer of another world interrupts; lines of the
+ * PLIC that are not in the hart are looked at then too.
+ */
+static void turn_end_set(struct hart *hart, const struct world *next, uint64_t now)
+{
+    uint64_t end = now + features.timebase / (next != NULL ? SLICES : IDLE_LOOKS);
+    for (unsigned i = 0; i < hart->world_count; i++) {
+        const struct world *world = hart->worlds[i];
+        if (world != next && world != hart->current &&
+            (world->waiting || atomic_load(&world->vcpu->vcpu.run_state) == VCPU_SUSPENDED)) {
+            uint64_t wakes = context_wakes(world);
+            end = wakes > now && wakes < end ? wakes : end;
+        }
+    }
+    hart->slice_end = end;
+    timer_update(hart);
+}
+
+/* Of those that may run the one that has had least; who waited gets no credit for that. */
+static struct world *pick(struct hart *hart)
+{
+    struct world *best = NULL;
+    uint64_t now = ticks_now(), least = UINT64_MAX;
+
+    turn_account(hart, now);
+    for (unsigned i = 0; i < hart->world_count; i++) {
+        struct world *world = hart->worlds[i];
+        bool waited = world->waiting;
+        if (!may_run(world))
+            continue;
+        if (waited && hart->current != NULL && world->used < hart->current->used)
+            world->used = hart->current->used;
+        if (world->used < least) {
+            least = world->used;
+            best = world;
+        }
+    }
+    turn_end_set(hart, best, now);
+    hart->look = false;
+    return best;
+}
+
+static bool any_kicked(const struct hart *hart)
+{
+    for (unsigned i = 0; i < hart->world_count; i++) {
+        if (atomic_load(&hart->worlds[i]->vcpu->vcpu.kick) != 0)
+            return true;
+    }
+    return false;
+}
+
+static void take_signal(struct hart *hart)
+{
+    if ((hcsr_read(MCSR_MIP) & MIRQ_MSI) == 0)
+        return;
+    *hart->msip = 0;
+    atomic_thread_fence(memory_order_seq_cst);
+    hart->look = true;
+}
+
+/* Who is to run now, or NULL. */
+static struct world *next_world(struct hart *hart)
+{
+    if (hart->world_count == 1)
+        return may_run(hart->worlds[0]) ? hart->worlds[0] : NULL;
+    if (!hart->look && hart->current != NULL && may_run(hart->current))
+        return hart->current;
+    return pick(hart);
 }
 
 static void run_next(struct hart *hart)
 {
-    struct world *world = hart->worlds[0];
-    while (world == NULL) /* nobody was given this hart */
-        __asm__ volatile("wfi");
     for (;;) {
-        if ((hcsr_read(MCSR_MIP) & MIRQ_MSI) != 0) {
-            *hart->msip = 0;
-            atomic_thread_fence(memory_order_seq_cst);
-        }
-        atomic_store_explicit(&world->vcpu->vcpu.kick, 0, memory_order_relaxed);
-        if (!may_run(world)) {
-            /* Other harts' kicks end the wait; this one's own do not. */
-            if (atomic_load(&world->vcpu->vcpu.kick) == 0)
-                idle(world);
-        } else if (world_begin(hart, world))
+        take_signal(hart);
+        for (unsigned i = 0; i < hart->world_count; i++)
+            atomic_store_explicit(&hart->worlds[i]->vcpu->vcpu.kick, 0, memory_order_relaxed);
+        struct world *world = next_world(hart);
+        if (world != NULL && world_begin(hart, world))
             return;
+        /* Other harts' kicks end the wait; this one's own do not. */
+        if (world == NULL && !any_kicked(hart))
+            idle(hart);
     }
 }
 
@@ -172,8 +253,6 @@ void hart_main(void)
     hcsr_write(MCSR_MTVEC, (uint64_t)(uintptr_t)machine_vector);
     hart_setup();
     timer_setup(hart, !partitions[0]->plan->everything && hart->index == 0);
-    if (hart->world_count != 0)
-        hart_pmp_set(hart->worlds[0]->pmp);
     run_next(hart);
 }
 

@@ -198,6 +198,17 @@ try_write:
     .endr
     try_end
 
+/* void trap_once(void): a trap of M-mode's own, which clears mstatus.MPV where writes do not. */
+    .globl trap_once
+    .p2align 2
+trap_once:
+    lla t0, 1f
+    csrrw t0, MCSR_MTVEC, t0
+    ebreak
+    .p2align 2
+1:  csrw MCSR_MTVEC, t0
+    ret
+
 /*
  * long guest_load(uint64_t va, uint64_t mstatus): the byte there, as loads are made with `mstatus`, which
  * has MPRV set; -1: it trapped, mcause and mtval say why.

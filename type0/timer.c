@@ -67,7 +67,9 @@ void timer_due(struct hart *hart)
         hart->poll_at = now + features.timebase / CONSOLE_POLLS_A_SECOND;
         console_poll(monitor_command);
     }
-    if (now >= hart->slice_end)
-        hart->slice_end = UINT64_MAX; /* run.c looks for the next world */
+    if (now >= hart->slice_end) {
+        hart->slice_end = UINT64_MAX;
+        hart->look = true;
+    }
     timer_update(hart);
 }

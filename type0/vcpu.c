@@ -3,13 +3,14 @@
  * and riscv/csr.h that vmm/ calls. riscv/vcpu.c and riscv/csr.c are not part of this hypervisor.
  */
 #include "riscv/csr.h"
+#include "type0/context.h"
 #include "type0/partition.h"
 #include "type0/timer.h"
 
 void riscv_vcpu_irq(struct riscv_vcpu *vcpu, unsigned irq, bool level)
 {
     uint64_t bit = 1ULL << irq;
-    bool own = &this_hart()->current->vcpu->vcpu == &vcpu->vcpu;
+    bool own = this_hart()->current == world_of(&vcpu->vcpu);
     if (!level) {
         atomic_fetch_and(&vcpu->mip, ~bit);
         if (own)
@@ -19,9 +20,12 @@ void riscv_vcpu_irq(struct riscv_vcpu *vcpu, unsigned irq, bool level)
     }
 }
 
-/* Of the world in this hart. */
+/* Of a world of this hart. */
 bool riscv_vcpu_wfi_done(const struct riscv_vcpu *vcpu)
 {
+    const struct world *world = vcpu->vcpu.engine_data;
+    if (this_hart()->current != world)
+        return world->context != NULL && context_pending(world);
     uint64_t pending = hcsr_read(MCSR_MIP) | atomic_load(&vcpu->mip);
     return (pending & hcsr_read(MCSR_MIE) & MIRQ_S) != 0;
 }
@@ -44,6 +48,9 @@ void riscv_vcpu_start_supervisor(struct riscv_vcpu *vcpu, uint64_t pc, uint64_t 
     vcpu->mcountinhibit = 0;
     vcpu->mstatus = MSTATUS_UXL | MSTATUS_SXL | (features.fp ? MSTATUS_FS_INITIAL : 0) |
                     (features.v ? 1UL << 9 : 0);
+    if (world_of(&vcpu->vcpu)->context != NULL)
+        vcpu->mstatus |= MSTATUS_TW;
+    world_of(&vcpu->vcpu)->waiting = false;
     vcpu->effects = 0;
     vcpu->sbi = true;
     atomic_store(&vcpu->mip, 0);

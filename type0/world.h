@@ -10,6 +10,9 @@
 
 struct partition;
 
+struct context;
+struct plic_context;
+
 struct world {
     struct riscv_vcpu *vcpu;
     struct partition *partition;
@@ -17,6 +20,12 @@ struct world {
     bool fresh;        /* begins anew: S-mode's CSRs and all registers as after reset */
     uint32_t left;     /* its hart's: the boot of its partition that it has left last */
     uint64_t medeleg;
+    /* On a hart that several worlds share. */
+    struct context *context;   /* while it is not in the hart; NULL: it has the hart for itself */
+    struct plic_context *plic; /* or NULL */
+    bool waiting;              /* in WFI */
+    unsigned weight;
+    uint64_t used;                     /* ticks that it had, by weight: who has fewest is next */
     struct pmp_entry pmp[PMP_ENTRIES]; /* while it runs */
 };
 

@@ -159,6 +159,20 @@ def a_partition_is_restarted_stopped_and_started_alone(board):
     process.ends(0)
 
 
+@test()
+def partitions_that_share_harts_compute_what_they_compute_alone(board):
+    for harts, cpu in ((1, "rv64"), (1, "rv64,sstc=false"), (2, "rv64,v=true"), (2, "rv64,h=false")):
+        board.bundle(tiny("one", "seed=first parts=3", cpus=2), tiny("two", "seed=second"), tiny("three", "seed=third"))
+        process = board.start(harts=harts, cpu=cpu)
+        for name in ("one", "two", "three"):
+            process.expect("trivisor: [a-z]*: is off", 100)
+        for name, cmdline in (("one", "seed=first parts=3"), ("two", "seed=second"), ("three", "seed=third")):
+            want = checksum_by_type2(name, cmdline)
+            if not process.says(name + r"\| \S*report: checksum " + want):
+                raise Failed(f"{name} did not report {want} on {harts} harts {cpu}")
+        process.popen.kill()
+
+
 def probe(name, cmdline, cpus=1, **more):
     return dict(name=name, cpus=cpus, memory="64M", kernel=PROBE, cmdline=cmdline, **more)
 
