@@ -19,7 +19,7 @@ static unsigned shift, width;
 static bool dead;
 
 static struct console_port *ports[PORTS_MAX];
-static unsigned port_count;
+static int port_count;
 static struct console_port *entered; /* NULL: overview */
 static bool prefix;                  /* Ctrl-A was typed */
 static char edit[120];               /* the command being typed */
@@ -273,28 +273,27 @@ size_t console_read(struct console_port *port, void *bytes, size_t len)
 
 /* ---- Keys ---- */
 
-static void enter(unsigned index)
+void console_enter(struct console_port *port)
 {
-    struct console_port *port = index < port_count ? ports[index] : NULL;
-    if (port == NULL) {
-        console_answer("no partition %u", index + 1);
-        return;
-    }
-    console_answer("--- %s (Ctrl-A 0: back to the overview) ---", port->name);
+    if (port != NULL)
+        console_answer("--- %s (Ctrl-A 0: back to the overview) ---", port->name);
     host_lock_acquire(&lock);
-    put_bytes(port->line, port->length);
-    port->length = 0;
     entered = port;
+    if (port != NULL) {
+        put_bytes(port->line, port->length);
+        port->length = 0;
+    }
     host_lock_release(&lock);
+    if (port == NULL)
+        console_answer("\n--- overview ---");
 }
 
 static void key_after_prefix(uint8_t key)
 {
-    if (key >= '1' && key <= '9') {
-        enter(key - '1');
+    if (key >= '1' && key <= '9' && key - '1' < port_count) {
+        console_enter(ports[key - '1']);
     } else if (key == '0' || key == 'o') {
-        entered = NULL;
-        console_answer("\n--- overview ---");
+        console_enter(NULL);
     } else if (key == 'h') {
         console_answer("Ctrl-A 1..9  enter a partition's console");
         console_answer("Ctrl-A 0     overview of all; type 'help' there");
@@ -349,10 +348,10 @@ void console_poll(void (*command)(char *line))
     uint8_t key;
     for (unsigned keys = 0; keys < KEYS_MAX && console_read(NULL, &key, 1) == 1; keys++)
         take_key(key, command);
-    for (unsigned i = 0; i < port_count; i++)
+    for (int i = 0; i < port_count; i++)
         port_deliver(&ports[i]->backend);
     host_lock_acquire(&lock);
-    for (unsigned i = 0; i < port_count; i++) {
+    for (int i = 0; i < port_count; i++) {
         if (entered == NULL && now - ports[i]->touched > features.timebase * 3 / 10)
             port_flush(ports[i], false);
     }

@@ -41,6 +41,8 @@ void console_emergency(const char *text);
 void console_port_init(struct console_port *port, const char *name, unsigned index);
 /* Its partition begins anew. */
 void console_port_reset(struct console_port *port);
+/* What Ctrl-A does; NULL: the overview. */
+void console_enter(struct console_port *port);
 /* `port` NULL: the board's console, bytes as they are. */
 void console_write(struct console_port *port, const void *bytes, size_t len);
 size_t console_read(struct console_port *port, void *bytes, size_t len);

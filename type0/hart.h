@@ -69,6 +69,7 @@ struct hart {
     uint64_t guest_timer; /* of the world in the hart, without Sstc (TIMER_SHARED) */
     uint64_t slice_end;   /* of the turn of the world in the hart */
     uint64_t poll_at;     /* console */
+    uint64_t watch_at;    /* watchdogs of its worlds */
 };
 
 _Static_assert(offsetof(struct hart, stack) == HART_STACK, "offsets.h");

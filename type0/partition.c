@@ -150,8 +150,7 @@ void partition_begin(struct partition *p)
     for (unsigned i = 0; i < p->vm.vcpu_count; i++) {
         p->worlds[i].medeleg = features.medeleg;
         if (p->plan->everything) /* nothing that faults is answered by the firmware */
-            p->worlds[i].medeleg |=
-                1 << CAUSE_FETCH_ACCESS | 1 << CAUSE_LOAD_ACCESS | 1 << CAUSE_STORE_ACCESS;
+            p->worlds[i].medeleg |= 1 << CAUSE_LOAD_ACCESS | 1 << CAUSE_STORE_ACCESS;
         if (p->worlds[i].context != NULL) /* WFI is to give the hart away */
             p->worlds[i].medeleg &= ~(1ULL << CAUSE_ILLEGAL);
         riscv_vcpu_start_supervisor(&p->vcpus[i], 0, 0);
@@ -245,10 +244,10 @@ static void ended(struct partition *p)
         console_line("%s: %s", p->vm.name, again ? "reboots" : "asks for a reboot, and is off");
         break;
     case VM_POWER_FAILED:
+        text_format(p->why, sizeof p->why, "%s",
+                    p->vm.power_message != NULL ? p->vm.power_message : "its kernel says so");
         again = spec->on_failure == SPEC_FAILURE_RESTART;
-        console_line("%s: has failed: %s%s", p->vm.name,
-                     p->vm.power_message != NULL ? p->vm.power_message : "its kernel says so",
-                     again ? "; it is restarted" : "");
+        console_line("%s: has failed: %s%s", p->vm.name, p->why, again ? "; it is restarted" : "");
         break;
     default: console_line("%s: is off", p->vm.name); break;
     }

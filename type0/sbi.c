@@ -3,6 +3,7 @@
 #include "riscv/csr.h"
 #include "type0/console.h"
 #include "type0/partition.h"
+#include "type0/vendor.h"
 #include "vmm/sbi_impl.h"
 
 enum { SBI_BASE = 0x10, SBI_RFENCE = 0x52464e43, SBI_FWFT = 0x46574654 };
@@ -91,10 +92,12 @@ void world_call(struct world *world)
     struct riscv_vcpu *vcpu = world->vcpu;
     uint64_t *x = vcpu->x;
 
-    if (x[17] == SBI_BASE && x[16] == 3 && x[10] == SBI_FWFT) {
+    if (x[17] == SBI_BASE && x[16] == 3 && (x[10] == SBI_FWFT || x[10] == SBI_VENDOR)) {
         answer(vcpu, sbi_value(1));
     } else if (x[17] == SBI_FWFT) {
         answer(vcpu, fwft(world));
+    } else if (x[17] == SBI_VENDOR) {
+        answer(vcpu, vendor_call(world));
     } else if (x[17] == SBI_RFENCE && x[16] >= 3 && x[16] <= 6 && features.h) {
         /* The HFENCE ones: a flush of a hart's translations is one of both stages (run.c). */
         uint64_t function = x[16];

@@ -2,6 +2,7 @@
 
 #include "type0/console.h"
 #include "type0/monitor.h"
+#include "type0/partition.h"
 
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
@@ -10,7 +11,8 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 void timer_update(struct hart *hart)
 {
-    uint64_t next = sooner(sooner(hart->guest_timer, hart->slice_end), hart->poll_at);
+    uint64_t next =
+        sooner(sooner(hart->guest_timer, hart->slice_end), sooner(hart->poll_at, hart->watch_at));
     if (hart->timer == TIMER_MACHINE || hart->mtimecmp == NULL)
         return;
     *hart->mtimecmp = next;
@@ -20,14 +22,70 @@ void timer_update(struct hart *hart)
         hcsr_clear(MCSR_MIE, MIRQ_MTI);
 }
 
+/* ---- Watchdogs ---- */
+
+static unsigned watchdog_of(const struct world *world)
+{
+    const struct spec_vm *spec = world->partition->plan->spec;
+    return spec != NULL ? spec->watchdog : 0;
+}
+
+/* The instruction before the one at pc is WFI: the hart sleeps, and was woken by us. */
+static bool sleeps(const struct riscv_vcpu *vcpu)
+{
+    const uint8_t wfi[] = {0x73, 0x00, 0x50, 0x10};
+    for (unsigned i = 0; i < sizeof wfi; i++) {
+        if (guest_load(vcpu->pc - sizeof wfi + i, vcpu->mstatus | MSTAT_MPRV | MSTAT_MXR) != wfi[i])
+            return false;
+    }
+    return true;
+}
+
+/*
+ * A world lives if it calls, traps, sets its timer or sleeps. One that computes with its interrupts
+ * off for ever does none of these.
+ */
+static void watch(struct hart *hart, struct world *world, uint64_t now)
+{
+    uint64_t pulse = 0;
+    if (world == hart->current) {
+        for (unsigned i = 0; i < COUNTS; i++)
+            pulse += i != COUNT_TIMER && i != COUNT_SWITCH ? hart->counts[i] : 0;
+        pulse ^= features.sstc ? hcsr_read(HCSR_STIMECMP) << 20 : hart->guest_timer << 20;
+    }
+    if (world != hart->current || world->waiting || !partition_is_on(world->partition) ||
+        atomic_load(&world->vcpu->vcpu.run_state) != VCPU_RUNNING || pulse != world->watch_pulse ||
+        sleeps(world->vcpu)) {
+        world->watch_pulse = pulse;
+        world->watch_since = now;
+    } else if (now - world->watch_since > watchdog_of(world) * features.timebase) {
+        vm_power_request(&world->partition->vm, VM_POWER_FAILED, 1, "it hangs");
+    }
+}
+
+static void watch_all(struct hart *hart, uint64_t now)
+{
+    for (unsigned i = 0; i < hart->world_count; i++) {
+        if (watchdog_of(hart->worlds[i]) != 0)
+            watch(hart, hart->worlds[i], now);
+    }
+}
+
+/* ---- The timer ---- */
+
 void timer_setup(struct hart *hart, bool polls)
 {
-    hart->guest_timer = hart->slice_end = hart->poll_at = UINT64_MAX;
+    bool watched = false;
+    hart->guest_timer = hart->slice_end = hart->poll_at = hart->watch_at = UINT64_MAX;
     if (polls)
         hart->poll_at = 0;
-    hart->timer = features.sstc                    ? TIMER_STIMECMP
-                  : polls || hart->world_count > 1 ? TIMER_SHARED
-                                                   : TIMER_MACHINE;
+    for (unsigned i = 0; i < hart->world_count; i++)
+        watched = watched || watchdog_of(hart->worlds[i]) != 0;
+    if (watched)
+        hart->watch_at = 0;
+    hart->timer = features.sstc                               ? TIMER_STIMECMP
+                  : polls || watched || hart->world_count > 1 ? TIMER_SHARED
+                                                              : TIMER_MACHINE;
     if (hart->mtimecmp != NULL)
         *hart->mtimecmp = UINT64_MAX;
     timer_update(hart);
@@ -66,6 +124,10 @@ void timer_due(struct hart *hart)
     if (now >= hart->poll_at) {
         hart->poll_at = now + features.timebase / CONSOLE_POLLS_A_SECOND;
         console_poll(monitor_command);
+    }
+    if (now >= hart->watch_at) {
+        hart->watch_at = now + features.timebase / 4;
+        watch_all(hart, now);
     }
     if (now >= hart->slice_end) {
         hart->slice_end = UINT64_MAX;

@@ -1,5 +1,6 @@
 /* Exceptions that M-mode takes and S-mode (or VS-mode) is to have. */
 #include "riscv/csr.h"
+#include "type0/console.h"
 #include "type0/world.h"
 
 void trap_read(struct trap *trap)
@@ -30,9 +31,33 @@ static void redirect_vs(struct riscv_vcpu *vcpu, const struct trap *trap)
     (1UL << HCAUSE_VS_ECALL | 1UL << MCAUSE_S_ECALL | 1UL << HCAUSE_FETCH_GUEST_PAGE |             \
      1UL << HCAUSE_LOAD_GUEST_PAGE | 1UL << HCAUSE_VIRTUAL_INSN | 1UL << HCAUSE_STORE_GUEST_PAGE)
 
+/* It cannot take a trap at all: its own handler is where nothing can be fetched. */
+static void give_up(struct riscv_vcpu *vcpu, const struct trap *trap)
+{
+    const uint64_t *x = vcpu->x;
+    struct vm *vm = vcpu->vcpu.vm;
+
+    console_answer("%s: hart %u cannot fetch its trap handler (cause %lu at %lx)", vm->name,
+                   vcpu->vcpu.id, (unsigned long)trap->cause, (unsigned long)vcpu->pc);
+    console_answer("  before: scause %lx sepc %lx stval %lx  satp %lx sie %lx mstatus %lx",
+                   (unsigned long)hcsr_read(HCSR_SCAUSE), (unsigned long)hcsr_read(HCSR_SEPC),
+                   (unsigned long)hcsr_read(HCSR_STVAL), (unsigned long)hcsr_read(HCSR_SATP),
+                   (unsigned long)hcsr_read(HCSR_SIE), (unsigned long)vcpu->mstatus);
+    for (unsigned i = 0; i < 32; i += 4)
+        console_answer("  x%-2u %016lx %016lx %016lx %016lx", i, (unsigned long)x[i],
+                       (unsigned long)x[i + 1], (unsigned long)x[i + 2], (unsigned long)x[i + 3]);
+    vm_power_request(vm, VM_POWER_FAILED, 1, "it cannot take a trap");
+}
+
 void trap_redirect(struct riscv_vcpu *vcpu, const struct trap *trap)
 {
     bool virtual = features.h && (vcpu->mstatus & MSTAT_MPV) != 0;
+
+    if (trap->cause == CAUSE_FETCH_ACCESS && !virtual && vcpu->priv == PRIV_S &&
+        vcpu->pc == (hcsr_read(HCSR_STVEC) & ~3UL)) {
+        give_up(vcpu, trap);
+        return;
+    }
     uint64_t bit = 1UL << (trap->cause & 63);
 
     if (virtual && (hcsr_read(HCSR_HEDELEG) & ~HS_ALONE & bit) != 0) {

@@ -24,6 +24,8 @@ struct world {
     struct context *context;   /* while it is not in the hart; NULL: it has the hart for itself */
     struct plic_context *plic; /* or NULL */
     bool waiting;              /* in WFI */
+    /* Watchdog: what was seen last, and when (ticks). */
+    uint64_t watch_pulse, watch_since;
     unsigned weight;
     uint64_t used;                     /* ticks that it had, by weight: who has fewest is next */
     struct pmp_entry pmp[PMP_ENTRIES]; /* while it runs */

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import struct
 import subprocess
 import sys
 import time
@@ -199,6 +200,64 @@ def a_partition_that_fails_is_restarted_if_so_described(board):
         process.expect("again: has failed: .*; it is restarted")
     process.send("list\r")
     process.expect(r"stops +(off|failed) .*1 boots")
+
+
+@test()
+def a_partition_that_hangs_fails_alone(board):
+    board.bundle(
+        probe("hangs", "hang", watchdog=1),
+        probe("asleep", "sleep", watchdog=1),
+        probe("spins", "spin", watchdog=1),
+        tiny("steady", "hold"),
+    )
+    process = board.start()
+    process.expect("hangs: has failed: it hangs", 60)
+    time.sleep(4)
+    process.send("list\r")
+    process.expect("hangs +failed", 60)
+    for name in ("asleep", "spins", "steady"):
+        process.expect(name + " +running .*1 boots", 60)
+
+
+@test()
+def a_partition_that_cannot_take_a_trap_fails_alone_with_a_report(board):
+    # The header of an Image, whose first instruction is 0: illegal, and there is no handler.
+    header = struct.pack("<QQQQQQ8s4sI", 0, 0x200000, 4096, 0, 2, 0, b"RISCV", b"RSC\x05", 0)
+    zeros = board.file("zeros.bin", header, 4096)
+    board.bundle(dict(tiny("bad"), kernel=zeros), tiny("steady", "hold"))
+    process = board.start()
+    process.expect("bad: hart 0 cannot fetch its trap handler", 60)
+    process.expect("before: scause 2 ", 60)
+    process.expect("bad: has failed: it cannot take a trap", 60)
+    process.expect(r"steady\| \S*report: tick 2", 60)
+
+
+def nested(board):
+    """Type 1 with two guests of its own, as the kernel of a partition."""
+    image = os.path.join(board.dir, "type1.img")
+    inner = dict(tiny("inner"), memory="32M")
+    path = os.path.join(board.dir, "inner.yaml")
+    with open(path, "w") as file:
+        file.write("vms:\n  - " + "\n    ".join(f"{key}: {value}" for key, value in inner.items()) + "\n")
+    command = [TRIVISOR, "bundle", "--type", "1", "--hypervisor", type1.HYPERVISOR, path, "-o", image]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return dict(name="nest", cpus=2, memory="256M", kernel=image)
+
+
+@test()
+def type_1_runs_guests_in_a_partition_on_its_own_harts_and_on_shared_ones(board):
+    want = checksum_by_type2("inner", "")
+    # Where mstatus.MPV does not stick (QEMU 10), guests of a partition cannot be gone back to in its next turn.
+    old = "version 7" in subprocess.run([*QEMU, "--version"], capture_output=True, text=True).stdout
+    for harts in (3, 1) if old else (3,):
+        board.bundle(nested(board), tiny("steady", "hold"))
+        process = board.start(harts=harts, memory="1G", cpu="rv64,h=true")
+        process.expect("nest: is off", 100)
+        process.expect(r"steady\| \S*report: tick", 60)
+        text = re.sub(rb"\r|\n\S*nest> \S*?m", b"", process.console).decode(errors="replace")
+        if want[:40] not in text:
+            raise Failed(f"the guest within did not report {want}")
+        process.popen.kill()
 
 
 @test()
