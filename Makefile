@@ -106,7 +106,7 @@ T0_ASM   := $(wildcard type0/*.S) engine/hext/fp.S engine/hext/v.S
 T0_HOT   := type0/run.c type1/string.c
 T0_OBJ   := $(T0_SRC:%.c=$(PLAIN)/firmware/%.o) $(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)
 T0_LIB   := $(patsubst %.c,$(PLAIN)/firmware/%.o,$(wildcard core/*.c vmm/plan*.c vmm/partition*.c vmm/sbi*.c) \
-            riscv/mmu.c riscv/pmp.c devices/ns16550a.c engine/hext/access.c type1/print.c type1/string.c)
+            riscv/mmu.c riscv/pmp.c riscv/pmp_entry.c devices/ns16550a.c engine/hext/access.c type1/print.c type1/string.c)
 $(PLAIN)/firmware/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

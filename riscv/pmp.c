@@ -4,31 +4,6 @@
 
 #define ADDR_MASK ((1ULL << (PMP_PA_BITS - 2)) - 1)
 
-bool pmp_entry_range(uint8_t cfg, uint64_t addr, uint64_t below, uint64_t *first, uint64_t *last)
-{
-    addr &= ADDR_MASK;
-    below &= ADDR_MASK;
-    switch (cfg & PMP_A) {
-    case PMP_A_OFF: return false;
-    case PMP_A_TOR: /* an empty range matches nothing */
-        if (below >= addr)
-            return false;
-        *first = below << 2;
-        *last = (addr << 2) - 1;
-        return true;
-    case PMP_A_NA4:
-        *first = addr << 2;
-        *last = *first + 3;
-        return true;
-    default: { /* NAPOT: ones from bit 0 up, then a zero, say the size */
-        uint64_t ones = addr ^ (addr + 1); /* trailing ones and the zero above them */
-        *first = (addr & ~ones) << 2;
-        *last = *first + (ones << 2 | 3);
-        return true;
-    }
-    }
-}
-
 int pmp_match(const struct pmp_entry *entries, unsigned count, uint64_t pa, uint64_t len)
 {
     uint64_t below = 0, end = pa + (len - 1);
@@ -71,6 +46,8 @@ int pmp_put(struct pmp_entry *entries, unsigned *count, unsigned room, uint64_t 
 
     if (n + begins >= room)
         return -E_NOSPC;
+    if (!napot && base + size > ADDR_MASK << 2) /* where TOR ends must fit into pmpaddr */
+        return -E_RANGE;
     if (begins)
         entries[n++] = (struct pmp_entry){.addr = base >> 2, .cfg = PMP_A_OFF};
     if (!napot)

@@ -52,6 +52,7 @@ bool pmp_allows(const struct pmp_entry *entries, unsigned count, uint64_t pa, ui
  * one NAPOT where that can say it, else TOR, which takes two, or one if the entry before ends at
  * `base`. Both are multiples of the grain; size > 0; base + size at most 2^56. *count is advanced.
  * -E_NOSPC when more than `room` entries in all would be needed; nothing has changed then.
+ * -E_RANGE for one up to 2^56 that NAPOT cannot say: TOR has no room for that end.
  */
 int pmp_put(struct pmp_entry *entries, unsigned *count, unsigned room, uint64_t base, uint64_t size,
             uint8_t rights);

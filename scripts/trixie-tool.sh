@@ -37,7 +37,7 @@ if [ ! -x "$run" ]; then
 #!/bin/bash
 # Runs $program of Debian trixie with its own libraries.
 root=\$(cd "\$(dirname "\$(readlink -f "\$0")")" && pwd)
-libraries=\$(echo "\$root"/usr/lib/*-linux-gnu | tr ' ' ':')
+libraries=\$(echo "\$root"/usr/lib/*-linux-gnu "\$root"/usr/lib | tr ' ' ':')
 loader=\$(ls "\$root"/lib*/ld-linux-*.so.* "\$root"/usr/lib*/ld-linux-*.so.* "\$root"/usr/lib/*/ld-linux-*.so.* 2>/dev/null | head -n 1)
 export QEMU_MODULE_DIR=\$(echo "\$root"/usr/lib/*-linux-gnu/qemu | head -n 1)
 exec "\$loader" --library-path "\$libraries" --argv0 "\$0" "\$root$program" $(

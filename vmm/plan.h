@@ -147,7 +147,7 @@ struct plan_range plan_claim_page(const struct plan_board *board, uint32_t conte
 const char *plan_refuses(const struct spec_vm *spec);
 /*
  * 0, or -E_INVAL (the description asks for what type 0 has not), -E_NOSPC (it does not fit) with
- * `problem` filled. `fleet` must be one that spec_check accepts, and must stay; NULL: plain
+ * `problem` filled. `fleet` must stay; spec_check need not have seen it. NULL: plain
  * firmware.
  */
 int plan_make(struct plan *plan, const struct plan_board *board, const struct spec_fleet *fleet,

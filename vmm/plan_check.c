@@ -6,53 +6,12 @@
 
 #include "vmm/plan_impl.h"
 
-/* The part of first..last that entry i may allow; false: none. A refusal counts that comes before
- * and covers all of it. */
-static bool may_reach(const struct pmp_entry *entries, unsigned i, uint64_t *first, uint64_t *last)
-{
-    uint64_t low, high;
-    if ((entries[i].cfg & (PMP_R | PMP_W | PMP_X)) == 0 ||
-        !pmp_entry_range(entries[i].cfg, entries[i].addr, i > 0 ? entries[i - 1].addr : 0, &low,
-                         &high))
-        return false;
-    if (low > *first)
-        *first = low;
-    if (high < *last)
-        *last = high;
-    if (*first > *last)
-        return false;
-    for (unsigned j = 0; j < i; j++) {
-        if ((entries[j].cfg & (PMP_R | PMP_W | PMP_X)) == 0 &&
-            pmp_entry_range(entries[j].cfg, entries[j].addr, j > 0 ? entries[j - 1].addr : 0, &low,
-                            &high) &&
-            low <= *first && high >= *last)
-            return false;
-    }
-    return true;
-}
-
 bool plan_world_reaches(const struct plan_world *world, struct plan_range range)
 {
     for (unsigned i = 0; i < world->count && range.size != 0; i++) {
         uint64_t first = range.base, last = range.base + (range.size - 1);
-        if (may_reach(world->entries, i, &first, &last))
+        if (plan_may_reach(world->entries, i, &first, &last))
             return true;
-    }
-    return false;
-}
-
-/* first..last is made up of these ranges. */
-static bool covered(const struct plan_range *ranges, unsigned count, uint64_t first, uint64_t last)
-{
-    for (unsigned step = 0; step < count; step++) {
-        for (unsigned i = 0; i < count; i++) {
-            if (ranges[i].size == 0 || first < ranges[i].base ||
-                first - ranges[i].base >= ranges[i].size)
-                continue;
-            if (last - ranges[i].base < ranges[i].size)
-                return true;
-            first = ranges[i].base + ranges[i].size;
-        }
     }
     return false;
 }
@@ -62,11 +21,12 @@ bool plan_worlds_apart(const struct plan_world *a, const struct plan_world *b,
 {
     for (unsigned i = 0; i < a->count; i++) {
         uint64_t first = 0, last = UINT64_MAX;
-        if (!may_reach(a->entries, i, &first, &last))
+        if (!plan_may_reach(a->entries, i, &first, &last))
             continue;
         for (unsigned j = 0; j < b->count; j++) {
             uint64_t low = first, high = last;
-            if (may_reach(b->entries, j, &low, &high) && !covered(windows, window_count, low, high))
+            if (plan_may_reach(b->entries, j, &low, &high) &&
+                !plan_covered(windows, window_count, low, high))
                 return false;
         }
     }
