@@ -26,7 +26,7 @@ from expect import Failed, Process  # noqa: E402
 test, tiny, debian, checksum_by_type2 = type1.test, type1.tiny, type1.debian, type1.checksum_by_type2
 BUILD, TRIVISOR, TINY, DEBIAN, QEMU = type1.BUILD, type1.TRIVISOR, type1.TINY, type1.DEBIAN, type1.QEMU
 FIRMWARE = os.path.abspath(os.environ.get("TYPE0", os.path.join(ROOT, "build", "type0.bin")))
-OPS, PROBE = (os.path.join(BUILD, "guests", name + ".bin") for name in ("ops", "probe"))
+OPS, PROBE, INTRUDER = (os.path.join(BUILD, "guests", name + ".bin") for name in ("ops", "probe", "intruder"))
 UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
 COUNTED = ("-icount", "shift=0,sleep=off")  # an instruction is a nanosecond
 
@@ -190,6 +190,24 @@ def a_partition_that_reboots_itself_never_sees_old_bytes_and_others_do_not_notic
     process.expect(r"steady\| \S*report: tick \d+")
     if process.says(r"probe: [1-9]\d* old words"):
         raise Failed("there were old bytes")
+
+
+@test()
+def an_intruder_reaches_nothing_and_others_do_not_notice(board):
+    for harts in (3, 1):
+        intruder = dict(name="intruder", cpus=1, memory="64M", kernel=INTRUDER)
+        board.bundle(tiny("first", "hold seed=first parts=3"), intruder, tiny("second", "hold seed=second"))
+        process = board.start(harts=harts)
+        nothing = "intruder: 0 places reached, 0 registers changed, 0 calls accepted, 0 CSRs written"
+        process.expect(r"intruder\| \S*" + nothing, 120)
+        process.expect("intruder: is off", 60)
+        process.expect(r"first\| \S*report: tick", 60)
+        process.expect(r"second\| \S*report: tick", 60)
+        for name, cmdline in (("first", "seed=first parts=3"), ("second", "seed=second")):
+            want = checksum_by_type2(name, cmdline)
+            if not process.says(name + r"\| \S*report: checksum " + want):
+                raise Failed(f"{name} did not report {want}")
+        process.popen.kill()
 
 
 @test()

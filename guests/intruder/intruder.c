@@ -1,0 +1,170 @@
+/*
+ * intruder: a guest of type 0 that tries what is not its own: every part of the address space, the
+ * registers of the PLIC, SBI calls about others' harts, memory and partitions, and M-mode's CSRs. Prints
+ *
+ *     intruder: N places reached, N registers changed, N calls accepted, N CSRs written
+ *
+ * which are to be 0, and ends; with `again` in its command line it begins anew for ever.
+ */
+#include "guest.h"
+
+bool try_load(uint64_t address);
+bool try_store(uint64_t address, uint32_t value);
+bool try_run(uint64_t address);
+bool try_mstatus(uint64_t value);
+bool try_mtvec(uint64_t value);
+bool try_mscratch(uint64_t value);
+bool try_pmpcfg(uint64_t value);
+bool try_pmpaddr(uint64_t value);
+bool try_medeleg(uint64_t value);
+bool try_menvcfg(uint64_t value);
+bool try_mret(uint64_t value);
+
+enum { SBI_VENDOR = 0x09545256, PAGE = 4096, STEP = 64 << 10, SHOWN = 8 };
+
+static struct {
+    uint64_t ram, ram_end, plic, plic_end, uart, uart_end;
+    bool again;
+    unsigned shown;
+} own;
+
+static void take_node(void *context, const struct tree_node *node)
+{
+    const struct tree_property *args = tree_find(node, "bootargs");
+    uint64_t base, size;
+
+    (void)context;
+    if (args && text_same(node->name, "chosen"))
+        own.again = option_find((const char *)args->value, "again") != NULL;
+    if (!tree_range(node, 0, &base, &size))
+        return;
+    if (text_begins(node->name, "memory@")) {
+        own.ram = base;
+        own.ram_end = base + size;
+    }
+    if (tree_compatible(node, "riscv,plic0") || tree_compatible(node, "sifive,plic")) {
+        own.plic = base;
+        own.plic_end = base + size;
+    }
+    if (tree_compatible(node, "ns16550")) {
+        own.uart = base & ~(uint64_t)(PAGE - 1);
+        own.uart_end = own.uart + PAGE;
+    }
+}
+
+static bool is_own(uint64_t address)
+{
+    return (address >= own.ram && address < own.ram_end) ||
+           (address >= own.plic && address < own.plic_end) ||
+           (address >= own.uart && address < own.uart_end);
+}
+
+static uint64_t reach(uint64_t address)
+{
+    if (is_own(address))
+        return 0;
+    uint64_t count = (uint64_t)try_load(address) + try_store(address, 0xffffffff) + try_run(address);
+    if (count && own.shown++ < SHOWN) {
+        print("intruder: reached ");
+        print_hex(address);
+        print("\n");
+    }
+    return count;
+}
+
+static uint64_t reach_all(void)
+{
+    uint64_t count = 0;
+    for (uint64_t address = 0; address < 1ULL << 32; address += STEP)
+        count += reach(address);
+    for (uint64_t address = 0x2000000; address < 0x2010000; address += PAGE)
+        count += reach(address);
+    for (uint64_t address = 0x10000000; address < 0x10010000; address += PAGE)
+        count += reach(address);
+    for (uint64_t address = 0x80000000; address < 0x80200000; address += PAGE)
+        count += reach(address);
+    for (uint64_t page = 1; page < 16; page++)
+        count += reach(own.ram - page * PAGE) + reach(own.ram_end + (page - 1) * PAGE);
+    for (unsigned bit = 32; bit < 56; bit++)
+        count += reach(1ULL << bit) + reach(own.ram | 1ULL << bit);
+    return count;
+}
+
+/* No line is ours. */
+static uint64_t change_plic(void)
+{
+    uint64_t count = 0;
+    for (uint64_t offset = 0; own.plic && offset < 0x4000; offset += 4)
+        try_store(own.plic + offset, 0xffffffff);
+    for (uint64_t offset = 0; own.plic && offset < 0x4000; offset += 4)
+        count += *(volatile uint32_t *)(own.plic + offset) != 0;
+    return count;
+}
+
+static uint64_t accepted(uint64_t extension, uint64_t function, uint64_t a, uint64_t b, uint64_t c)
+{
+    bool yes = sbi3(extension, function, a, b, c).error == 0;
+    if (yes && own.shown++ < SHOWN) {
+        print("intruder: accepted ");
+        print_hex(extension);
+        print(" ");
+        print_number(function);
+        print(" ");
+        print_hex(a);
+        print(" ");
+        print_hex(b);
+        print("\n");
+    }
+    return yes;
+}
+
+static uint64_t call_all(void)
+{
+    uint64_t count = 0, self = (uint64_t)sbi3(SBI_VENDOR, 1, 0, 0, 0).value;
+    for (uint64_t address = 0; address < 1ULL << 32; address += 2 << 20) {
+        if (address + 16 > own.ram && address < own.ram_end)
+            continue;
+        count += accepted(SBI_DBCN, 0, 16, address, 0) + accepted(SBI_DBCN, 1, 16, address, 0);
+    }
+    count += accepted(SBI_DBCN, 0, own.ram_end - own.ram + 1, own.ram, 0);
+    count += accepted(SBI_DBCN, 0, 16, own.ram_end - 8, 0) + accepted(SBI_DBCN, 0, -1ULL, own.ram, 0);
+    count += accepted(SBI_DBCN, 0, 16, own.ram, 1);
+    for (uint64_t hart = 1; hart < 64; hart++) {
+        count += accepted(SBI_HSM, 0, hart, own.ram, 0) + accepted(SBI_HSM, 2, hart, 0, 0);
+        count += accepted(SBI_IPI, 0, 1, hart, 0) + accepted(SBI_IPI, 0, 1ULL << hart, 0, 0);
+        count += accepted(SBI_RFENCE, 1, 1, hart, 0) + accepted(SBI_RFENCE, 0, 1ULL << hart, 0, 0);
+    }
+    for (uint64_t index = 0; index < 16; index++) {
+        for (uint64_t function = 2; function <= 6; function++)
+            count += accepted(SBI_VENDOR, function, index, own.ram, 0);
+        count += index != self && accepted(SBI_VENDOR, 7, index, own.ram + (32 << 20), 0);
+    }
+    return count + accepted(SBI_VENDOR, 7, self, own.ram_end, 0) +
+           accepted(SBI_VENDOR, 7, self, 0x80000000, 0);
+}
+
+static uint64_t write_csrs(void)
+{
+    return (uint64_t)try_mstatus(0) + try_mtvec(0) + try_mscratch(0) + try_pmpcfg(0) +
+           try_pmpaddr(0) + try_medeleg(0) + try_menvcfg(0) + try_mret(0);
+}
+
+void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
+{
+    (void)hart_id, (void)entered;
+    tree_walk(tree, take_node, NULL);
+    do {
+        uint64_t places = reach_all(), registers = change_plic(), calls = call_all();
+        uint64_t csrs = write_csrs();
+        print("intruder: ");
+        print_number(places);
+        print(" places reached, ");
+        print_number(registers);
+        print(" registers changed, ");
+        print_number(calls);
+        print(" calls accepted, ");
+        print_number(csrs);
+        print(" CSRs written\n");
+    } while (own.again);
+    power_off(false);
+}
