@@ -32,7 +32,9 @@ T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/policy
             type1/dev_net.c type1/dev_rng.c type1/dev_intc.c type1/dev_aplic.c type1/dev_iommu.c type1/dev_pass.c
 T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
 T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
-LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
+# The same of type 0.
+T0_PURE  := type0/plic.c
+LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -41,8 +43,8 @@ FUZZ_BIN := $(FUZZ:%=$(SANITIZED)/tests/fuzz/%)
 FREE_OBJ := $(FREE_SRC:%.c=$(PLAIN)/riscv64/%.o)
 TRIVISOR := $(BUILD)/trivisor
 
-.PHONY: all demo demo-type1 check check-long soak bench bench-type1 install clean format lint help setup
-all: $(TRIVISOR) $(PLAIN)/type1.bin
+.PHONY: all demo demo-type1 check check-long soak bench bench-type0 bench-type1 install clean format lint help setup
+all: $(TRIVISOR) $(PLAIN)/type1.bin $(PLAIN)/type0.bin
 
 # The dispatch loop: one indirect jump per operation must stay one, and AMOCAS.Q needs a 16-byte swap.
 RUN_FLAGS := $(if $(filter gcc%,$(notdir $(CC))),-fno-gcse -fno-crossjumping) \
@@ -127,7 +129,7 @@ type0: $(TYPE0)
 -include $(shell find $(PLAIN) $(SANITIZED) -type f -name '*.d' 2>/dev/null)
 
 # Targets that a newcomer types install what is missing first; a plain `make` only builds.
-ifneq ($(filter demo demo-type1 check check-long soak bench bench-type1,$(MAKECMDGOALS)),)
+ifneq ($(filter demo demo-type1 check check-long soak bench bench-type0 bench-type1,$(MAKECMDGOALS)),)
 setup:
 	@scripts/setup.sh
 $(LIB_SRC:%.c=$(PLAIN)/%.o) $(LIB_SRC:%.c=$(SANITIZED)/%.o) $(FREE_OBJ): | setup
@@ -142,7 +144,7 @@ demo: $(TRIVISOR)
 demo-type1: $(TRIVISOR) $(TYPE1)
 	@TRIVISOR=$(TRIVISOR) scripts/demo-type1.sh
 
-TESTED := $(TRIVISOR) $(TYPE1) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ)
+TESTED := $(TRIVISOR) $(TYPE1) $(TYPE0) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ)
 check: $(TESTED)
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh
 
@@ -159,11 +161,15 @@ bench: $(TRIVISOR)
 bench-type1: $(TRIVISOR) $(TYPE1)
 	@BUILD=$(BUILD) TYPE1=$(TYPE1) bench/type1.sh
 
-install: $(TRIVISOR) $(TYPE1)
+bench-type0: $(TYPE0)
+	@BUILD=$(BUILD) TYPE0=$(TYPE0) bench/type0.sh
+
+install: $(TRIVISOR) $(TYPE1) $(TYPE0)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/trivisor/guests \
 	    $(DESTDIR)$(PREFIX)/share/trivisor/scripts
 	install -m 755 $(TRIVISOR) $(DESTDIR)$(PREFIX)/bin/trivisor
 	install -m 644 $(TYPE1) $(DESTDIR)$(PREFIX)/share/trivisor/type1.bin
+	install -m 644 $(TYPE0) $(DESTDIR)$(PREFIX)/share/trivisor/type0.bin
 	install -m 644 docs/trivisor.1 $(DESTDIR)$(PREFIX)/share/man/man1/trivisor.1
 	install -m 755 scripts/guest-debian.sh scripts/guest-rootfs.sh scripts/lib.sh scripts/setup.sh \
 	    $(DESTDIR)$(PREFIX)/share/trivisor/scripts/
@@ -189,6 +195,7 @@ help:
 	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
 	@echo "make bench       side by side with QEMU      make soak            hours of boots"
 	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays)"
+	@echo "make bench-type0 what type 0 costs, in instructions, beside OpenSBI"
 	@echo "make bench-type1 what type 1 costs, in instructions, beside the firmware alone"
 	@echo "make install     to PREFIX ($(PREFIX))        make clean"
 	@echo "make format      clang-format                make lint            layering, format, cppcheck"
