@@ -115,6 +115,7 @@ const struct bus_ops plic_view_bus_ops = {.read = view_read, .write = view_write
 
 /* ---- Turns ---- */
 
+/* Only while the context is live: its words hold others' lines at other times. */
 static void put_enables(const struct plic_view *view, const struct plic_context *context, bool on)
 {
     for (unsigned word = 0; word < PLIC_WORDS; word++) {
@@ -123,10 +124,29 @@ static void put_enables(const struct plic_view *view, const struct plic_context 
     }
 }
 
+/*
+ * Lines that the partition had claimed are in service no more. One is completed by a context that
+ * has it enabled (PLIC 1.0.0, "Interrupt Completion").
+ */
+static void complete_all(const struct plic_view *view, const struct plic_context *context)
+{
+    for (unsigned word = 0; word < PLIC_WORDS; word++) {
+        if (view->lines[word] != 0)
+            *enable_at(view, context, word) = view->lines[word];
+    }
+    for (uint32_t line = 1; line < PLIC_LINES; line++) {
+        if (owns(view, line))
+            page_of(view, context)[1] = line;
+    }
+}
+
 void plic_context_enter(struct plic_view *view, struct plic_context *context)
 {
     host_lock_acquire(&view->lock);
     *page_of(view, context) = context->threshold;
+    if (context->stale)
+        complete_all(view, context);
+    context->stale = false;
     put_enables(view, context, true);
     context->live = true;
     host_lock_release(&view->lock);
@@ -152,21 +172,9 @@ bool plic_context_pending(const struct plic_view *view, const struct plic_contex
 
 /* ---- The end ---- */
 
-/* A line is completed by a context that has it enabled (PLIC 1.0.0, "Interrupt Completion"). */
-static void complete_all(struct plic_view *view, struct plic_context *context)
-{
-    for (unsigned word = 0; word < PLIC_WORDS; word++) {
-        if (view->lines[word] != 0)
-            *enable_at(view, context, word) = view->lines[word];
-    }
-    for (uint32_t line = 1; line < PLIC_LINES; line++) {
-        if (owns(view, line))
-            page_of(view, context)[1] = line;
-    }
-}
-
 void plic_view_quiesce(struct plic_view *view)
 {
+    bool completed = false;
     host_lock_acquire(&view->lock);
     for (uint32_t line = 1; line < PLIC_LINES; line++) {
         if (owns(view, line))
@@ -176,11 +184,15 @@ void plic_view_quiesce(struct plic_view *view)
         struct plic_context *context = &view->contexts[i];
         memset(context->enables, 0, sizeof context->enables);
         context->threshold = 0;
-        if (i == 0)
+        if (!context->live)
+            continue;
+        if (!completed)
             complete_all(view, context);
+        completed = true;
         put_enables(view, context, false);
-        if (!context->shared)
-            *page_of(view, context) = 0;
+        *page_of(view, context) = 0;
     }
+    if (!completed && view->count != 0)
+        view->contexts[0].stale = true;
     host_lock_release(&view->lock);
 }

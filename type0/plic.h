@@ -24,6 +24,7 @@ struct plic_context {
     uint32_t number;
     bool shared; /* other partitions have it too, in turn */
     bool live;   /* the registers hold what follows; always so if it is not shared */
+    bool stale;  /* lines of the partition may be in service from before it went down */
     uint32_t threshold;
     uint32_t enables[PLIC_WORDS];
 };
