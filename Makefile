@@ -27,7 +27,7 @@ BUILD     := $(if $(SANITIZE),$(SANITIZED),$(PLAIN))
 # Freestanding code: compiled unchanged into type 2, type 1 and type 0.
 FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c)
 # Parts of type 1 that know no hart: compiled for the host too, for their tests.
-T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/policy.c type1/print.c \
+T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/policy.c \
             type1/dev_memdisk.c type1/dev_switch.c type1/dev_entropy.c type1/dev_virtio.c type1/dev_blk.c \
             type1/dev_net.c type1/dev_rng.c type1/dev_intc.c type1/dev_aplic.c type1/dev_iommu.c type1/dev_pass.c
 T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
@@ -108,7 +108,7 @@ T0_ASM   := $(wildcard type0/*.S) engine/hext/fp.S engine/hext/v.S
 T0_HOT   := type0/run.c type1/string.c
 T0_OBJ   := $(T0_SRC:%.c=$(PLAIN)/firmware/%.o) $(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)
 T0_LIB   := $(patsubst %.c,$(PLAIN)/firmware/%.o,$(wildcard core/*.c vmm/plan*.c vmm/partition*.c vmm/sbi*.c) \
-            riscv/mmu.c riscv/pmp.c riscv/pmp_entry.c devices/ns16550a.c engine/hext/access.c type1/print.c type1/string.c)
+            riscv/mmu.c riscv/pmp.c riscv/pmp_entry.c devices/ns16550a.c engine/hext/access.c type1/string.c)
 $(PLAIN)/firmware/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

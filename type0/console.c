@@ -1,8 +1,8 @@
 #include "type0/console.h"
 
 #include "core/host.h"
+#include "core/print.h"
 #include "type0/hart.h"
-#include "type1/print.h"
 
 #define PORTS_MAX  PLAN_PARTITIONS_MAX
 #define CTRL_A     1

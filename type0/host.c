@@ -1,11 +1,11 @@
 /* core/host.h for the firmware: nothing here sleeps, and memory is given once. */
 #include "core/host.h"
 
+#include "core/print.h"
 #include "type0/console.h"
 #include "type0/hart.h"
 #include "type0/heap.h"
 #include "type0/panic.h"
-#include "type1/print.h"
 
 /* ---- Locks ---- */
 

@@ -1,9 +1,9 @@
 #include "type0/panic.h"
 
+#include "core/print.h"
 #include "type0/board.h"
 #include "type0/console.h"
 #include "type0/hart.h"
-#include "type1/print.h"
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static void say(const char *format, ...)

@@ -11,10 +11,10 @@
 #include "core/error.h"
 #include "core/host.h"
 #include "core/image.h"
+#include "core/print.h"
 #include "type0/board.h"
 #include "type0/context.h"
 #include "type0/panic.h"
-#include "type1/print.h"
 #include "vmm/partition_tree.h"
 
 #define KERNEL_ALIGN 0x200000ULL

@@ -1,13 +1,7 @@
-/* Text into a buffer: %s %c %u %d %x %lu %ld %lx %p %%, widths, '0' and '-' flags. */
+/* core/print.h, under the name by which type 1 has known it. */
 #ifndef TYPE1_PRINT_H
 #define TYPE1_PRINT_H
 
-#include <stdarg.h>
-#include <stddef.h>
-
-/* At most `capacity` - 1 characters and a NUL; returns how many characters there are. */
-size_t text_vformat(char *text, size_t capacity, const char *format, va_list arguments);
-size_t text_format(char *text, size_t capacity, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#include "core/print.h"
 
 #endif

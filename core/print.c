@@ -1,4 +1,4 @@
-#include "type1/print.h"
+#include "core/print.h"
 
 #include "core/host.h"
 
