@@ -90,11 +90,24 @@ static void add_harts(void)
     }
 }
 
+/* What the loader says in the board's tree goes on. */
+static struct partition_boot given_boot(void)
+{
+    int chosen = fdt_path(&fdt, "/chosen");
+    uint64_t initrd = fdt_u64(&fdt, chosen, "linux,initrd-start", 0);
+    uint64_t end = fdt_u64(&fdt, chosen, "linux,initrd-end", 0);
+    struct partition_boot boot = {.initrd = initrd, .initrd_size = end > initrd ? end - initrd : 0};
+    uint32_t size = 0;
+    boot.seed = fdt_prop(&fdt, chosen, "rng-seed", &size);
+    boot.seed_size = size;
+    return boot;
+}
+
 /* Plain firmware: all is one partition's, which begins where the loader says. */
 static void start_plain(void *blob, const struct fw_dynamic *info)
 {
     struct partition *p = partition_new(&plan, &board, NULL, 0);
-    struct partition_boot boot = {0};
+    struct partition_boot boot = given_boot();
     if (p == NULL)
         panic("no memory");
     p->entry = (uint64_t)(uintptr_t)image_start + JUMP_OFFSET;
