@@ -65,9 +65,26 @@ static void change(const char *verb, const char *name)
         partition_restart(p);
 }
 
+static bool used;
+static uint64_t all_off_since;
+
+void monitor_look(uint64_t now)
+{
+    bool failed;
+    if (used || !partitions_all_off(&failed)) {
+        all_off_since = now;
+        return;
+    }
+    if (now - all_off_since < 2 * features.timebase)
+        return;
+    console_line("no partition is running; the board goes off");
+    board_power(failed ? BOARD_FAILED : BOARD_OFF, 1);
+}
+
 void monitor_command(char *line)
 {
     char *argument = split(line);
+    used = true;
 
     if (*line == 0)
         return;

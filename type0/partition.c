@@ -205,8 +205,13 @@ static int load(struct partition *p)
 
 void partition_boot(struct partition *p)
 {
+    uint64_t since = ticks_now();
     if (load(p) != 0)
         return;
+    uint64_t now = ticks_now(), us = 1000000;
+    console_line("%s: begins %lu us after reset, %lu us of them to fill its memory", p->vm.name,
+                 (unsigned long)(now * us / features.timebase),
+                 (unsigned long)((now - since) * us / features.timebase));
     console_port_reset(&p->port);
     partition_begin(p);
 }
@@ -276,6 +281,19 @@ void partition_down(struct world *world)
     if (world == &p->worlds[0] && atomic_load(&p->left) == p->vm.vcpu_count &&
         atomic_exchange(&p->wish, WISH_NOTHING) == WISH_START)
         partition_boot(p);
+}
+
+bool partitions_all_off(bool *failed)
+{
+    *failed = false;
+    for (unsigned i = 0; i < partition_count; i++) {
+        const struct partition *p = partitions[i];
+        if (partition_is_on(p) || atomic_load(&p->left) != p->vm.vcpu_count ||
+            atomic_load(&p->wish) == WISH_START)
+            return false;
+        *failed = *failed || p->why[0] != 0;
+    }
+    return true;
 }
 
 bool partition_start(struct partition *p)

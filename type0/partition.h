@@ -42,6 +42,8 @@ void partition_down(struct world *world);
 bool partition_start(struct partition *partition);
 bool partition_stop(struct partition *partition);
 bool partition_restart(struct partition *partition);
+/* None runs or is about to; *failed: one of them has failed. */
+bool partitions_all_off(bool *failed);
 static inline bool partition_is_on(const struct partition *partition)
 {
     return vm_power_state(&partition->vm) == VM_POWER_ON;

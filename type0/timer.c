@@ -124,6 +124,7 @@ void timer_due(struct hart *hart)
     if (now >= hart->poll_at) {
         hart->poll_at = now + features.timebase / CONSOLE_POLLS_A_SECOND;
         console_poll(monitor_command);
+        monitor_look(now);
     }
     if (now >= hart->watch_at) {
         hart->watch_at = now + features.timebase / 4;

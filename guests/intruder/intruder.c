@@ -4,7 +4,8 @@
  *
  *     intruder: N places reached, N registers changed, N calls accepted, N CSRs written
  *
- * which are to be 0, and ends; with `again` in its command line it begins anew for ever.
+ * which are to be 0, and ends. With mode=again in its command line it begins anew for ever; with
+ * mode=control it does what it is allowed to: lists the partitions, and stops and starts the first.
  */
 #include "guest.h"
 
@@ -24,7 +25,7 @@ enum { SBI_VENDOR = 0x09545256, PAGE = 4096, STEP = 64 << 10, SHOWN = 8 };
 
 static struct {
     uint64_t ram, ram_end, plic, plic_end, uart, uart_end;
-    bool again;
+    bool again, control;
     unsigned shown;
 } own;
 
@@ -34,8 +35,11 @@ static void take_node(void *context, const struct tree_node *node)
     uint64_t base, size;
 
     (void)context;
-    if (args && text_same(node->name, "chosen"))
-        own.again = option_find((const char *)args->value, "again") != NULL;
+    if (args && text_same(node->name, "chosen")) {
+        const char *mode = option_find((const char *)args->value, "mode");
+        own.again = mode && text_begins(mode, "again");
+        own.control = mode && text_begins(mode, "control");
+    }
     if (!tree_range(node, 0, &base, &size))
         return;
     if (text_begins(node->name, "memory@")) {
@@ -149,10 +153,59 @@ static uint64_t write_csrs(void)
            try_pmpaddr(0) + try_medeleg(0) + try_menvcfg(0) + try_mret(0);
 }
 
+/* What the firmware writes for function 2 (docs/type0.md). */
+struct info {
+    char name[32];
+    uint64_t running, boots, harts, memory_base, memory_size;
+};
+
+static struct info info_of(uint64_t index)
+{
+    static struct info info;
+    struct sbi_result result = sbi3(SBI_VENDOR, 2, index, (uint64_t)&info, 0);
+    if (result.error != 0 || result.value != sizeof info)
+        info.name[0] = '?';
+    return *(volatile struct info *)&info;
+}
+
+static void control(void)
+{
+    uint64_t count = (uint64_t)sbi3(SBI_VENDOR, 0, 0, 0, 0).value;
+    for (uint64_t i = 0; i < count; i++) {
+        struct info info = info_of(i);
+        while (!info.running) /* its memory is still being filled */
+            info = info_of(i);
+        print("control: ");
+        print(info.name);
+        print(info.running ? " running " : " off ");
+        print_number(info.memory_size >> 20);
+        print(" MiB\n");
+    }
+    long stopped = sbi3(SBI_VENDOR, 4, 0, 0, 0).error;
+    while (stopped == 0 && info_of(0).running)
+        ;
+    long again = sbi3(SBI_VENDOR, 4, 0, 0, 0).error;
+    long started = sbi3(SBI_VENDOR, 3, 0, 0, 0).error;
+    while (started == 0 && !info_of(0).running)
+        ;
+    print("control: stop ");
+    print_number((uint64_t)-stopped);
+    print(", again ");
+    print_number((uint64_t)-again);
+    print(", start ");
+    print_number((uint64_t)-started);
+    print(", boots ");
+    print_number(info_of(0).boots);
+    print("\n");
+    power_off(false);
+}
+
 void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
 {
     (void)hart_id, (void)entered;
     tree_walk(tree, take_node, NULL);
+    if (own.control)
+        control();
     do {
         uint64_t places = reach_all(), registers = change_plic(), calls = call_all();
         uint64_t csrs = write_csrs();

@@ -211,6 +211,43 @@ def an_intruder_reaches_nothing_and_others_do_not_notice(board):
 
 
 @test()
+def the_control_partition_stops_and_starts_another(board):
+    control = dict(name="chief", cpus=1, memory="32M", kernel=INTRUDER, cmdline="mode=control", control="true")
+    board.bundle(tiny("first", "hold"), control)
+    process = board.start()
+    process.expect(r"chief\| \S*control: first running 64 MiB", 60)
+    process.expect(r"chief\| \S*control: chief running 32 MiB", 60)
+    # Stopping what is off: SBI_ERR_ALREADY_STOPPED.
+    process.expect(r"control: stop 0, again 8, start 0, boots 2", 60)
+    process.expect("chief: is off", 60)
+    process.expect(r"first\| \S*report: tick 1\b", 60)
+
+
+@test()
+def partitions_begin_soon(board):
+    board.bundle(*(tiny(name) for name in ("one", "two", "three")))
+    process = board.start(devices=COUNTED)
+    for _ in range(3):
+        began, filled = map(int, process.expect(r": begins (\d+) us after reset, (\d+) us", 60).groups())
+        # All harts count as one with -icount: they fill their memory at the same time.
+        if (began - 3 * filled) * 1000 > BOOT_INSTRUCTIONS:
+            raise Failed(f"{began} us until a partition began, {filled} of them to fill its memory")
+
+
+@test()
+def the_board_goes_off_when_all_partitions_are(board):
+    board.bundle(probe("good", "off"), probe("bad", "off"))
+    process = board.start()
+    process.expect("no partition is running; the board goes off", 60)
+    process.ends(0, 30)
+    board.bundle(probe("good", "off"), probe("bad", "fail"))
+    process = board.start()
+    process.expect("bad: has failed", 60)
+    if process.status(30) == 0:
+        raise Failed("nobody is told that a partition failed")
+
+
+@test()
 def a_partition_that_fails_is_restarted_if_so_described(board):
     board.bundle(probe("stops", "fail"), probe("again", "fail", on_failure="restart"))
     process = board.start()
