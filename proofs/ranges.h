@@ -39,7 +39,7 @@ bool pmp_entry_range(uint8_t cfg, uint64_t addr, uint64_t below, uint64_t *first
 /* Whether entry `number` matches a byte. */
 static inline _Bool in_range(unsigned number, uint64_t byte)
 {
-    return ranges[number].any && byte >= ranges[number].first && byte <= ranges[number].last;
+    return ranges[number].any && !(byte < ranges[number].first) && !(byte > ranges[number].last);
 }
 
 /* The lowest of the `count` entries from number `from` on that matches a byte decides (3.7.1). */

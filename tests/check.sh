@@ -81,6 +81,7 @@ else
     suite random-50000 1500 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh --long
     suite storm 600 tests/boot/storm.sh 3 10
+    suite proofs 2400 proofs/run.sh
     suite save-restore 600 tests/boot/save-restore.sh
 fi
 

@@ -192,6 +192,46 @@ for command in validate up; do
     bad "$command: not YAML" "syntax.yaml" $command syntax.yaml
     bad "$command: noise" "noise.yaml" $command noise.yaml
 done
+# ---- type 0: how a board is divided ----
+if qemu-system-riscv64 -M virt,dumpdtb=board.dtb -smp 4 -m 1G -display none >"$work/out" 2>&1; then
+    image 0 $((1 << 20)) 'RSC\x05' $((0x6f)) >type0.fw # a firmware that takes 1 MiB
+    layout=(validate --type 0 --hypervisor type0.fw --board board.dtb)
+    yaml split.yaml 'vms:' '  - { name: web, cpus: 2, memory: 256M, kernel: spin.img, shared: [ { name: box, size: 64K } ] }' \
+        '  - { name: db, memory: 96M, address: "0x88000000", kernel: spin.img, shared: [ { name: box, size: 64K } ] }' \
+        '  - { name: log, cpus: 2, weight: 50, memory: 32M, kernel: spin.img, passthrough: [ { device: rtc } ] }'
+    if "$trivisor" "${layout[@]}" split.yaml >"$work/out" 2>"$work/err" &&
+        grep -qE '^1 +db +2 +96 MiB +0x88000000-0x8dffffff +4 of 16 +-$' "$work/out" &&
+        grep -qE '^0 +web +0\* 1 +256 MiB +0x90000000-0x9fffffff ' "$work/out" &&
+        grep -qE '^2 +log .* rtc@101000$' "$work/out" &&
+        grep -qE '^\* hart 0 is shared: web \(VCPU 0\) 67 %, log \(VCPU 1\) 33 %$' "$work/out" &&
+        grep -qE '^box: 64 KiB at 0x[0-9a-f]+, shared by web and db$' "$work/out" && [ ! -s "$work/err" ]; then
+        pass "validate --type 0 shows how the board is divided"
+    else
+        fail "validate --type 0 shows how the board is divided" "$(cat "$work/out" "$work/err")"
+    fi
+    bad "too few PMP entries" 'partition 1 \(db\) needs 4 PMP entries on hart 2, which has 3; its 96M at 0x88000000 take 2, 128M at 0x88000000 would take 1' \
+        "${layout[@]}" --pmp-entries 3 split.yaml
+    yaml large.yaml 'vms:' '  - { name: a, memory: 600M, kernel: spin.img }' '  - { name: b, memory: 600M, kernel: spin.img }'
+    bad "partitions larger than the board" 'partition 1 \(b\): 600M of memory do not fit; the largest free piece has 4' "${layout[@]}" large.yaml
+    yaml dma.yaml 'vms:' '  - { name: a, memory: 64M, kernel: spin.img, passthrough: [ { device: virtio_mmio@10001000 } ] }'
+    bad "a bus master that is not trusted" 'virtio_mmio@10001000 can reach all memory by DMA.*trusted_dma: true' "${layout[@]}" dma.yaml
+    yaml disk.yaml 'vms:' '  - { name: a, memory: 64M, kernel: spin.img, disks: [ { path: disk.raw } ] }'
+    bad "a disk under type 0" 'a: disks: type 0 plays no disks' "${layout[@]}" disk.yaml
+    bad "a disk in a bundle for type 0" 'a: disks: type 0 plays no disks' bundle --type 0 --hypervisor type0.fw -o x.fw disk.yaml
+    bad "a board that is none" 'spin.img: is no device tree' validate --type 0 --hypervisor type0.fw --board spin.img split.yaml
+    bad "a board for another type" 'board.dtb: is for type 0' validate --board board.dtb split.yaml
+    bad "a PMP grain that is none" 'pmp-grain 5' validate --type 0 --pmp-grain 5 split.yaml
+    if "$trivisor" bundle --type 0 --hypervisor type0.fw -o split.fw split.yaml >"$work/out" 2>"$work/err" &&
+        [ "$(dd if=split.fw bs=1M skip=1 count=1 2>/dev/null | head -c 8)" = TRIVBNDL ]; then
+        pass "bundle --type 0 puts the bundle behind the firmware's memory"
+    else
+        fail "bundle --type 0 puts the bundle behind the firmware's memory" "$(cat "$work/out" "$work/err")"
+    fi
+    rm -f split.fw
+else
+    echo "ok - type 0: SKIP: no QEMU here that describes a board"
+fi
+
 yaml good.yaml 'vms:' '  - name: a' '    memory: 64M' '    kernel: spin.img'
 bad "up: JSON file in a folder that is missing" "--json nowhere/x.json" up --json nowhere/x.json good.yaml
 bad "up: no JSON file of what did not start" "arm64.img" up --json x.json second.yaml
@@ -252,7 +292,7 @@ pids=()
     fail "SIGTERM ends it in order" "status $status, $(leavings)"
 
 # ---- every command teaches ----
-for command in run up ps console logs stop kill pause resume balloon save restore validate guest help version; do
+for command in run up ps console logs stop kill pause resume balloon save restore validate bundle guest help version; do
     text=$("$trivisor" help "$command" 2>&1) && grep -q "^trivisor $command" <<<"$text" && grep -q "Example: trivisor" <<<"$text" &&
         pass "help $command" || fail "help $command" "$text"
 done
