@@ -12,6 +12,7 @@
 
 #define FDT_SIZE_MAX (2u << 20)
 #define FDT_GROWTH   8192u    /* what a partition's tree may have more than the board's */
+#define FDT_SLACK    8192u    /* free room at its end, which boot loaders want for what they add */
 #define JUMP_OFFSET  0x200000 /* where a payload is if nobody says where */
 
 /* What the loader says in a2 (OpenSBI, docs/firmware/fw_dynamic.md). */
@@ -103,6 +104,13 @@ static struct partition_boot given_boot(void)
     return boot;
 }
 
+/* In the header (Devicetree Specification v0.4, 5.2). */
+static void put_total_size(uint8_t *blob, uint32_t size)
+{
+    for (unsigned i = 0; i < 4; i++)
+        blob[4 + i] = (uint8_t)(size >> (24 - 8 * i));
+}
+
 /* Plain firmware: all is one partition's, which begins where the loader says. */
 static void start_plain(void *blob, const struct fw_dynamic *info)
 {
@@ -115,9 +123,12 @@ static void start_plain(void *blob, const struct fw_dynamic *info)
         p->entry = info->next_addr;
     p->tree = (uint64_t)(uintptr_t)blob;
     uint32_t capacity = fdt.size + FDT_GROWTH;
-    if (!mem_slot_find(&p->vm.mem, p->tree, capacity) ||
-        partition_tree_write(blob, capacity, &plan, &board, 0, &boot) < 0)
+    long size = -E_NOSPC;
+    if (mem_slot_find(&p->vm.mem, p->tree, capacity + FDT_SLACK))
+        size = partition_tree_write(blob, capacity, &plan, &board, 0, &boot);
+    if (size < 0)
         panic("no room for the device tree");
+    put_total_size(blob, (uint32_t)size + FDT_SLACK);
     if (!mem_slot_find(&p->vm.mem, p->entry, 4))
         give_up("there is no memory where the payload is to be");
     partitions[partition_count++] = p;
