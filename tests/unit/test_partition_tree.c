@@ -140,8 +140,8 @@ static void harts_are_numbered_from_0_and_contexts_stay_the_boards(void **unused
         uint32_t phandle = cell_of(plic, "interrupts-extended", 2 * context);
         uint32_t irq = cell_of(plic, "interrupts-extended", 2 * context + 1);
         assert_int_equal(irq, context == 3 || context == 5 ? 9 : 0xffffffff);
-        const char *own =
-            context / 2 == 2 ? "/cpus/cpu@1/interrupt-controller" : "/cpus/cpu@0/interrupt-controller";
+        const char *own = context / 2 == 2 ? "/cpus/cpu@1/interrupt-controller"
+                                           : "/cpus/cpu@0/interrupt-controller";
         assert_int_equal(phandle, cell_of(own, "phandle", 0));
     }
 }
