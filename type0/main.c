@@ -138,6 +138,7 @@ static void start_plain(void *blob, const struct fw_dynamic *info)
 /* Each is begun by the hart of its first VCPU. */
 static void start_partitions(void)
 {
+    partition_windows_clear(&plan);
     for (unsigned i = 0; i < plan.partition_count; i++) {
         struct partition *p = partition_new(&plan, &board, &bundle, i);
         if (p == NULL)

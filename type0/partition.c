@@ -143,6 +143,27 @@ struct partition *partition_new(const struct plan *plan, const struct plan_board
     return p;
 }
 
+/* ---- Windows ---- */
+
+void partition_windows_clear(const struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->window_count; i++)
+        memset((void *)(uintptr_t)plan->windows[i].range.base, 0, plan->windows[i].range.size);
+}
+
+bool partition_ring(struct partition *p, uint64_t window)
+{
+    if (window >= the_plan->window_count)
+        return false;
+    const unsigned *ends = the_plan->windows[window].partitions;
+    if (ends[0] != p->index && ends[1] != p->index)
+        return false;
+    struct partition *other = partitions[ends[ends[0] == p->index]];
+    atomic_fetch_or(&other->rung, UINT32_C(1) << window);
+    riscv_vcpu_irq(&other->vcpus[0], IRQ_SSI, true);
+    return true;
+}
+
 /* ---- Starting ---- */
 
 void partition_begin(struct partition *p)
@@ -159,6 +180,7 @@ void partition_begin(struct partition *p)
     riscv_vcpu_start_supervisor(&p->vcpus[0], p->entry, p->tree);
     atomic_store(&p->vcpus[0].vcpu.run_state, VCPU_RUNNING);
     atomic_store(&p->left, 0);
+    atomic_store(&p->rung, 0);
     p->why[0] = 0;
     atomic_store(&p->vm.power, VM_POWER_ON);
     atomic_fetch_add(&p->boots, 1);
@@ -235,12 +257,26 @@ static _Noreturn void board_follows(struct partition *p, enum vm_power power)
                 p->vm.power_code);
 }
 
+/* Its bus masters stop before its memory is written. Of others than virtio-mmio nothing is known.
+ */
+static void stop_devices(const struct partition *p)
+{
+    enum { VIRTIO_MMIO_STATUS = 0x70 }; /* virtio 1.2, 4.2.2: 0 resets the device */
+    for (unsigned i = 0; i < p->plan->device_count; i++) {
+        const struct plan_device *device = &the_board->devices[p->plan->devices[i]];
+        const char *compatible = fdt_str(the_board->fdt, device->node, "compatible");
+        if (compatible != NULL && strcmp(compatible, "virtio,mmio") == 0)
+            *(volatile uint32_t *)(uintptr_t)(device->regs[0].base + VIRTIO_MMIO_STATUS) = 0;
+    }
+}
+
 /* All its harts have left. */
 static void ended(struct partition *p)
 {
     const struct spec_vm *spec = p->plan->spec;
     bool again = false;
 
+    stop_devices(p);
     if (p->plic.registers != NULL)
         plic_view_quiesce(&p->plic);
     switch (vm_power_state(&p->vm)) {

@@ -23,7 +23,8 @@ struct partition {
     _Atomic uint32_t left; /* worlds that have left it since it was to go down */
     _Atomic uint32_t wish; /* enum partition_wish, for when it is down */
     _Atomic uint32_t boots;
-    char why[120]; /* why it failed; "" if it did not */
+    _Atomic uint32_t rung; /* bit n: the doorbell of window n, not yet taken up */
+    char why[120];         /* why it failed; "" if it did not */
 };
 
 extern struct partition *partitions[PLAN_PARTITIONS_MAX];
@@ -42,6 +43,13 @@ void partition_down(struct world *world);
 bool partition_start(struct partition *partition);
 bool partition_stop(struct partition *partition);
 bool partition_restart(struct partition *partition);
+/* Once, before any begins. */
+void partition_windows_clear(const struct plan *plan);
+/*
+ * Rings the bell of the window's other partition: a software interrupt for its first hart. False:
+ * the window is not this partition's.
+ */
+bool partition_ring(struct partition *partition, uint64_t window);
 /* None runs or is about to; *failed: one of them has failed. */
 bool partitions_all_off(bool *failed);
 static inline bool partition_is_on(const struct partition *partition)

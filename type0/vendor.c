@@ -12,6 +12,8 @@ enum function {
     VENDOR_RESTART,
     VENDOR_CONSOLE,
     VENDOR_STATISTICS,
+    VENDOR_RING,
+    VENDOR_RUNG,
 };
 
 /* What VENDOR_INFO writes. */
@@ -65,10 +67,14 @@ struct sbi_result vendor_call(struct world *world)
     const struct spec_vm *spec = world->partition->plan->spec;
     struct partition *self = world->partition;
 
-    if (spec == NULL || function > VENDOR_STATISTICS)
+    if (spec == NULL || function > VENDOR_RUNG)
         return sbi_error(SBI_ERR_NOT_SUPPORTED);
     if (function == VENDOR_SELF)
         return sbi_value(self->index);
+    if (function == VENDOR_RING)
+        return done(partition_ring(self, a[0]), SBI_ERR_DENIED);
+    if (function == VENDOR_RUNG)
+        return sbi_value(atomic_exchange(&self->rung, 0));
     if (!spec->control && (function != VENDOR_STATISTICS || a[0] != self->index))
         return sbi_error(SBI_ERR_DENIED);
     if (function == VENDOR_COUNT)

@@ -5,7 +5,8 @@
  *     intruder: N places reached, N registers changed, N calls accepted, N CSRs written
  *
  * which are to be 0, and ends. With mode=again in its command line it begins anew for ever; with
- * mode=control it does what it is allowed to: lists the partitions, and stops and starts the first.
+ * mode=control it does what it is allowed to: lists the partitions, and stops and starts the first;
+ * with mode=ring and mode=wait two of them say something to each other through a window.
  */
 #include "guest.h"
 
@@ -25,7 +26,8 @@ enum { SBI_VENDOR = 0x09545256, PAGE = 4096, STEP = 64 << 10, SHOWN = 8 };
 
 static struct {
     uint64_t ram, ram_end, plic, plic_end, uart, uart_end;
-    bool again, control;
+    uint64_t window, doorbell;
+    bool again, control, ring, wait;
     unsigned shown;
 } own;
 
@@ -39,9 +41,15 @@ static void take_node(void *context, const struct tree_node *node)
         const char *mode = option_find((const char *)args->value, "mode");
         own.again = mode && text_begins(mode, "again");
         own.control = mode && text_begins(mode, "control");
+        own.ring = mode && text_begins(mode, "ring");
+        own.wait = mode && text_begins(mode, "wait");
     }
     if (!tree_range(node, 0, &base, &size))
         return;
+    if (tree_compatible(node, "trivisor,window")) {
+        own.window = base;
+        own.doorbell = tree_number(node, "doorbell", 99);
+    }
     if (text_begins(node->name, "memory@")) {
         own.ram = base;
         own.ram_end = base + size;
@@ -139,6 +147,7 @@ static uint64_t call_all(void)
         count += accepted(SBI_RFENCE, 1, 1, hart, 0) + accepted(SBI_RFENCE, 0, 1ULL << hart, 0, 0);
     }
     for (uint64_t index = 0; index < 16; index++) {
+        count += accepted(SBI_VENDOR, 8, index, 0, 0);
         for (uint64_t function = 2; function <= 6; function++)
             count += accepted(SBI_VENDOR, function, index, own.ram, 0);
         count += index != self && accepted(SBI_VENDOR, 7, index, own.ram + (32 << 20), 0);
@@ -200,12 +209,45 @@ static void control(void)
     power_off(false);
 }
 
+static void ring(void)
+{
+    *(volatile uint64_t *)own.window = 0x7269766973;
+    print("ring: ");
+    print_number((uint64_t)-sbi3(SBI_VENDOR, 8, own.doorbell, 0, 0).error);
+    print(", another's ");
+    print_number((uint64_t)-sbi3(SBI_VENDOR, 8, own.doorbell + 1, 0, 0).error);
+    print("\n");
+    power_off(false);
+}
+
+static void wait(void)
+{
+    uint64_t rung = 0;
+    csr_write(sie, SIP_SSIP);
+    while (!rung) {
+        __asm__ volatile("wfi");
+        if (csr_read(sip) & SIP_SSIP)
+            rung = (uint64_t)sbi3(SBI_VENDOR, 9, 0, 0, 0).value;
+        csr_clear(sip, SIP_SSIP);
+    }
+    print("wait: rung ");
+    print_hex(rung);
+    print(" window ");
+    print_hex(*(volatile uint64_t *)own.window);
+    print("\n");
+    power_off(false);
+}
+
 void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
 {
     (void)hart_id, (void)entered;
     tree_walk(tree, take_node, NULL);
     if (own.control)
         control();
+    if (own.ring)
+        ring();
+    if (own.wait)
+        wait();
     do {
         uint64_t places = reach_all(), registers = change_plic(), calls = call_all();
         uint64_t csrs = write_csrs();

@@ -224,6 +224,26 @@ def the_control_partition_stops_and_starts_another(board):
 
 
 @test()
+def two_partitions_share_a_window_with_a_doorbell(board):
+    def end(name, mode):
+        shared = "[ { name: pane, size: 64K } ]"
+        return dict(name=name, cpus=1, memory="32M", kernel=INTRUDER, cmdline="mode=" + mode, shared=shared)
+
+    for harts in (3, 1):
+        # The one that rings begins later, since its memory takes longer to fill.
+        board.bundle(end("waits", "wait"), dict(end("rings", "ring"), memory="256M"), tiny("other", "hold"))
+        process = board.start(harts=harts, memory="1G")
+        for _ in range(2):
+            process.expect("(waits|rings): is off", 60)
+        # SBI_ERR_DENIED for a window that is not its own.
+        if not process.says(r"rings\| \S*ring: 0, another's 4"):
+            raise Failed("the bell could not be rung, or another's could")
+        if not process.says(r"waits\| \S*wait: rung 0x0*1 window 0x0*7269766973\r"):
+            raise Failed("what was said did not arrive")
+        process.popen.kill()
+
+
+@test()
 def partitions_begin_soon(board):
     board.bundle(*(tiny(name) for name in ("one", "two", "three")))
     process = board.start(devices=COUNTED)
