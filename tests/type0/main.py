@@ -210,6 +210,28 @@ def an_intruder_reaches_nothing_and_others_do_not_notice(board):
         process.popen.kill()
 
 
+@test(long=True)
+def partitions_are_restarted_a_hundred_times(board):
+    count = int(os.environ.get("RESTARTS", "100"))
+    again = dict(probe("again", "reboot"), memory="8M")
+    board.bundle(again, tiny("pair", "hold parts=2", cpus=2, memory="16M"), tiny("steady", "hold"))
+    process = board.start(harts=4)
+    process.expect(r"steady\| \S*report: tick 1\b", 60)
+    for number in range(count):
+        process.send("restart pair\r")
+        process.expect("pair: is off", 60)
+        # At any time of its life.
+        process.expect(("pair: begins", r"pair\| \S*Run /user", r"pair\| \S*report: cpus 2")[number % 3], 60)
+    process.send("list\r")
+    boots = int(process.expect(r"again +(?:running|off) .* (\d+) boots", 60).group(1))
+    process.expect(rf"pair +running .* {count + 1} boots", 60)
+    process.expect(r"steady +running .* 1 boots", 60)
+    process.expect(r"pair\| \S*report: tick 1\b", 60)
+    process.expect(r"steady\| \S*report: tick", 60)
+    if process.says(r"probe: [1-9]\d* old words") or boots < count / 10:
+        raise Failed(f"old bytes, or only {boots} boots")
+
+
 @test()
 def the_control_partition_stops_and_starts_another(board):
     control = dict(name="chief", cpus=1, memory="32M", kernel=INTRUDER, cmdline="mode=control", control="true")
