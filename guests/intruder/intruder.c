@@ -1,6 +1,7 @@
 /*
  * intruder: a guest of type 0 that tries what is not its own: every part of the address space, the
- * registers of the PLIC, SBI calls about others' harts, memory and partitions, and M-mode's CSRs. Prints
+ * registers of the PLIC, SBI calls about others' harts, memory and partitions, and M-mode's CSRs.
+ * Prints
  *
  *     intruder: N places reached, N registers changed, N calls accepted, N CSRs written
  *
@@ -75,7 +76,8 @@ static uint64_t reach(uint64_t address)
 {
     if (is_own(address))
         return 0;
-    uint64_t count = (uint64_t)try_load(address) + try_store(address, 0xffffffff) + try_run(address);
+    uint64_t count =
+        (uint64_t)try_load(address) + try_store(address, 0xffffffff) + try_run(address);
     if (count && own.shown++ < SHOWN) {
         print("intruder: reached ");
         print_hex(address);
@@ -139,7 +141,8 @@ static uint64_t call_all(void)
         count += accepted(SBI_DBCN, 0, 16, address, 0) + accepted(SBI_DBCN, 1, 16, address, 0);
     }
     count += accepted(SBI_DBCN, 0, own.ram_end - own.ram + 1, own.ram, 0);
-    count += accepted(SBI_DBCN, 0, 16, own.ram_end - 8, 0) + accepted(SBI_DBCN, 0, -1ULL, own.ram, 0);
+    count +=
+        accepted(SBI_DBCN, 0, 16, own.ram_end - 8, 0) + accepted(SBI_DBCN, 0, -1ULL, own.ram, 0);
     count += accepted(SBI_DBCN, 0, 16, own.ram, 1);
     for (uint64_t hart = 1; hart < 64; hart++) {
         count += accepted(SBI_HSM, 0, hart, own.ram, 0) + accepted(SBI_HSM, 2, hart, 0, 0);
