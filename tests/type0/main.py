@@ -451,4 +451,6 @@ def the_payload_begins_soon(board):
 
 if __name__ == "__main__":
     sys.modules["main"] = sys.modules["__main__"]
+    import attack  # noqa: E402, F401
+
     sys.exit(type1.main())
