@@ -143,11 +143,12 @@ static void complete_all(const struct plic_view *view, const struct plic_context
 void plic_context_enter(struct plic_view *view, struct plic_context *context)
 {
     host_lock_acquire(&view->lock);
-    *page_of(view, context) = context->threshold;
     if (context->stale)
         complete_all(view, context);
     context->stale = false;
     put_enables(view, context, true);
+    /* Last: QEMU looks at what is pending when a threshold is written, not when enables are. */
+    *page_of(view, context) = context->threshold;
     context->live = true;
     host_lock_release(&view->lock);
 }

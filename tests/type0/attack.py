@@ -30,7 +30,7 @@ def partition(name, role, seed, secret, cpus=1, **more):
     return dict(name=name, cpus=cpus, memory="32M", kernel=ATTACK, cmdline=cmdline, **more)
 
 
-def attacked(board, harts, cpus, pins=(None, None), cpu="rv64,h=true", limit=300, words=""):
+def attacked(board, harts, cpus, pins=(None, None), cpu="rv64,h=true", limit=120, words=""):
     """One attack; judged by what both say, against what is computed here."""
     seed, secret = random.getrandbits(60), random.getrandbits(60) | 1 << 40
     print(f"        seed {seed} secret {secret}, {harts} harts, {cpus} of each", flush=True)
@@ -88,7 +88,7 @@ def an_attack_from_a_shared_hart_gets_nothing_through(board):
 @test(long=True)
 def an_attack_at_every_page_gets_nothing_through(board):
     for harts, cpus in ((2, 1), (1, 2), (4, 2)):
-        attacked(board, harts, cpus, limit=900, words=" stride=4")
+        attacked(board, harts, cpus, limit=600, words=" stride=4")
 
 
 @test()
