@@ -240,14 +240,50 @@ static void wait_ms(long duration)
         call(SYS_YIELD, 0, 0);
 }
 
-/* Ticks until a line comes in on the console. */
-static void hold(void)
+/* The checksum by `parts` worker processes: 64 digits. `show`: tells of them while they work. */
+static void compute(uint64_t parts, bool show, char checksum[65])
 {
-    char line[65];
+    char digests[8][65];
+    struct sha256 sha;
+    long first = 0;
+
+    for (uint64_t part = 1; part <= parts; part++) {
+        long pid = call(SYS_SPAWN, part, 0);
+        first = part == 1 ? pid : first;
+        if (pid < 0 || pid != first + (long)part - 1)
+            call(SYS_SHUTDOWN, 1, 0);
+    }
+    if (show) {
+        wait_ms(20);
+        show_processes();
+    }
+    for (uint64_t i = 0; i < parts; i++) {
+        char message[MESSAGE_SIZE];
+        long sender = call(SYS_RECEIVE, (uint64_t)message, 0);
+        if (sender < first || sender >= first + (long)parts)
+            call(SYS_SHUTDOWN, 1, 0);
+        memcpy(digests[sender - first], message, 64);
+        digests[sender - first][64] = '\n';
+    }
+    sha256_begin(&sha);
+    for (uint64_t i = 0; i < parts; i++)
+        for (int j = 0; j < 65; j++)
+            sha256_byte(&sha, (uint8_t)digests[i][j]);
+    sha256_end(&sha, checksum);
+}
+
+/* Ticks until a line comes in on the console; `again`: computes the checksum at each tick. */
+static void hold(uint64_t parts, bool again)
+{
+    char line[65], checksum[65];
     size_t length = 0;
 
     for (uint64_t tick = 1;; tick++) {
         say("report: tick %lu", tick);
+        if (again) {
+            compute(parts, false, checksum);
+            say("report: again %s", checksum);
+        }
         for (int i = 0; i < 10; i++) {
             long count = call(SYS_READ, (uint64_t)(line + length), sizeof(line) - 1 - length);
             if (count > 0)
@@ -266,9 +302,8 @@ static void hold(void)
 
 _Noreturn static void init(void)
 {
-    char hostname[33], held[2], digests[8][65];
+    char hostname[33], held[2], again[2], checksum[65];
     uint64_t parts = option_number(machine.command_line, "parts=", 4, 8);
-    struct sha256 sha;
 
     option(machine.command_line, "hostname=", hostname, sizeof(hostname), "tiny");
     say("Run /user as init process"); /* as Linux says it: hypervisors measure the time to it */
@@ -277,28 +312,12 @@ _Noreturn static void init(void)
     say("report: kernel tiny (Sv39, round robin, 100 slices a second)");
     say("report: cpus %lu", (uint64_t)machine.harts);
     say("report: memory %lu MiB", machine.memory >> 20);
-    for (uint64_t part = 1; part <= parts; part++)
-        if (call(SYS_SPAWN, part, 0) != (long)part + 1)
-            call(SYS_SHUTDOWN, 1, 0);
-    wait_ms(20);
-    show_processes();
-    for (uint64_t i = 0; i < parts; i++) {
-        char message[MESSAGE_SIZE];
-        long sender = call(SYS_RECEIVE, (uint64_t)message, 0);
-        if (sender < 2 || sender > (long)parts + 1)
-            call(SYS_SHUTDOWN, 1, 0);
-        memcpy(digests[sender - 2], message, 64);
-        digests[sender - 2][64] = '\n';
-    }
-    sha256_begin(&sha);
-    for (uint64_t i = 0; i < parts; i++)
-        for (int j = 0; j < 65; j++)
-            sha256_byte(&sha, (uint8_t)digests[i][j]);
-    sha256_end(&sha, digests[0]);
-    say("report: checksum %s by %lu processes", digests[0], parts);
+    compute(parts, true, checksum);
+    say("report: checksum %s by %lu processes", checksum, parts);
     option(machine.command_line, "hold", held, sizeof(held), "no");
+    option(machine.command_line, "again", again, sizeof(again), "no");
     if (held[0] != 'n')
-        hold();
+        hold(parts, again[0] != 'n');
     say("report: done");
     call(SYS_SHUTDOWN, 0, 0);
     for (;;)
