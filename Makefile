@@ -43,7 +43,7 @@ FUZZ_BIN := $(FUZZ:%=$(SANITIZED)/tests/fuzz/%)
 FREE_OBJ := $(FREE_SRC:%.c=$(PLAIN)/riscv64/%.o)
 TRIVISOR := $(BUILD)/trivisor
 
-.PHONY: all demo demo-type1 check check-long soak bench bench-type0 bench-type1 install clean format lint help setup
+.PHONY: all demo demo-type0 demo-type1 check check-long soak bench bench-type0 bench-type1 install clean format lint help setup
 all: $(TRIVISOR) $(PLAIN)/type1.bin $(PLAIN)/type0.bin
 
 # The dispatch loop: one indirect jump per operation must stay one, and AMOCAS.Q needs a 16-byte swap.
@@ -129,7 +129,7 @@ type0: $(TYPE0)
 -include $(shell find $(PLAIN) $(SANITIZED) -type f -name '*.d' 2>/dev/null)
 
 # Targets that a newcomer types install what is missing first; a plain `make` only builds.
-ifneq ($(filter demo demo-type1 check check-long soak bench bench-type0 bench-type1,$(MAKECMDGOALS)),)
+ifneq ($(filter demo demo-type0 demo-type1 check check-long soak bench bench-type0 bench-type1,$(MAKECMDGOALS)),)
 setup:
 	@scripts/setup.sh
 $(LIB_SRC:%.c=$(PLAIN)/%.o) $(LIB_SRC:%.c=$(SANITIZED)/%.o) $(FREE_OBJ): | setup
@@ -140,6 +140,9 @@ endif
 
 demo: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) GUEST=$(GUEST) scripts/demo.sh
+
+demo-type0: $(TRIVISOR) $(TYPE0)
+	@TRIVISOR=$(TRIVISOR) scripts/demo-type0.sh
 
 demo-type1: $(TRIVISOR) $(TYPE1)
 	@TRIVISOR=$(TRIVISOR) scripts/demo-type1.sh
@@ -194,6 +197,7 @@ help:
 	@echo "make             build build/trivisor        make SANITIZE=1 ...  the same under ASan and UBSan"
 	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
 	@echo "make bench       side by side with QEMU      make soak            hours of boots"
+	@echo "make demo-type0  one board divided between two Debian systems and a small kernel"
 	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays)"
 	@echo "make bench-type0 what type 0 costs, in instructions, beside OpenSBI"
 	@echo "make bench-type1 what type 1 costs, in instructions, beside the firmware alone"

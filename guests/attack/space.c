@@ -50,7 +50,8 @@ static bool refused(const struct kind *kind, const struct attempt *attempt, uint
 {
     bool virtual = mode == MODE_VS || (kind->flags & NEEDS_H) != 0;
     switch (attempt->cause) {
-    case 1: return (kind->flags & FETCH) != 0 && attempt->pc == (address & ~1UL);
+    case 1: /* QEMU 10: of hlvx too */
+        return (kind->flags & FETCH) == 0 ? virtual : attempt->pc == (address & ~1UL);
     case 20: /* QEMU 7.2: what PMP refuses in VS-mode; there is no G-stage table of ours */
         return (kind->flags & FETCH) != 0 && virtual && attempt->pc == (address & ~1UL);
     case 2: /* the instruction is not there */

@@ -1,0 +1,272 @@
+"""The demonstration of type 0, judged from outside: demo_type0.py TRIVISOR ROOT CACHE
+
+The firmware divides a board of four harts, which QEMU plays: two unmodified Debian systems and a small kernel of ours,
+each on harts of its own, at physical addresses, between PMP walls. The first Debian has two of the board's disks, writes
+to them and reboots itself; the second is stopped and started again from the firmware's console; all the while the third
+computes. Nothing that a guest says is believed: each checksum is computed again here from a seed that was made here,
+and what the disks hold is looked at from outside.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from judge import KIB, Checks, Guest, check_description, checksum, print_table, repeated, say
+
+LIMIT = 150  # seconds for all of it; a guest that hangs does not hang the demonstration
+BOARD = "qemu-system-riscv64 -M virt -smp 4 -m 1G -display none -serial stdio -monitor none"
+BOOTS = 2  # of the guest that reboots itself
+DISK_SIZE = 8 << 20
+WRITTEN = 4194304  # bytes, by guests/debian/tasks/demo
+GUESTS = [Guest("web", 2, 256, 2, disk=True), Guest("db", 1, 256, 1), Guest("calc", 1, 64, 4)]
+CALC_KIB = 256
+ANSI = re.compile(r"\033\[[0-9;]*[A-Za-z]")
+
+
+class Console:
+    """The board's console: shown as it comes, and taken apart into the lines of each partition and of the firmware."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.lines = {guest.name: [] for guest in GUESTS}
+        self.own = []
+        self.raw = []
+
+    def take(self, text):
+        plain = ANSI.sub("", text).split("\r")[-1]
+        match = re.match(r"([\w.-]+)([|>]) (.*)", plain)
+        if not match or match[1] not in self.lines:
+            self.own.append(plain)
+        elif match[2] == ">" and self.lines[match[1]]:
+            self.lines[match[1]][-1] += match[3]  # the rest of a line whose beginning was shown before
+        else:
+            self.lines[match[1]].append(match[3])
+        return plain
+
+    def read(self):
+        for line in self.stream:
+            text = line.decode(errors="replace").rstrip("\r\n")
+            self.raw.append(text)
+            plain = self.take(text)
+            print(text.split("\r")[-1] if sys.stdout.isatty() else plain, flush=True)
+
+    def reports(self, name, key):
+        """The values of a guest's lines "report: KEY VALUE"."""
+        found = [re.fullmatch(rf"report: {key} (.*)", line) for line in list(self.lines[name])]
+        return [match[1] for match in found if match]
+
+
+class Demo:
+    def __init__(self, vmm, root, cache):
+        self.vmm, self.root, self.cache = vmm, root, cache
+        self.work = tempfile.mkdtemp(prefix="trivisor-demo-")
+        self.seeds = {guest.name: secrets.token_hex(8) for guest in GUESTS}
+        self.token = secrets.token_hex(8)
+        self.check = Checks()
+        self.started = time.monotonic()
+        self.deadline = self.started + LIMIT
+        self.qemu = None
+
+    def path(self, name):
+        return os.path.join(self.work, name)
+
+    def keys(self, guest):
+        """Its entry in the description."""
+        seed = self.seeds[guest.name]
+        keys = dict(name=guest.name, cpus=guest.harts, memory=f"{guest.memory}M")
+        if guest.name == "calc":
+            keys["kernel"] = f"{self.root}/build/guests/tiny.bin"
+            keys["cmdline"] = f"hostname=calc seed={seed} parts={guest.parts} kib={CALC_KIB} hold again"
+            return keys
+        words = {"task": "demo", "seed": seed, "parts": guest.parts, "kib": KIB, "hold": 1, "again": 1}
+        if guest.disk:
+            words.update(boots=BOOTS, disk="vdb")
+        words = " ".join(f"trivisor.{key}={value}" for key, value in words.items())
+        keys.update(kernel=f"{self.cache}/debian/vmlinux", initrd=f"{self.cache}/debian/initrd.img")
+        keys["cmdline"] = f'"console=ttyS0 hostname={guest.name} {words}"'
+        if guest.disk:
+            # Their DMA passes PMP by: whoever describes the board must say that this guest may.
+            keys["passthrough"] = "[ { device: virtio_mmio@10001000 }, { device: virtio_mmio@10002000 } ]"
+            keys["trusted_dma"] = "true"
+        return keys
+
+    def write_files(self):
+        entries = ["  - " + "\n    ".join(f"{key}: {value}" for key, value in self.keys(guest).items()) for guest in GUESTS]
+        with open(self.path("fleet.yaml"), "w") as fleet:
+            fleet.write("vms:\n" + "\n".join(entries) + "\n")
+        for name in ("count.raw", "data.raw"):
+            with open(self.path(name), "wb") as disk:
+                disk.truncate(DISK_SIZE)
+                if name == "data.raw":
+                    disk.seek(DISK_SIZE - 512)
+                    disk.write(self.token.encode())
+
+    def wait(self, condition):
+        while time.monotonic() < self.deadline:
+            if condition():
+                return True
+            if self.qemu.poll() is not None:
+                self.reader.join(5)
+                return bool(condition())
+            time.sleep(0.05)
+        return False
+
+    def command(self, line):
+        self.qemu.stdin.write((line + "\r").encode())
+        self.qemu.stdin.flush()
+
+    def start(self):
+        self.write_files()
+        say("trivisor bundle --type 0 fleet.yaml -o web.fw")
+        subprocess.run([self.vmm, "bundle", "--type", "0", self.path("fleet.yaml"), "-o", self.path("web.fw")], check=True)
+        disks = []
+        # Linux names disks in the order of the device tree, which has the highest address first.
+        for bus, name in ((0, "data.raw"), (1, "count.raw")):
+            disks += ["-drive", f"if=none,id=d{bus},format=raw,file={self.path(name)}"]
+            disks += ["-device", f"virtio-blk-device,drive=d{bus},bus=virtio-mmio-bus.{bus}"]
+        say(f"{BOARD} -bios web.fw and two disks")
+        self.qemu = subprocess.Popen(
+            [*BOARD.split(), "-bios", self.path("web.fw"), *disks], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self.console = Console(self.qemu.stdout)
+        self.reader = threading.Thread(target=self.console.read, daemon=True)
+        self.reader.start()
+
+    def own(self, pattern):
+        return [match for match in (re.search(pattern, line) for line in list(self.console.own)) if match]
+
+    def again(self, name):
+        return self.console.reports(name, "again")
+
+    def want(self, guest):
+        if guest.name == "calc":
+            digests = [
+                hashlib.sha256(repeated(f"{self.seeds['calc']} {part}", CALC_KIB * 1024)).hexdigest()
+                for part in range(1, guest.parts + 1)
+            ]
+            return hashlib.sha256("".join(digest + "\n" for digest in digests).encode()).hexdigest()
+        return checksum(self.seeds[guest.name], guest.parts)
+
+    def check_again(self, guest):
+        again = self.again(guest.name)
+        self.check(
+            again and set(again) == {self.want(guest)},
+            f"{guest.name} computed its checksum {len(again)} more times, each time right",
+        )
+
+    def rows(self):
+        """The firmware's last list of partitions: name -> (state, harts, MiB, address, boots)."""
+        pattern = r"^\d+ ([\w.-]+) +(\w+) +(\d+) harts  (\d+) MiB at (\w+)  (\d+) boots"
+        return {match[1]: match.groups()[1:] for match in self.own(pattern)}
+
+    def list(self):
+        count = len(self.own(r"^\d+ calc "))
+        self.command("list")
+        self.wait(lambda: len(self.own(r"^\d+ calc ")) > count)
+        return self.rows()
+
+    def stop_and_start(self):
+        """The second Debian, from the console; what calc computes meanwhile is counted."""
+        self.command("stop db")
+        off = self.wait(lambda: self.own(r"^trivisor: db: is off"))
+        row = self.list().get("db", ("",))
+        self.check(off and row[0] == "off", "db was stopped from the firmware's console: " + row[0])
+        began, silent = len(self.again("calc")), len(self.console.lines["db"])
+        self.wait(lambda: len(self.again("calc")) >= began + 3)
+        self.check(len(self.again("calc")) >= began + 3, "calc went on computing meanwhile")
+        self.check(len(self.console.lines["db"]) == silent, "db was silent while it was off")
+        self.command("start db")
+        up = self.wait(lambda: len(self.console.reports("db", "hostname")) == 2 and self.again_since_start())
+        self.check(up, "db was started again, and computes again")
+
+    def again_since_start(self):
+        lines = list(self.console.lines["db"])
+        starts = [i for i, line in enumerate(lines) if line.startswith("report: hostname")]
+        return any(line.startswith("report: again") for line in lines[starts[-1] :])
+
+    def run(self):
+        self.start()
+        ready = self.wait(lambda: all(self.again(guest.name) for guest in GUESTS))
+        if not self.check(ready, "all partitions were up and computing at the same time, on harts of their own"):
+            return
+        say("all partitions compute; what they said is checked")
+        web, db, calc = GUESTS
+        for guest in (web, db):
+            check_description(self.check, self.console.reports, guest, self.seeds[guest.name])
+        self.check(self.console.reports("calc", "checksum")[0].split()[0] == self.want(calc), "calc's checksum is the one computed here")
+        boots = self.console.reports("web", "boot")
+        self.check(boots == [str(boot) for boot in range(1, BOOTS + 1)], f"web rebooted itself: boots {' '.join(boots)}")
+        self.check(self.own(r"^trivisor: web: reboots"), "the firmware restarted web alone")
+        self.check(self.console.reports("web", "disk read") == [self.token], "web read our token from its disk")
+        say("db is stopped and started again")
+        self.stop_and_start()
+        rows = self.list()
+        for guest, count in ((web, BOOTS), (db, 2), (calc, 1)):
+            row = rows.get(guest.name, ("",) * 5)
+            self.check(row[0] == "running" and row[4] == str(count), f"{guest.name} runs, booted {row[4]} time(s)")
+        for guest in GUESTS:
+            self.check_again(guest)
+        self.check(len(self.console.reports("calc", "checksum")) == 1, "calc noticed nothing: it began once")
+        self.command("poweroff")
+        self.check(self.wait(lambda: self.qemu.poll() is not None), "the firmware switched the board off")
+        self.reader.join(5)
+        self.check(self.qemu.returncode == 0, f"the board's exit status is 0: {self.qemu.returncode}")
+        self.check_disks()
+
+    def check_disks(self):
+        with open(self.path("count.raw"), "rb") as disk:
+            count = disk.read(8).strip()
+        self.check(count == str(BOOTS).encode(), f"the boots counted on web's disk: {count.decode(errors='replace')}")
+        with open(self.path("data.raw"), "rb") as disk:
+            data = disk.read(WRITTEN)
+        self.check(data == repeated(f"{self.seeds['web']} disk", WRITTEN), "web's data are on its disk, byte for byte")
+
+    def end(self):
+        if self.qemu and self.qemu.poll() is None:
+            self.qemu.kill()
+            self.qemu.wait()
+
+    def report(self):
+        seconds = time.monotonic() - self.started
+        self.check(seconds < 90, f"it took {seconds:.0f} s, less than 90")
+        self.check.print()
+        print()
+        rows = self.rows()
+        if rows:
+            table = [(name, row[1], row[2], row[3], row[4], row[0]) for name, row in rows.items()]
+            print_table([("partition", "harts", "MiB", "at", "boots", "state"), *table])
+        print(f"\n  a board divided between {len(GUESTS)} systems: {self.check.verdict()}")
+        if not self.check.all_true() and self.qemu:
+            kept = os.path.join(self.root, "build", "demo-type0-failed.log")
+            with open(kept, "w") as file:
+                file.write("\n".join(self.console.raw) + "\n")
+            print(f"  the console is in {os.path.relpath(kept)}")
+        sys.stdout.flush()
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit("use: demo_type0.py TRIVISOR ROOT CACHE")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    demo = Demo(*sys.argv[1:])
+    try:
+        demo.run()
+        demo.end()
+        demo.report()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        demo.end()
+        shutil.rmtree(demo.work, ignore_errors=True)
+    sys.exit(0 if demo.check.all_true() else 1)
+
+
+main()
