@@ -16,6 +16,7 @@ enum {
     MPXY = 0x4d505859,
     VENDOR = 0x09545256, /* of type 0: docs/type0.md */
     VENDOR_SELF = 1,
+    VENDOR_RUNG = 9,
     VENDOR_STATISTICS = 7,
     CALLS = 16000,
 };
@@ -103,7 +104,7 @@ static bool aim(uint64_t extension, uint64_t function, uint64_t a[6])
         }
         return function != 0 || !is_own(a[0], 1);
     case VENDOR:
-        if (function == VENDOR_SELF)
+        if (function == VENDOR_SELF || function == VENDOR_RUNG)
             return false;
         if (function == VENDOR_STATISTICS && a[0] == self)
             a[1] = random_foreign();
