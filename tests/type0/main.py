@@ -382,9 +382,8 @@ def a_layout_that_does_not_fit_is_refused_in_one_line(board):
 
 @test(long=True)
 def debian_runs_in_partitions_and_one_reboots_alone(board):
-    guests = debian("one", "cat /proc/interrupts;nproc;reboot -f", 2), debian("two", "nproc;sleep 600")
-    # The UART that partitions see has no interrupt, so that Linux is slow with it; hvc0 is SBI's console.
-    board.bundle(*(dict(guest, cmdline=guest["cmdline"].replace("ttyS0", "hvc0")) for guest in guests))
+    # The UART that partitions see has no interrupt: Linux polls it, and takes time to send what it has.
+    board.bundle(debian("one", "nproc;sleep 3;reboot -f", 2), debian("two", "nproc;sleep 600"))
     process = board.start(memory="1G")
     process.expect(r"two\| \S*1\r", 300)
     for _ in range(2):
@@ -399,8 +398,7 @@ def a_partition_uses_a_disk_of_the_board_with_its_interrupt(board):
     disk = board.file("disk.raw", os.urandom(1 << 20))
     want = type1.sha256(disk)
     for harts in (3, 1):
-        owner = debian("owner", "sha256sum /dev/vda;grep virtio /proc/interrupts;reboot -f")
-        owner["cmdline"] = owner["cmdline"].replace("ttyS0", "hvc0")
+        owner = debian("owner", "sha256sum /dev/vda;grep virtio /proc/interrupts;sleep 3;reboot -f")
         board.bundle(
             dict(owner, passthrough="[ { device: virtio_mmio@10008000 } ]", trusted_dma="true"), tiny("steady", "hold")
         )
@@ -408,8 +406,8 @@ def a_partition_uses_a_disk_of_the_board_with_its_interrupt(board):
         devices += ["-device", "virtio-blk-device,drive=d0,bus=virtio-mmio-bus.7"]
         process = board.start(harts=harts, memory="1G", devices=devices)
         for _ in range(2):
-            process.expect(r"owner\| \S*" + want, 200)
-            process.expect(r"owner\| .* [1-9]\d* .*virtio0", 60)
+            process.expect(want, 100)
+            process.expect(r" [1-9]\d* .*virtio0", 60)
             process.expect("owner: reboots", 60)
         process.expect(r"steady\| \S*report: tick", 60)
         process.popen.kill()
