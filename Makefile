@@ -86,14 +86,15 @@ $(PLAIN)/riscv64/%.o: %.S
 	@echo "  AS      $@"
 	@$(CLANG) $(T1_FLAGS) -march=$(if $(filter %/fp.S %/v.S,$<),rv64imafdcv,rv64imac) -I. -MMD -MP -c $< -o $@
 
-# The type 1 hypervisor: a flat image that runs where it is loaded.
+# The type 1 hypervisor: a flat image that runs where it is loaded. When it is linked, only what becomes smaller by it
+# is inlined.
 T1_OBJ   := $(T1_SRC:%.c=$(PLAIN)/riscv64/%.o) $(T1_ASM:%.S=$(PLAIN)/riscv64/%.o)
 TYPE1    := $(PLAIN)/type1.bin
 OBJCOPY  ?= $(shell command -v llvm-objcopy || command -v llvm-objcopy-14)
 $(PLAIN)/type1.elf: $(T1_OBJ) $(FREE_OBJ) type1/link.ld
 	@echo "  LD      $@"
 	@$(CLANG) $(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac -nostdlib -fuse-ld=lld -Wl,-T,type1/link.ld -Wl,-pie -Wl,--no-dynamic-linker \
-	    -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none -Wl,--pack-dyn-relocs=relr $(T1_OBJ) $(FREE_OBJ) -o $@
+	    -Wl,-z,notext -Wl,-mllvm,-inline-threshold=0 -Wl,--gc-sections -Wl,--build-id=none -Wl,--pack-dyn-relocs=relr $(T1_OBJ) $(FREE_OBJ) -o $@
 $(TYPE1): $(PLAIN)/type1.elf
 	@$(OBJCOPY) -O binary $< $@.new && mv $@.new $@
 .PHONY: type1
