@@ -91,10 +91,11 @@ $(PLAIN)/riscv64/%.o: %.S
 T1_OBJ   := $(T1_SRC:%.c=$(PLAIN)/riscv64/%.o) $(T1_ASM:%.S=$(PLAIN)/riscv64/%.o)
 TYPE1    := $(PLAIN)/type1.bin
 OBJCOPY  ?= $(shell command -v llvm-objcopy || command -v llvm-objcopy-14)
-$(PLAIN)/type1.elf: $(T1_OBJ) $(FREE_OBJ) type1/link.ld
+$(PLAIN)/type1.elf: $(T1_OBJ) $(FREE_OBJ) type1/link.ld scripts/link-small.sh
 	@echo "  LD      $@"
-	@$(CLANG) $(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac -nostdlib -fuse-ld=lld -Wl,-T,type1/link.ld -Wl,-pie -Wl,--no-dynamic-linker \
-	    -Wl,-z,notext -Wl,-mllvm,-inline-threshold=0 -Wl,--gc-sections -Wl,--build-id=none -Wl,--pack-dyn-relocs=relr $(T1_OBJ) $(FREE_OBJ) -o $@
+	@CLANG="$(CLANG)" scripts/link-small.sh $@ "$(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac" \
+	    "-Wl,-T,type1/link.ld -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none" \
+	    "$(T1_ASM:%.S=$(PLAIN)/riscv64/%.o)" "$(T1_SRC:%.c=$(PLAIN)/riscv64/%.o) $(FREE_OBJ)"
 $(TYPE1): $(PLAIN)/type1.elf
 	@$(OBJCOPY) -O binary $< $@.new && mv $@.new $@
 .PHONY: type1

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/host.h"
+#include "core/hot.h"
 
 /* Devicetree Specification v0.4, 5.2 to 5.4. */
 #define FDT_MAGIC           0xd00dfeedu
@@ -76,7 +77,7 @@ struct token {
 
 /* Decodes the token at `at`. Returns the offset behind it, or 0 if it does not fit or is unknown.
  */
-static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token *token)
+HOT static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token *token)
 {
     const uint8_t *block = fdt->blob + fdt->struct_off;
     const char *strings = (const char *)fdt->blob + fdt->strings_off;
@@ -142,7 +143,7 @@ static bool reservations_valid(const struct fdt *fdt)
 
 /* One root node first, properties before child nodes, every name terminated, all nodes closed, then
  * the end. */
-static bool structure_valid(const struct fdt *fdt)
+HOT static bool structure_valid(const struct fdt *fdt)
 {
     unsigned depth = 0;
     bool root_seen = false;
@@ -247,7 +248,7 @@ static uint32_t node_inside(const struct fdt *fdt, int node)
 }
 
 /* Offset of the next node that begins at or behind `at`, without leaving the node we are in. */
-static int next_begin(const struct fdt *fdt, uint32_t at)
+HOT static int next_begin(const struct fdt *fdt, uint32_t at)
 {
     for (;;) {
         unsigned kind;
@@ -265,7 +266,7 @@ int fdt_first_child(const struct fdt *fdt, int node)
     return node < 0 ? -E_NOENT : next_begin(fdt, node_inside(fdt, node));
 }
 
-int fdt_next_sibling(const struct fdt *fdt, int node)
+HOT int fdt_next_sibling(const struct fdt *fdt, int node)
 {
     if (node < 0)
         return -E_NOENT;
@@ -333,7 +334,7 @@ int fdt_path(const struct fdt *fdt, const char *path)
 }
 
 /* The node that begins first behind `node` in the blob; -1: the root. */
-static int next_in_document(const struct fdt *fdt, int node)
+HOT static int next_in_document(const struct fdt *fdt, int node)
 {
     if (node < 0)
         return fdt_root(fdt);
@@ -349,7 +350,7 @@ static int next_in_document(const struct fdt *fdt, int node)
     }
 }
 
-int fdt_compatible_next(const struct fdt *fdt, int node, const char *compatible)
+HOT int fdt_compatible_next(const struct fdt *fdt, int node, const char *compatible)
 {
     while ((node = next_in_document(fdt, node)) >= 0) {
         const char *entry;
@@ -374,7 +375,7 @@ int fdt_by_phandle(const struct fdt *fdt, uint32_t phandle)
     return -E_NOENT;
 }
 
-int fdt_parent(const struct fdt *fdt, int node)
+HOT int fdt_parent(const struct fdt *fdt, int node)
 {
     int ancestors[FDT_DEPTH_MAX];
     unsigned depth = 0;
@@ -405,8 +406,8 @@ const char *fdt_name(const struct fdt *fdt, int node)
     return token.name;
 }
 
-bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char **name,
-                   const void **value, uint32_t *len)
+HOT bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char **name,
+                       const void **value, uint32_t *len)
 {
     if (node < 0)
         return false;
@@ -425,7 +426,7 @@ bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char
     return true;
 }
 
-const void *fdt_prop(const struct fdt *fdt, int node, const char *name, uint32_t *len)
+HOT const void *fdt_prop(const struct fdt *fdt, int node, const char *name, uint32_t *len)
 {
     uint32_t cursor = 0;
     const char *found;
@@ -459,7 +460,7 @@ uint64_t fdt_u64(const struct fdt *fdt, int node, const char *name, uint64_t fal
     return len >= 8 ? get_be64(value) : get_be32(value);
 }
 
-const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index)
+HOT const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index)
 {
     uint32_t len;
     const uint8_t *value = fdt_prop(fdt, node, name, &len);
@@ -614,7 +615,7 @@ void fdt_end(struct fdt_writer *w)
  * Strings grow down from the end of the buffer, so while writing a name's offset counts back from
  * there; fdt_finish turns it around. Returns 0 when there is no room.
  */
-static uint32_t string_offset(struct fdt_writer *w, const char *name)
+HOT static uint32_t string_offset(struct fdt_writer *w, const char *name)
 {
     size_t len = strlen(name) + 1;
     for (size_t at = w->strings_at; at < w->capacity; at += strlen((char *)w->buf + at) + 1) {

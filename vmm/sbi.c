@@ -1,5 +1,6 @@
 #include "vmm/sbi_impl.h"
 
+#include "core/hot.h"
 #include "riscv/mmu.h"
 
 /*
@@ -40,7 +41,7 @@ struct sbi_extension {
 static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id);
 
 /* Chapter 4, Base Extension. */
-static struct sbi_result sbi_base(struct vm *vm, struct riscv_vcpu *hart)
+HOT static struct sbi_result sbi_base(struct vm *vm, struct riscv_vcpu *hart)
 {
     switch (hart->x[16]) {
     case 0: return sbi_value(SBI_SPEC_VERSION);
@@ -213,7 +214,7 @@ static const struct sbi_extension extensions[] = {
     {SBI_LEGACY_SET_TIMER, SBI_LEGACY_SHUTDOWN, sbi_legacy, false},
 };
 
-static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id)
+HOT static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id)
 {
     for (unsigned i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
         if (id >= extensions[i].first && id <= extensions[i].last)
@@ -222,7 +223,8 @@ static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t 
     return NULL;
 }
 
-static void answer(const struct sbi_extension *extension, struct vm *vm, struct riscv_vcpu *hart)
+HOT static void answer(const struct sbi_extension *extension, struct vm *vm,
+                       struct riscv_vcpu *hart)
 {
     struct sbi_result result =
         extension != NULL ? extension->call(vm, hart) : sbi_error(SBI_ERR_NOT_SUPPORTED);
@@ -238,7 +240,7 @@ void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
     answer(extension_find(vm, hart->x[17]), vm, hart);
 }
 
-bool sbi_call_light(struct vm *vm, struct riscv_vcpu *hart)
+HOT bool sbi_call_light(struct vm *vm, struct riscv_vcpu *hart)
 {
     const struct sbi_extension *extension = extension_find(vm, hart->x[17]);
     if (extension == NULL || !extension->light)

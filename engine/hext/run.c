@@ -6,6 +6,7 @@
  * in_guest false, as if the guest had been left.
  */
 #include "core/bus.h"
+#include "core/hot.h"
 #include "engine/hext/access.h"
 #include "engine/hext/csr.h"
 #include "engine/hext/internal.h"
@@ -19,7 +20,7 @@
 /* ---- Interrupts and requests on the way in ---- */
 
 /* Brings hvip in line with mip, as far as mip decides it. */
-static __attribute__((noinline)) void interrupts_tell(struct hext_vcpu *v, uint64_t pending)
+HOT static __attribute__((noinline)) void interrupts_tell(struct hext_vcpu *v, uint64_t pending)
 {
     uint64_t ssi = pending & 1ULL << IRQ_SSI, rest = pending & ~ssi;
 
@@ -288,7 +289,7 @@ static inline bool sbi_hot(struct hext_vcpu *v)
 /* ---- Exits ---- */
 
 /* EXIT_REASONS: answered here, the guest goes on. */
-static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause)
+HOT static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause)
 {
     uint64_t stval;
 
@@ -344,7 +345,7 @@ static inline __attribute__((always_inline)) bool goes_on(struct hext_vcpu *v)
            guest_begin(v);
 }
 
-static __attribute__((noinline)) uint64_t answer(struct hext_vcpu *v, uint64_t cause)
+HOT static __attribute__((noinline)) uint64_t answer(struct hext_vcpu *v, uint64_t cause)
 {
     enum exit_reason reason = EXIT_REASONS;
 
@@ -370,7 +371,7 @@ static __attribute__((noinline)) uint64_t answer(struct hext_vcpu *v, uint64_t c
 }
 
 /* The table's answer, which may be for other VCPUs too; else it is an exit. */
-static __attribute__((noinline)) uint64_t sbi_call_answer(struct hext_vcpu *v)
+HOT static __attribute__((noinline)) uint64_t sbi_call_answer(struct hext_vcpu *v)
 {
     world_take(v);
     guest_end(v);
@@ -398,7 +399,7 @@ static __attribute__((noinline)) uint64_t device_refused(struct hext_vcpu *v, un
 
 /* What guest_page_fault does, for an access that it has seen before. Others are left to answer().
  */
-static __attribute__((noinline)) uint64_t device_hot(struct hext_vcpu *v, uint64_t cause)
+HOT static __attribute__((noinline)) uint64_t device_hot(struct hext_vcpu *v, uint64_t cause)
 {
     uint64_t gva = hcsr_read(HCSR_STVAL), htval = hcsr_read(HCSR_HTVAL);
     uint64_t insn = hcsr_read(HCSR_HTINST), data;
@@ -442,7 +443,7 @@ static __attribute__((noinline)) uint64_t device_hot(struct hext_vcpu *v, uint64
     return seen->back;
 }
 
-uint64_t hext_answer(struct hext_vcpu *v, uint64_t cause)
+HOT uint64_t hext_answer(struct hext_vcpu *v, uint64_t cause)
 {
     if (cause == HCAUSE_VS_ECALL)
         return sbi_hot(v) ? HEXT_GO_ON : sbi_call_answer(v);
@@ -451,7 +452,7 @@ uint64_t hext_answer(struct hext_vcpu *v, uint64_t cause)
     return answer(v, cause);
 }
 
-enum exit_reason hext_run(struct vcpu *vcpu, struct exit *exit)
+HOT enum exit_reason hext_run(struct vcpu *vcpu, struct exit *exit)
 {
     struct hext_vcpu *v = vcpu->engine_data;
 
