@@ -46,6 +46,7 @@ _Static_assert(offsetof(struct hart, stack) == HART_STACK, "offsets.h");
 _Static_assert(offsetof(struct hart, panic_stack) == HART_PANIC_STACK, "offsets.h");
 _Static_assert(offsetof(struct hart, scratch) == HART_SCRATCH, "offsets.h");
 _Static_assert(offsetof(struct hart, satp) == HART_SATP, "offsets.h");
+_Static_assert(offsetof(struct hart, id) == HART_ID, "offsets.h");
 
 /* Never keep it over something that may switch tasks. */
 static inline struct hart *this_hart(void)
@@ -53,7 +54,7 @@ static inline struct hart *this_hart(void)
     return (struct hart *)hext_this_hart();
 }
 
-extern struct hart *harts[HARTS_MAX];
+extern struct hart *harts[HARTS_MAX + 1]; /* NULL behind the last */
 extern unsigned hart_count;
 
 #endif

@@ -18,7 +18,7 @@
 #define VA_LIMIT     (1ULL << 38) /* the identity map is the lower half of Sv39 */
 #define OFF_DELAY_NS 2000000000ULL
 
-struct hart *harts[HARTS_MAX];
+struct hart *harts[HARTS_MAX + 1];
 unsigned hart_count;
 
 extern char image_start[], text_end[], image_end[], boot_panic_stack_top[];
@@ -137,7 +137,7 @@ static void start_hart(uint64_t id)
     int64_t error = sbi_hart_start(id, (uint64_t)(uintptr_t)hart_entry, (uint64_t)(uintptr_t)hart);
     if (error == 0)
         return;
-    hart_count--;
+    harts[--hart_count] = NULL;
     console_line("hart %lu does not start (SBI error %ld)", (unsigned long)id, (long)error);
 }
 
@@ -218,6 +218,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
         give_up(problem);
     if (platform.uart != 0)
         console_use_uart(platform.uart, platform.uart_shift, platform.uart_width);
+    sbi_use_tree(&platform.fdt);
     timer_setup(platform.timebase, false);
     features.timebase = platform.timebase;
     features.fp = platform.has_fp;

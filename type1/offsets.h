@@ -6,6 +6,11 @@
 #define HART_PANIC_STACK 56
 #define HART_SCRATCH     64
 #define HART_SATP        72
+#define HART_ID          80
+
+/* How far the start is: bits of a word. */
+#define STARTED_FIRST 1 /* a hart boots */
+#define STARTED_READY 2 /* memory is as the program expects it */
 
 #define BOOT_STACK_SIZE 16384
 
