@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct fdt;
+
 struct sbi_answer {
     int64_t error;
     uint64_t value;
@@ -28,6 +30,8 @@ void sbi_set_timer(uint64_t ticks);
 void sbi_send_ipi(uint64_t hart_id);
 /* 0 or a negative SBI error. */
 int64_t sbi_hart_start(uint64_t hart_id, uint64_t address, uint64_t opaque);
+/* The board; OpenSBI (1.1, 1.5) does not tell its SiFive test device of failures, so we do. */
+void sbi_use_tree(const struct fdt *tree);
 /* Powers off or restarts the board; does not return. */
 _Noreturn void sbi_reset(bool reboot, bool failure);
 

@@ -47,7 +47,7 @@ def a_bundle_that_ends_behind_the_memory_is_refused_in_one_line(board):
         file.write(struct.pack("<Q", 1 << 30))  # the board has 512 MiB
     process = board.start()
     process.expect("the bundle behind the hypervisor is damaged, or the memory ends before it; nothing is started")
-    process.status()
+    process.ends(1)
 
 
 @test()

@@ -92,6 +92,15 @@ def a_guest_that_fails_stops_or_is_restarted_by_policy(board):
 
 
 @test()
+def the_board_ends_with_a_failure_if_a_guest_failed(board):
+    board.bundle(probe("fails", "fail"), tiny("other"))
+    process = board.start()
+    process.expect("fails .*reported a system failure")
+    process.expect("no guest is running; the board goes off")
+    process.ends(1)
+
+
+@test()
 def harts_are_shared_by_weight_and_pinned(board):
     board.bundle(
         probe("heavy", "spin", weight=300, pin="[0]"),

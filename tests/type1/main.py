@@ -320,21 +320,21 @@ def without_the_h_extension_one_line_says_so(board):
     board.bundle(tiny("one"))
     process = board.start(cpu="rv64,h=false")
     process.expect("this hart has no H extension")
-    process.status()
+    process.ends(1)
 
 
 @test()
 def without_a_bundle_or_with_a_damaged_one_one_line_says_so(board):
     process = board.start(image=HYPERVISOR)
     process.expect("no guests: make an image with")
-    process.status()
+    process.ends(1)
     board.bundle(tiny("one"))
     with open(board.image, "r+b") as file:
         file.seek(bundle_at() + 16)
         file.write(struct.pack("<Q", 1 << 60))
     process = board.start()
     process.expect("the bundle behind the hypervisor is damaged")
-    process.status()
+    process.ends(1)
 
 
 @test(long=True)
