@@ -187,6 +187,29 @@ static int check_payload(const struct place *place, const struct spec_vm *vm)
     return 0;
 }
 
+static bool begins(const char *text, const char *with)
+{
+    while (*with != 0 && *text == *with) {
+        text++;
+        with++;
+    }
+    return *with == 0;
+}
+
+bool spec_console_is_hvc(const struct spec_vm *vm)
+{
+    bool hvc = false;
+    for (const char *at = vm->cmdline; at != NULL && *at != 0;) {
+        if (begins(at, "console="))
+            hvc = begins(at, "console=hvc");
+        while (*at != 0 && *at != ' ')
+            at++;
+        while (*at == ' ')
+            at++;
+    }
+    return vm->virtio_console && hvc;
+}
+
 bool spec_board_index(const char *text, unsigned *index)
 {
     static const char prefix[] = "board:";
@@ -212,11 +235,12 @@ static bool of_board(const char *text)
     return text != NULL && strlen(text) >= 6 && memcmp(text, "board:", 6) == 0;
 }
 
-/* A disk that one VM writes belongs to that VM alone. */
-static int check_disk_alone(const struct place *place, const struct spec_fleet *fleet, unsigned d)
+/* A disk that one VM writes belongs to that VM alone: those of the board, or else the files. */
+static int check_disk_alone(const struct place *place, const struct spec_fleet *fleet, unsigned d,
+                            bool board)
 {
     const struct spec_disk *disk = &fleet->vms[place->index].disks[d];
-    for (unsigned v = 0; v <= place->index; v++) {
+    for (unsigned v = 0; v <= place->index && of_board(disk->path) == board; v++) {
         const struct spec_vm *vm = &fleet->vms[v];
         unsigned count = v == place->index ? d : vm->disk_count;
         for (unsigned i = 0; i < count; i++) {
@@ -259,7 +283,7 @@ static int check_disks(const struct place *place, const struct spec_fleet *fleet
             return fail_at(place,
                            "disks[%u].serial: must be at most %u printable characters; shorten it",
                            i, SERIAL_MAX);
-        int error = check_disk_alone(place, fleet, i);
+        int error = check_disk_alone(place, fleet, i, true);
         if (error != 0)
             return error;
     }
@@ -472,6 +496,17 @@ int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem)
             return error;
     }
     return 0;
+}
+
+int spec_check_files(const struct spec_fleet *fleet, struct spec_problem *problem)
+{
+    int error = 0;
+    for (unsigned v = 0; v < fleet->vm_count; v++) {
+        struct place place = {.problem = problem, .index = v, .name = fleet->vms[v].name};
+        for (unsigned i = 0; error == 0 && i < fleet->vms[v].disk_count; i++)
+            error = check_disk_alone(&place, fleet, i, false);
+    }
+    return error;
 }
 
 static int check_hosted(const struct place *place, const struct spec_vm *vm)

@@ -106,6 +106,11 @@ struct spec_problem {
 
 /* Whether `text` is "board:N" (N at most 99, without leading zeros); *index gets N. */
 bool spec_board_index(const char *text, unsigned *index);
+/*
+ * Whether the VM's /dev/console is its virtio console: it has one, and the last console= of the
+ * command line names hvc.
+ */
+bool spec_console_is_hvc(const struct spec_vm *vm);
 /* The address of the network `index` of the VM `name` when none is given. */
 void spec_default_mac(const char *name, unsigned index, uint8_t mac[6]);
 /*
@@ -113,6 +118,11 @@ void spec_default_mac(const char *name, unsigned index, uint8_t mac[6]);
  * ..."), put into `problem`. 0 if there is nothing.
  */
 int spec_check_hosted(const struct spec_fleet *fleet, unsigned vm, struct spec_problem *problem);
+/*
+ * Where disks are the files themselves and no copies: that none is written by one VM and used by
+ * another. 0, or -E_INVAL with `problem` filled. Of a description that spec_check accepts.
+ */
+int spec_check_files(const struct spec_fleet *fleet, struct spec_problem *problem);
 /* Checks values, ranges and names across the fleet. 0, or -E_INVAL with `problem` filled. */
 int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem);
 /* Writes the flattened form of a description that spec_check accepts. Its size, or a negative

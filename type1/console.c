@@ -215,10 +215,8 @@ static void port_show_held(struct console_port *port)
     port->held_lost = 0;
 }
 
-static size_t port_write(struct stream_backend *backend, const void *bytes, size_t len)
+static void port_output(struct console_port *port, const char *text, size_t len)
 {
-    struct console_port *port = (struct console_port *)backend;
-    const char *text = bytes;
     host_lock_acquire(&lock);
     if (entered == port) {
         for (size_t i = 0; i < len; i++)
@@ -231,6 +229,19 @@ static size_t port_write(struct stream_backend *backend, const void *bytes, size
         port_hold(port, text, len);
     }
     host_lock_release(&lock);
+}
+
+static size_t uart_output(struct stream_backend *backend, const void *bytes, size_t len)
+{
+    port_output((struct console_port *)((char *)backend - offsetof(struct console_port, uart)),
+                bytes, len);
+    return len;
+}
+
+static size_t hvc_output(struct stream_backend *backend, const void *bytes, size_t len)
+{
+    port_output((struct console_port *)((char *)backend - offsetof(struct console_port, hvc)),
+                bytes, len);
     return len;
 }
 
@@ -240,11 +251,14 @@ static void port_resume(struct stream_backend *backend)
     host_event_set(&keys);
 }
 
-static const struct stream_ops port_ops = {.write = port_write, .resume = port_resume};
+static const struct stream_ops uart_ops = {.write = uart_output, .resume = port_resume};
+static const struct stream_ops hvc_ops = {.write = hvc_output, .resume = port_resume};
 
-void console_port_init(struct console_port *port, const char *name, unsigned index)
+void console_port_init(struct console_port *port, const char *name, unsigned index, bool hvc)
 {
-    *port = (struct console_port){.backend.ops = &port_ops, .name = name, .colour = index % 6};
+    *port = (struct console_port){
+        .uart.ops = &uart_ops, .hvc.ops = &hvc_ops, .name = name, .colour = index % 6};
+    port->input_to = hvc ? &port->hvc : &port->uart;
 }
 
 void console_add(struct console_port *port)
@@ -372,9 +386,9 @@ bool console_type(struct console_port *port, const char *text, size_t length)
 /* The device takes what it has room for and calls resume when it has room again. */
 static void deliver(struct console_port *port)
 {
-    if (port == NULL || port->input_count == 0 || port->backend.receive == NULL)
+    if (port == NULL || port->input_count == 0 || port->input_to->receive == NULL)
         return;
-    size_t taken = port->backend.receive(port->backend.device, port->input, port->input_count);
+    size_t taken = port->input_to->receive(port->input_to->device, port->input, port->input_count);
     port->input_count -= (unsigned)taken;
     memmove(port->input, port->input + taken, port->input_count);
 }

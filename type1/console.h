@@ -17,7 +17,8 @@
 
 /* A guest's line to the console. */
 struct console_port {
-    struct stream_backend backend; /* first; for board_init */
+    struct stream_backend uart, hvc; /* for board_init: what both say is shown as one */
+    struct stream_backend *input_to; /* which of them gets what is typed */
     const char *name;
     unsigned colour; /* 0..5 */
     char line[CONSOLE_LINE_MAX];
@@ -41,7 +42,8 @@ void console_emergency(const char *text);
 /* A line of the monitor's answers: no prefix. */
 void console_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-void console_port_init(struct console_port *port, const char *name, unsigned index);
+/* `hvc`: what is typed is for the virtio console, not for the UART. */
+void console_port_init(struct console_port *port, const char *name, unsigned index, bool hvc);
 /* Ports in the order of their keys. */
 void console_add(struct console_port *port);
 void console_remove(struct console_port *port);

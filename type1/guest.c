@@ -67,7 +67,10 @@ static int alloc_ram(struct guest *guest)
 static int build_vm(struct guest *guest, const struct bundle *bundle)
 {
     struct vm *vm = &guest->vm;
-    struct board_backends backends = {.uart = &guest->console.backend, .no_rom = true};
+    struct board_backends backends = {.uart = &guest->console.uart,
+                                      .console =
+                                          guest->spec->virtio_console ? &guest->console.hvc : NULL,
+                                      .no_rom = true};
     char why[sizeof guest->why];
 
     int error = dev_guest_open(&guest->devices, guest->spec, bundle, &backends, why, sizeof why);
@@ -567,7 +570,7 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
         guest->hext.vmid = (uint16_t)(i + 1 < vmids ? i + 1 : 0);
         guest->hext.generation = atomic_fetch_add(&generations, 1) + 1;
         host_event_init(&guest->vcpu_ended);
-        console_port_init(&guest->console, guest->spec->name, i);
+        console_port_init(&guest->console, guest->spec->name, i, spec_console_is_hvc(guest->spec));
         console_add(&guest->console);
         guests[guest_count++] = guest;
         if (build(guest, bundle, platform) != 0)

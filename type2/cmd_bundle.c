@@ -211,7 +211,7 @@ static int bundle(const char *yaml, const char *hypervisor, const char *out)
 
     if (w == NULL)
         return command_fail("no memory");
-    int error = config_read(&config, yaml, &problem);
+    int error = config_read(&config, yaml, true, &problem);
     const struct spec_fleet *fleet = error == 0 ? config_fleet(config) : NULL;
     if (error == 0)
         error = open_hypervisor(&w->hypervisor, hypervisor, &problem);

@@ -38,7 +38,7 @@ int cmd_validate(int argc, char **argv)
     if (!command_words(argc, argv, 1))
         return 2;
     struct config *config = NULL;
-    if (config_read(&config, argv[optind], &problem) < 0)
+    if (config_read(&config, argv[optind], false, &problem) < 0)
         return command_fail("%s", problem.text);
     const struct spec_fleet *fleet = config_fleet(config);
     int status = 0;

@@ -148,6 +148,7 @@ struct reading {
     const char *folder;
     struct yaml_lines *lines;
     struct problem *problem;
+    bool bare_metal;
     int error; /* the first */
 };
 
@@ -513,7 +514,9 @@ static void check(struct reading *r)
 {
     struct spec_problem found;
     char path[PATH_SIZE] = "";
-    if (r->error != 0 || spec_check(&r->config->fleet, &found) == 0)
+    const struct spec_fleet *fleet = &r->config->fleet;
+    if (r->error != 0 ||
+        (spec_check(fleet, &found) == 0 && (r->bare_metal || spec_check_files(fleet, &found) == 0)))
         return;
     const char *words = found.text + found.words;
     const char *colon = strstr(words, ": ");
@@ -625,7 +628,8 @@ static void load(struct reading *r, const void *bytes, size_t size)
 }
 
 static int read_bytes(struct config **config, const char *name, const char *folder,
-                      const void *bytes, size_t size, bool files, struct problem *problem)
+                      const void *bytes, size_t size, bool files, bool bare_metal,
+                      struct problem *problem)
 {
     char reason[200];
     unsigned line;
@@ -644,6 +648,7 @@ static int read_bytes(struct config **config, const char *name, const char *fold
         .folder = folder,
         .lines = lines,
         .problem = problem,
+        .bare_metal = bare_metal,
     };
     if (r.config == NULL) {
         r.error = problem_set(problem, -E_NOMEM, "%s: not enough memory to read it", name);
@@ -666,10 +671,10 @@ static int read_bytes(struct config **config, const char *name, const char *fold
 int config_read_bytes(struct config **config, const char *name, const char *folder,
                       const void *bytes, size_t size, struct problem *problem)
 {
-    return read_bytes(config, name, folder, bytes, size, false, problem);
+    return read_bytes(config, name, folder, bytes, size, false, false, problem);
 }
 
-int config_read(struct config **config, const char *path, struct problem *problem)
+int config_read(struct config **config, const char *path, bool bare_metal, struct problem *problem)
 {
     struct blob file;
     *config = NULL;
@@ -680,7 +685,7 @@ int config_read(struct config **config, const char *path, struct problem *proble
     const char *slash = strrchr(path, '/');
     char *folder = slash != NULL ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
     error = read_bytes(config, path, folder != NULL ? folder : ".", file.bytes, file.size, true,
-                       problem);
+                       bare_metal, problem);
     free(folder);
     blob_free(&file);
     return error;

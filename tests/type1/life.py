@@ -189,3 +189,26 @@ def a_guest_reboots_twenty_times_while_others_compute(board):
         if len(sums) < 10 or len(set(sums)) != 1:
             raise Failed(f"{name} computed {len(sums)} times, {len(set(sums))} different results")
 
+
+
+@test(long=True)
+def a_virtio_console_and_the_copy_of_a_disk_are_each_guests_own(board):
+    disk = board.file("disk.raw", b"as it began")
+
+    def writer(name):
+        # The driver of virtio-mmio is a module: the console is there only when init runs already.
+        guest = debian(
+            name,
+            "until [ -c /dev/hvc0 ]; do sleep 0.1; done; exec </dev/hvc0 >/dev/hvc0;"
+            f"printf {name}-wrote | dd of=/dev/vda conv=fsync,notrunc; sleep 6; head -c 11 /dev/vda; echo; read line; echo heard $line",
+        )
+        guest["cmdline"] = guest["cmdline"].replace("ttyS0", "ttyS0 console=hvc0")
+        return guest | {"virtio_console": "true", "disks": f"[ {{ path: {disk} }} ]"}
+
+    board.bundle(writer("first"), writer("other"))
+    process = board.start(memory="1G")
+    for name in ("first", "other"):
+        process.expect(rf"{name}[|>] \S*{name}-wrote", 200)
+        process.send(f"send {name} a line for {name}\r")
+        process.expect(rf"{name}[|>] \S*heard a line for {name}", 60)
+    process.expect("no guest is running|other: is off", 60)
