@@ -74,7 +74,7 @@ $(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
 # Freestanding: no libc in sight, and no floating point, whose registers belong to the guests. Optimized as a
 # whole when it is linked; small, but for what runs at every exit of a guest or takes most of the time until its start.
 T1_FLAGS := --target=riscv64-unknown-elf -mabi=lp64 -mcmodel=medany -mno-relax -ffreestanding -nostdlibinc
-T1_HOT   := engine/hext/run.c engine/hext/vcpu.c engine/hext/gstage.c core/bus.c core/fdt.c devices/plic.c \
+T1_HOT   := engine/hext/run.c engine/hext/vcpu.c engine/hext/gstage.c core/bus.c core/fdt.c devices/plic.c vmm/sbi.c \
             type1/host.c type1/string.c type1/dev_entropy.c
 $(PLAIN)/riscv64/%.o: %.c
 	@mkdir -p $(@D)

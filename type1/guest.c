@@ -565,6 +565,7 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
         guest->spec = &fleet->vms[i];
         guest->index = i;
         guest->hext.features = features;
+        guest->hext.sbi_alone = sbi_call_alone;
         guest->hext.sbi_light = sbi_call_light;
         guest->hext.sbi_version = SBI_SPEC_VERSION;
         guest->hext.vmid = (uint16_t)(i + 1 < vmids ? i + 1 : 0);

@@ -39,9 +39,10 @@ struct hext_features {
 struct hext_vm {
     const struct hext_features *features;
     /*
-     * Answers SBI calls that need the integer registers alone (vmm/sbi.h, sbi_call_light); false:
-     * the call is to be an exit. May be NULL.
+     * Answer SBI calls that need the integer registers alone (vmm/sbi.h, sbi_call_alone,
+     * sbi_call_light); false: try the next, and then the call is to be an exit.
      */
+    bool (*sbi_alone)(struct vm *vm, struct riscv_vcpu *hart);
     bool (*sbi_light)(struct vm *vm, struct riscv_vcpu *hart);
     uint64_t
         sbi_version; /* what SBI's get_spec_version answers; calls of Linux that need no lookup */

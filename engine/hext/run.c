@@ -281,9 +281,15 @@ static inline bool sbi_hot(struct hext_vcpu *v)
     }
     x[10] = 0;
     x[11] = value;
+    return true;
+}
+
+/* The guest goes on behind its ECALL. */
+static inline uint64_t sbi_answered(struct hext_vcpu *v)
+{
     v->counts[HEXT_EXIT_ECALL]++;
     hcsr_write(HCSR_SEPC, hcsr_read(HCSR_SEPC) + 4);
-    return true;
+    return HEXT_GO_ON;
 }
 
 /* ---- Exits ---- */
@@ -370,14 +376,16 @@ HOT static __attribute__((noinline)) uint64_t answer(struct hext_vcpu *v, uint64
     return v->kept_lost ? HEXT_GO_ON_ALL : HEXT_GO_ON;
 }
 
-/* The table's answer, which may be for other VCPUs too; else it is an exit. */
+/* The table's answer: for other VCPUs too, perhaps; else it is an exit. */
 HOT static __attribute__((noinline)) uint64_t sbi_call_answer(struct hext_vcpu *v)
 {
+    if (v->vm->sbi_alone(v->hart->vcpu.vm, v->hart))
+        return sbi_answered(v);
     world_take(v);
     guest_end(v);
     v->counts[HEXT_EXIT_ECALL]++;
     v->world.sepc += 4;
-    if (v->vm->sbi_light == NULL || !v->vm->sbi_light(v->hart->vcpu.vm, v->hart)) {
+    if (!v->vm->sbi_light(v->hart->vcpu.vm, v->hart)) {
         v->reason = EXIT_SBI;
         return HEXT_LEAVE;
     }
@@ -446,7 +454,7 @@ HOT static __attribute__((noinline)) uint64_t device_hot(struct hext_vcpu *v, ui
 HOT uint64_t hext_answer(struct hext_vcpu *v, uint64_t cause)
 {
     if (cause == HCAUSE_VS_ECALL)
-        return sbi_hot(v) ? HEXT_GO_ON : sbi_call_answer(v);
+        return sbi_hot(v) ? sbi_answered(v) : sbi_call_answer(v);
     if (cause == HCAUSE_LOAD_GUEST_PAGE || cause == HCAUSE_STORE_GUEST_PAGE)
         return device_hot(v, cause);
     return answer(v, cause);
