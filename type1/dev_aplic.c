@@ -4,12 +4,14 @@
  * interrupt.
  */
 #include "core/error.h"
+#include "type1/dev_imsic_map.h"
 #include "type1/dev_intc.h"
 
 enum {
     APLIC_DOMAINCFG = 0x0000,
     APLIC_SOURCECFG = 0x0000, /* + 4 * line */
     APLIC_SETIPNUM = 0x1cdc,
+    APLIC_IN_CLRIP = 0x1d00, /* + 4 * (line / 32) */
     APLIC_SETIENUM = 0x1edc,
     APLIC_CLRIE = 0x1f00, /* + 4 * (line / 32) */
     APLIC_CLRIENUM = 0x1fdc,
@@ -57,13 +59,22 @@ static void msi_start(struct intc *intc)
     put(intc, APLIC_DOMAINCFG, DOMAINCFG_IE | DOMAINCFG_DM);
 }
 
+/*
+ * A level that is up already makes no edge of its own, so it is asked to be sent (4.9.2). One that
+ * is down is left alone: QEMU 7.2 would send it too.
+ */
+static void msi_resend(const struct intc *intc, uint32_t line)
+{
+    if ((intc->access->read(intc->base, APLIC_IN_CLRIP + line / 32 * 4) >> line % 32 & 1) != 0)
+        put(intc, APLIC_SETIPNUM, line);
+}
+
 static void msi_enable(const struct intc *intc, uint32_t line, unsigned place, bool on)
 {
     if (on) {
         configure(intc, line, place + 1);
         put(intc, APLIC_SETIENUM, line);
-        /* A level that was up before makes no edge of its own. */
-        put(intc, APLIC_SETIPNUM, line);
+        msi_resend(intc, line);
     } else {
         put(intc, APLIC_CLRIENUM, line);
     }
@@ -81,11 +92,10 @@ static uint32_t msi_claim(struct intc *intc)
     return 0;
 }
 
-/* A level that is still up sends another message, one that is down none (4.9.2). */
 static void msi_complete(const struct intc *intc, uint32_t line)
 {
     if ((intc->edges[line / 32] >> line % 32 & 1) == 0)
-        put(intc, APLIC_SETIPNUM, line);
+        msi_resend(intc, line);
 }
 
 static const struct intc_kind msi_kind = {
@@ -144,13 +154,12 @@ static const struct intc_kind direct_kind = {
 
 /* ---- The device tree ---- */
 
-/* Its place among the harts whose IMSICs `node` describes. Groups of harts are not told apart. */
+/* The hart, as messages name it that go to the IMSICs which `node` describes. */
 static int imsic_index(const struct fdt *fdt, int node, uint64_t hart)
 {
-    if (fdt_u32(fdt, node, "riscv,group-index-bits", 0) != 0 ||
-        fdt_u32(fdt, node, "riscv,num-ids", 0) < INTC_LINES_MAX)
-        return -E_NODEV;
-    return intc_context_of(fdt, node, hart);
+    struct imsic_map map;
+    uint64_t page = imsic_map_read(&map, fdt, node) == 0 ? imsic_map_page(&map, hart) : 0;
+    return page != 0 ? (int)imsic_map_index(&map, page) : -E_NODEV;
 }
 
 int aplic_find(struct intc *intc, const struct fdt *fdt, uint64_t hart)

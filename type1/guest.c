@@ -1,6 +1,7 @@
 #include "type1/guest.h"
 
 #include "core/error.h"
+#include "type1/dev_files.h"
 #include "type1/memory.h"
 #include "type1/print.h"
 #include "vmm/sbi.h"
@@ -17,6 +18,11 @@ uint64_t entered_ns;
 struct guest *guests[SPEC_VMS_MAX];
 unsigned guest_count;
 static _Atomic uint32_t generations; /* of G-stage tables; see hext_vm */
+
+uint32_t guest_generation(void)
+{
+    return atomic_fetch_add(&generations, 1) + 1;
+}
 
 /* ---- Building ---- */
 
@@ -81,9 +87,10 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
     vm->engine_data = &guest->hext;
     vm->steal_time = true;
     /* Lines of real devices come to its PLIC. */
-    if (guest->spec->passthrough_count == 0)
-        files_take(&guest->files, guest->hext.features, guest->spec->cpus, guest->harts_allowed,
-                   &backends);
+    guest->aia = guest->hext.features->aia && guest->hext.features->imsic_ids != 0 &&
+                 guest->spec->passthrough_count == 0;
+    if (guest->aia)
+        files_offer(vm, &backends);
     error = mem_slot_add(&vm->mem, BOARD_RAM, guest->spec->memory, guest->ram, NULL);
     if (error == 0)
         error = board_init(&guest->board, vm, guest->harts, guest->spec->cpus, &backends);
@@ -92,12 +99,11 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
     if (error == 0)
         error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
     if (error == 0)
-        error = files_map(&guest->files, &guest->hext.gstage);
+        error = guest->aia ? files_map(vm) : 0;
     for (unsigned i = 0; error == 0 && i < guest->spec->cpus; i++)
         error = hext_engine.vcpu_init(&guest->harts[i].vcpu);
-    for (unsigned i = 0; error == 0 && i < guest->files.count; i++)
-        hext_vcpu_set_file(&guest->harts[i].vcpu, guest->files.places[i].hart,
-                           guest->files.places[i].file);
+    if (error == 0 && guest->aia)
+        error = files_init(vm);
     return error == 0 ? 0 : fail(guest, error, "cannot be built (error %d)", -error);
 }
 
@@ -146,7 +152,7 @@ static int build(struct guest *guest, const struct bundle *bundle, const struct 
     if (error != 0)
         return error;
     error = build_vm(guest, bundle);
-    guest->board.cpu = guest->files.count != 0 ? &platform->aia_cpu : &platform->cpu;
+    guest->board.cpu = guest->aia ? &platform->aia_cpu : &platform->cpu;
     if (error != 0) {
         memory_free_guest(guest->ram, spec->memory);
         guest->ram = NULL;
@@ -172,12 +178,6 @@ static bool vcpus_ended(const struct guest *guest)
             return false;
     }
     return true;
-}
-
-static uint64_t may_run(const struct guest *guest, unsigned vcpu)
-{
-    return guest->files.count != 0 ? 1ULL << guest->files.places[vcpu].hart->index
-                                   : guest->harts_allowed;
 }
 
 /* Zeroed first: a guest never sees what was there before. */
@@ -212,7 +212,7 @@ static int boot(struct guest *guest)
     for (unsigned i = 0; i < guest->spec->cpus; i++) {
         guest->vcpu_tasks[i].ended_event = &guest->vcpu_ended;
         error = task_start(&guest->vcpu_tasks[i], guest->spec->name, &guest->harts[i].vcpu,
-                           vcpu_main, &guest->harts[i], guest->spec->weight, may_run(guest, i));
+                           vcpu_main, &guest->harts[i], guest->spec->weight, guest->harts_allowed);
         if (error != 0) {
             vm_power_request(&guest->vm, VM_POWER_FAILED, 0, "no memory is left for its stacks");
             break;
@@ -395,12 +395,12 @@ static int put_together(struct guest *guest)
     if (error != 0)
         return error;
     mem_slot_find(&guest->vm.mem, BOARD_RAM, 1)->hva = guest->ram;
-    guest->hext.generation = atomic_fetch_add(&generations, 1) + 1;
+    guest->hext.generation = guest_generation();
     error = hext_engine.vm_init(&guest->vm);
     if (error == 0)
         error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
     if (error == 0)
-        error = files_map(&guest->files, &guest->hext.gstage);
+        error = guest->aia ? files_map(&guest->vm) : 0;
     if (error == 0)
         return 0;
     memory_free_guest(guest->ram, guest->spec->memory);
@@ -569,7 +569,7 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
         guest->hext.sbi_light = sbi_call_light;
         guest->hext.sbi_version = SBI_SPEC_VERSION;
         guest->hext.vmid = (uint16_t)(i + 1 < vmids ? i + 1 : 0);
-        guest->hext.generation = atomic_fetch_add(&generations, 1) + 1;
+        guest->hext.generation = guest_generation();
         host_event_init(&guest->vcpu_ended);
         console_port_init(&guest->console, guest->spec->name, i, spec_console_is_hvc(guest->spec));
         console_add(&guest->console);

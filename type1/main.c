@@ -4,6 +4,7 @@
 #include "engine/hext/hext.h"
 #include "type1/console.h"
 #include "type1/dev_board.h"
+#include "type1/dev_files.h"
 #include "type1/guest.h"
 #include "type1/memory.h"
 #include "type1/monitor.h"

@@ -83,6 +83,9 @@ static void exits_one(struct guest *guest)
                        (unsigned long)v->counts[1], names[2], (unsigned long)v->counts[2], names[3],
                        (unsigned long)v->counts[3], names[4], (unsigned long)v->counts[4], names[5],
                        (unsigned long)v->counts[5]);
+        if (v->imsic != NULL)
+            console_answer("  interrupt file %u (0: in memory), %lu times taken from a hart",
+                           v->file, (unsigned long)v->file_moves);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "engine/hext/csr.h"
 #include "engine/hext/hext.h"
 #include "type1/dev_board.h"
+#include "type1/dev_files.h"
 #include "type1/panic.h"
 #include "type1/sbi.h"
 #include "type1/timer.h"
@@ -47,13 +48,13 @@ static void ask_for(struct hart *hart)
         sbi_send_ipi(hart->id);
 }
 
-/* A task became ready: an idle hart takes it, else the hart whose task has had most. Lock held. */
-static void find_hart(const struct task *task)
+/* Who is to run it: a hart that is idle, else the one whose task has had most. Lock held. */
+static struct hart *best_hart(const struct task *task, uint64_t allowed)
 {
     struct hart *best = NULL;
     for (unsigned i = 0; i < hart_count; i++) {
         struct hart *hart = harts[i];
-        if ((task->share.harts >> i & 1) == 0 || !atomic_load(&hart->online))
+        if ((allowed >> i & 1) == 0 || !atomic_load(&hart->online))
             continue;
         if (atomic_load(&hart->idle)) {
             if (best == NULL || !atomic_load(&best->idle) || i == task->share.last_hart)
@@ -64,8 +65,77 @@ static void find_hart(const struct task *task)
             best = hart;
         }
     }
-    if (best != NULL)
+    return best;
+}
+
+/* An idle hart may take it from the one that it is bound to. Lock held. */
+static void invite(const struct task *task)
+{
+    struct hart *best = task->may != task->share.harts ? best_hart(task, task->may) : NULL;
+    if (best != NULL && atomic_load(&best->idle))
         ask_for(best);
+}
+
+/* A task became ready. Where it is bound it gets its turn in any case. Lock held. */
+static void find_hart(const struct task *task)
+{
+    struct hart *best = best_hart(task, task->share.harts);
+    if (best == NULL)
+        return;
+    bool busy = !atomic_load(&best->idle);
+    ask_for(best);
+    if (busy)
+        invite(task);
+}
+
+/* ---- Tasks that are bound to a hart ---- */
+
+void task_bind(void)
+{
+    struct hart *here = this_hart();
+    here->current->share.harts = 1ULL << here->hext.index;
+}
+
+/* What this hart would take before `best` if it were not bound elsewhere is asked for. Lock held.
+ */
+static void ask_to_unbind(unsigned hart, const struct task *best)
+{
+    struct task *wanted = NULL;
+    for (struct task *task = tasks; task != NULL; task = task->next) {
+        const struct policy_entity *share = &task->share;
+        if (task->state == TASK_READY && !task->unbind &&
+            ((task->may & ~share->harts) >> hart & 1) != 0 &&
+            harts[__builtin_ctzll(share->harts)]->current != NULL &&
+            (best == NULL || share->vruntime + 2 * TASK_SLICE_NS < best->share.vruntime) &&
+            (wanted == NULL || share->vruntime < wanted->share.vruntime))
+            wanted = task;
+    }
+    if (wanted == NULL)
+        return;
+    wanted->unbind = true;
+    ask_for(harts[__builtin_ctzll(wanted->share.harts)]);
+}
+
+/* Those that other harts have asked this one for. Lock held, but not all the time. */
+static void unbind(struct hart *here)
+{
+    struct task *task = tasks;
+    while (task != NULL) {
+        if (!task->unbind || task->state != TASK_READY ||
+            task->share.harts != 1ULL << here->hext.index) {
+            task = task->next;
+            continue;
+        }
+        task->unbind = false;
+        task->state = TASK_MOVING;
+        host_lock_release(&lock);
+        files_release(task->vcpu);
+        host_lock_acquire(&lock);
+        task->state = TASK_READY;
+        task->share.harts = task->may;
+        find_hart(task);
+        task = tasks; /* the list may be another one */
+    }
 }
 
 /* Running tasks have had more than was accounted: a joiner must not be given credit for that. */
@@ -138,11 +208,15 @@ static void run_task(struct hart *hart, struct task *task)
 {
     uint64_t now = host_time_ns(), waited = now - task->ready_ns;
     task->state = TASK_RUNNING;
+    task->unbind = false;
     task->waited_ns += waited;
     task->started_ns = now;
     task->share.last_hart = hart->hext.index;
     hart->current = task;
-    hart->slice_end_ns = pick(hart->hext.index) != NULL ? now + TASK_SLICE_NS : UINT64_MAX;
+    const struct task *other = pick(hart->hext.index);
+    hart->slice_end_ns = other != NULL ? now + TASK_SLICE_NS : UINT64_MAX;
+    if (other != NULL)
+        invite(other);
     host_lock_release(&lock);
 
     if (task->vcpu != NULL)
@@ -180,7 +254,9 @@ _Noreturn void task_loop(void)
     host_lock_acquire(&lock);
     for (;;) {
         atomic_store(&hart->hext.resched, false);
+        unbind(hart);
         struct task *task = pick(hart->hext.index);
+        ask_to_unbind(hart->hext.index, task);
         if (task == NULL) {
             idle(hart);
             continue;
@@ -220,7 +296,7 @@ int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn
     task->context.s[0] = (uint64_t)(uintptr_t)fn;
     task->context.s[1] = (uint64_t)(uintptr_t)arg;
     task->share.weight = weight != 0 ? weight : TASK_WEIGHT_DEFAULT;
-    task->share.harts = allowed;
+    task->share.harts = task->may = allowed;
     task->share.last_hart = HARTS_MAX;
 
     host_lock_acquire(&lock);
@@ -234,8 +310,10 @@ int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn
 _Noreturn void task_exit(void)
 {
     struct task *task = this_hart()->current;
-    if (task->vcpu != NULL)
+    if (task->vcpu != NULL) {
         hext_switch_out(task->vcpu, false);
+        files_release(task->vcpu);
+    }
     host_lock_acquire(&lock);
     task->state = TASK_ENDED;
     leave(task);
@@ -274,6 +352,7 @@ static void preempt(struct hart *hart)
     struct task *task = hart->current;
     host_lock_acquire(&lock);
     atomic_store(&hart->hext.resched, false);
+    unbind(hart);
     uint64_t now = host_time_ns();
     account(task, now);
     const struct task *other = pick(hart->hext.index);

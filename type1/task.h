@@ -17,11 +17,13 @@
 #define TASK_WEIGHT_DEFAULT 100
 #define TASK_SLICE_NS       5000000ULL
 
-enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_ENDED };
+enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_MOVING, TASK_ENDED };
 
 struct task {
     struct context context; /* while it does not run */
     struct policy_entity share;
+    uint64_t may; /* where it may run; share.harts is one of them while it is bound */
+    bool unbind;  /* another hart wants it */
     enum task_state state;
     const char *name;
     struct vcpu *vcpu; /* whose task it is, or NULL */
@@ -49,6 +51,11 @@ int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn
                void *arg, unsigned weight, uint64_t harts);
 /* The hart's loop; on its scheduler stack. */
 _Noreturn void task_loop(void);
+/*
+ * The current task, a VCPU's, has something of this hart (dev_files.h) and stays here, until
+ * another hart has nothing better to do and this one has taken it away.
+ */
+void task_bind(void);
 /* The rest of the current task's turn goes to others. */
 void task_yield(void);
 /* The same if the hart is asked for: for loops over much memory. */

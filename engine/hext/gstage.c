@@ -102,6 +102,15 @@ int gstage_map(struct gstage *table, uint64_t va, uint64_t pa, uint64_t size, un
     return 0;
 }
 
+int gstage_page(struct gstage *table, uint64_t va, uint64_t pa, unsigned flags)
+{
+    int error = 0;
+    uint64_t *entry = entry_at(table, va, 0, &error);
+    if (entry != NULL)
+        __atomic_store_n(entry, flags != 0 ? pa >> 2 | flags | PTE_V : 0, __ATOMIC_SEQ_CST);
+    return error;
+}
+
 uint64_t gstage_find(const struct gstage *table, uint64_t va, uint64_t *size)
 {
     const uint64_t *entries = table->root;

@@ -42,6 +42,12 @@ int gstage_init(struct gstage *table, unsigned levels, unsigned root_bits);
  * the table's range, -E_EXIST something is mapped there (then a part may be mapped), -E_NOMEM.
  */
 int gstage_map(struct gstage *table, uint64_t va, uint64_t pa, uint64_t size, unsigned flags);
+/*
+ * Maps the one page at `va` to `pa` instead of what is there, which is no larger leaf; `flags` 0:
+ * to nothing, and then it can be mapped later without more memory. -E_NOMEM, -E_EXIST. Translations
+ * that harts hold are the caller's.
+ */
+int gstage_page(struct gstage *table, uint64_t va, uint64_t pa, unsigned flags);
 /* The leaf that maps `va`, or 0; *size gets its size. */
 uint64_t gstage_find(const struct gstage *table, uint64_t va, uint64_t *size);
 void gstage_fini(struct gstage *table);

@@ -13,6 +13,7 @@
 #include "engine/hext/access.h"
 #include "engine/hext/gstage.h"
 #include "engine/hext/host.h"
+#include "engine/hext/imsic.h"
 #include "riscv/vcpu.h"
 
 /* What the harts can do, probed once. */
@@ -47,8 +48,11 @@ struct hext_vm {
     uint64_t
         sbi_version; /* what SBI's get_spec_version answers; calls of Linux that need no lookup */
     uint16_t vmid;   /* its own among the VMs that exist, while vmid_bits allow; else 0 */
-    /* Never the same for two VMs: harts that have seen another flush translations of the VMID. */
-    uint32_t generation;
+    /*
+     * Never the same for two VMs, and another one when a page was taken from its G-stage: harts
+     * that have seen less flush all translations before they run it.
+     */
+    _Atomic uint32_t generation;
     struct gstage gstage;
     uint64_t hgatp;
 };
@@ -98,9 +102,16 @@ struct hext_vcpu {
     struct hext_vector *vector;
     unsigned last_hart;
     uint64_t iselect, iprio1, iprio2; /* vsiselect, hviprio1, hviprio2 */
-    unsigned file;   /* its guest interrupt file, of the only hart that may run it; 0: none */
-    bool file_stale; /* holds what somebody left there */
-    _Atomic uint32_t on_hart; /* while in_guest: its index */
+    /*
+     * The interrupt file for S-mode; NULL: interrupts come by wires. It is here, in memory, or in
+     * the guest interrupt file `file` of the only hart that may run the VCPU then, at `page`.
+     */
+    struct imsic_file *imsic;
+    struct host_lock imsic_lock; /* of all five */
+    unsigned file;               /* 0: in memory */
+    uint64_t page;               /* host-physical */
+    uint64_t file_moves;         /* how often it came into memory */
+    _Atomic uint32_t on_hart;    /* while in_guest: its index */
     struct hext_seen seen[HEXT_SEEN];
     uint64_t counts[HEXT_EXIT_COUNTS];
 };
@@ -121,11 +132,16 @@ void hext_hart_init(const struct hext_features *features);
 void hext_switch_out(struct vcpu *vcpu, bool sleeping);
 /* The state that struct riscv_vcpu does not hold is as after reset. The VCPU does not run. */
 void hext_vcpu_reset(struct vcpu *vcpu);
+/* Interrupts for S-mode come through an interrupt file and no other wires. After vcpu_init.
+ * -E_NOMEM. */
+int hext_vcpu_add_imsic(struct vcpu *vcpu);
 /*
- * Interrupts for S-mode come through the guest interrupt file `file` (1..features.files) of the one
- * hart that runs the VCPU, `hart`, and no other wires (AIA 1.0, 6). After vcpu_init.
+ * What the file holds goes from memory into the guest interrupt file `file` of this hart, which
+ * nobody sends to, or comes back (AIA 1.0, 3.8 and 6.2). The lock is held.
  */
-void hext_vcpu_set_file(struct vcpu *vcpu, struct hext_hart *hart, unsigned file);
+void hext_imsic_move(struct imsic_file *imsic, unsigned file, bool back);
+/* The file in memory has changed: the VCPU's interrupt follows. The lock is held. */
+void hext_imsic_look(struct hext_vcpu *v);
 /* Something arrived at interrupt files of this hart whose VCPUs sleep: they wake up. */
 void hext_files_interrupt(void);
 

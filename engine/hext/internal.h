@@ -49,6 +49,8 @@ void hext_fp_sync(struct hext_vcpu *v);
 /* The guest takes the exception `cause` at its pc; VS state is loaded. */
 void hext_inject(struct hext_vcpu *v, unsigned cause, uint64_t tval);
 void hext_arm_timer(struct hext_vcpu *v);
+/* Drops this hart's translations of the VCPU's virtual addresses, and of what its G-stage lost. */
+void hext_flush(struct hext_vcpu *v);
 
 /* run.c */
 enum exit_reason hext_run(struct vcpu *vcpu, struct exit *exit);

@@ -32,6 +32,8 @@ HOT static __attribute__((noinline)) void interrupts_tell(struct hext_vcpu *v, u
     /* Bits of hvip are one above those of mip (15.2.3). */
     hcsr_clear(HCSR_HVIP, (v->told & ~rest) << 1);
     hcsr_set(HCSR_HVIP, (rest & ~v->told) << 1);
+    if (v->imsic != NULL)
+        hcsr_write(HCSR_HVICTL, (rest & 1ULL << IRQ_SEI) != 0 ? HVICTL_EXTERNAL : 0);
     v->told = rest;
 }
 
@@ -46,7 +48,7 @@ static __attribute__((noinline)) void requests_serve(struct vcpu *vcpu)
 {
     uint32_t requests = atomic_exchange(&vcpu->requests, 0);
     if ((requests & VCPU_REQ_TLB_FLUSH) != 0)
-        hfence_vvma_all();
+        hext_flush(vcpu->engine_data);
     if ((requests & (VCPU_REQ_FENCE_I | VCPU_REQ_CODE_FLUSH)) != 0)
         fence_i();
 }
@@ -292,6 +294,23 @@ static inline uint64_t sbi_answered(struct hext_vcpu *v)
     return HEXT_GO_ON;
 }
 
+/* ---- The interrupt file in memory ---- */
+
+static bool imsic_emulate(struct hext_vcpu *v, uint32_t insn)
+{
+    if (v->imsic == NULL || v->file != 0 || (v->world.sstatus & HSTAT_SPP) == 0)
+        return false;
+    host_lock_acquire(&v->imsic_lock);
+    bool done = imsic_execute(v->imsic, insn, hcsr_read(HCSR_VSISELECT), v->hart->x);
+    hext_imsic_look(v);
+    host_lock_release(&v->imsic_lock);
+    if (done) {
+        v->world.sepc += 4;
+        v->kept_lost = true;
+    }
+    return done;
+}
+
 /* ---- Exits ---- */
 
 /* EXIT_REASONS: answered here, the guest goes on. */
@@ -322,6 +341,8 @@ HOT static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause)
             return EXIT_WFI;
         }
         v->counts[HEXT_EXIT_VIRTUAL]++;
+        if (imsic_emulate(v, (uint32_t)stval))
+            return EXIT_REASONS;
         hext_inject(v, CAUSE_ILLEGAL, stval);
         return EXIT_REASONS;
     case CAUSE_FETCH_MISALIGNED:

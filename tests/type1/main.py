@@ -547,6 +547,7 @@ def main():
 
 if __name__ == "__main__":
     sys.modules["main"] = sys.modules["__main__"]  # where the other files take what they share from
+    import aia  # noqa: E402, F401
     import bad_input  # noqa: E402, F401
     import figures  # noqa: E402, F401
     import life  # noqa: E402, F401

@@ -133,6 +133,28 @@ static void sv48x4_reaches_what_sv39x4_does_not(void **state)
     gstage_fini(&table);
 }
 
+static void one_page_comes_and_goes_without_more_memory(void **state)
+{
+    (void)state;
+    struct gstage table;
+    uint64_t pte;
+    assert_int_equal(gstage_init(&table, 3, 11), 0);
+    assert_int_equal(gstage_map(&table, 2 * GIB, 4 * GIB, GIB, GSTAGE_RWX), 0);
+    assert_int_equal(gstage_page(&table, 0x28001000, 0, 0), 0);
+    assert_int_equal(walk(&table, 0x28001000, &pte), UINT64_MAX);
+    uint64_t bytes = table.table_bytes;
+    assert_int_equal(gstage_page(&table, 0x28001000, 0x30005000, GSTAGE_RX), 0);
+    assert_int_equal(walk(&table, 0x28001678, &pte), 0x30005678);
+    assert_int_equal(walk(&table, 0x28002000, &pte), UINT64_MAX);
+    assert_int_equal(gstage_page(&table, 0x28001000, 0x30009000, GSTAGE_RX), 0);
+    assert_int_equal(walk(&table, 0x28001678, &pte), 0x30009678);
+    assert_int_equal(gstage_page(&table, 0x28001000, 0, 0), 0);
+    assert_int_equal(walk(&table, 0x28001678, &pte), UINT64_MAX);
+    assert_int_equal(table.table_bytes, bytes);
+    assert_int_equal(gstage_page(&table, 2 * GIB, 0x30009000, GSTAGE_RX), -E_EXIST);
+    gstage_fini(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +163,7 @@ int main(void)
         cmocka_unit_test(the_ends_of_a_range_are_mapped_by_smaller_leaves),
         cmocka_unit_test(every_leaf_has_u_a_and_d_and_read_only_memory_has_no_w),
         cmocka_unit_test(ranges_that_cannot_be_mapped_are_refused),
+        cmocka_unit_test(one_page_comes_and_goes_without_more_memory),
         cmocka_unit_test(sv48x4_reaches_what_sv39x4_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,54 @@
+"""The Advanced Interrupt Architecture: guests with interrupt files of their own, in harts and in memory."""
+
+import os
+import re
+
+from main import Failed, board_devices, debian, qemu_has, sha256, test
+
+# Tasks that hop between the guest's harts, so that IPIs and moves of files go on while a disk is read.
+BUSY = "for n in 1 2 3 4 5 6;do (sha256sum /dev/vda;sleep 0.1;sha256sum /dev/vda) & done;wait;cat /proc/interrupts"
+
+
+def crowd(board, files):
+    """Five VCPUs of three guests on two harts that have `files` guest interrupt files each; how often they moved."""
+    disks = [board.file(f"{name}.raw", os.urandom(1 << 20)) for name in ("one", "two", "three")]
+    board.bundle(
+        dict(debian("one", BUSY, 2), disks='[ { path: "board:0" } ]'),
+        dict(debian("two", BUSY, 2), disks=f"[ {{ path: {disks[1]}, readonly: true }} ]"),
+        dict(debian("three", BUSY, 1), disks=f"[ {{ path: {disks[2]}, readonly: true }} ]"),
+    )
+    process = board.start(
+        memory="1200M",
+        devices=board_devices(board, True, (disks[0], "serial=x")),
+        machine=f"virt,aia=aplic-imsic,aia-guests={files}",
+    )
+    process.expect("3 guests")
+    process.send("exits\r")  # somebody is there: the board stays on
+    for _ in range(3):
+        process.expect(r"(one|two|three): is off", 300)
+    for name, disk in zip(("one", "two", "three"), disks):
+        for words in (r"riscv-imsic: .*: providing IPIs", sha256(disk), r" [1-9]\d* .*APLIC-MSI.* virtio0"):
+            if not process.says(rf"{name}[|>] .*{words}"):
+                raise Failed(f"{name} does not say {words}")
+    at = len(process.console)
+    process.send("exits\r")
+    process.expect(r"three/0: .*\r\n.*taken from a hart")
+    process.send("poweroff\r")
+    process.ends(0)
+    return [int(n) for n in re.findall(rb"(\d+) times taken from a hart", process.console[at:])]
+
+
+@test(long=True)
+def more_vcpus_than_guest_interrupt_files_lose_no_interrupt(board):
+    if qemu_has("iommu-sys"):  # Linux does not come up on QEMU 7.2's AIA
+        moves = crowd(board, 1)
+        if len(moves) != 5 or sum(moves) < 10:
+            raise Failed(f"files were taken from harts {moves} times")
+
+
+@test(long=True)
+def interrupt_files_in_memory_serve_harts_that_have_none(board):
+    if qemu_has("iommu-sys"):
+        moves = crowd(board, 0)
+        if moves != [0] * 5:
+            raise Failed(f"files were taken from harts {moves} times")
