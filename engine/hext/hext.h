@@ -72,11 +72,12 @@ enum hext_exit_count {
     HEXT_EXIT_COUNTS,
 };
 
-#define HEXT_SEEN 8 /* a power of two */
+#define HEXT_SEEN      8     /* a power of two */
+#define HEXT_SEEN_NONE ~0ULL /* no instruction has it, nor has htinst; 0 a guest can write */
 
 /* An access to a device that was decoded before: drivers use the same few again and again. */
 struct hext_seen {
-    uint64_t gpa, insn; /* insn 0: none */
+    uint64_t gpa, insn; /* insn HEXT_SEEN_NONE: no access */
     struct bus_range *range;
     int (*read)(void *device, uint64_t offset, unsigned width, uint64_t *value);
     int (*write)(void *device, uint64_t offset, unsigned width, uint64_t value);

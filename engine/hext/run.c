@@ -100,7 +100,10 @@ static unsigned access_fault(uint64_t cause)
                                              : CAUSE_STORE_ACCESS;
 }
 
-/* The instruction, as htinst names it or fetched: 0 if the guest has taken a fault. */
+/*
+ * The instruction, as htinst names it or fetched. 0: the guest has taken a fault; or it is 0 by
+ * now, written by another VCPU, and the guest will take one when it goes on.
+ */
 static uint64_t access_find(struct hext_vcpu *v, uint64_t htinst, struct hext_access *access)
 {
     if (hext_access_transformed(htinst, access))

@@ -453,6 +453,8 @@ static int hext_vcpu_init(struct vcpu *vcpu)
         return -E_NOMEM;
     v->hart = riscv_of(vcpu);
     v->vm = vcpu->vm->engine_data;
+    for (unsigned i = 0; i < HEXT_SEEN; i++)
+        v->seen[i].insn = HEXT_SEEN_NONE;
     v->watched = 1ULL << IRQ_SSI | 1ULL << IRQ_SEI;
     if (!v->vm->features->sstc)
         v->watched |= 1ULL << IRQ_STI;

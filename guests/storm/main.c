@@ -1,8 +1,8 @@
 /*
  * storm: start, the sandbox, random numbers, the end.
  *
- * Options: storm.seed=N (1), storm.seconds=N (2), storm.parts=insn,csr,access,walk,call,race,ring
- * (all).
+ * Options: storm.seed=N (1), storm.seconds=N (2), storm.parts=insn,csr,access,walk,call,race,ring,
+ * code (all).
  */
 #include "storm.h"
 
@@ -104,29 +104,16 @@ static void sane(struct hart *hart)
     csr_write(sie, 0);
 }
 
-uint64_t run(struct hart *hart, uint32_t first, uint32_t second)
+/* `off`: bits of sstatus that are to be 0. */
+static uint64_t run_at(struct hart *hart, uintptr_t pc, uint64_t off)
 {
-    uint8_t *middle = hart->sandbox + SANDBOX_SIZE / 2;
-    uint16_t *code = (uint16_t *)(void *)middle;
     uint64_t random = random_next(hart);
     uint64_t status = hart->sstatus | (hart->user ? 0 : SSTATUS_SPP) |
                       (random & (SSTATUS_FS | SSTATUS_VS | SSTATUS_SUM | SSTATUS_MXR));
 
-    /* A vector store with garbage in the index register reaches all of memory. */
-    if ((first & 0x7f) == 0x27)
-        status &= ~SSTATUS_VS;
-    *code++ = (uint16_t)first;
-    if ((first & 3) == 3)
-        *code++ = (uint16_t)(first >> 16);
-    if (second) {
-        *code++ = (uint16_t)second;
-        *code++ = (uint16_t)(second >> 16);
-    }
-    for (int i = 0; i < 4; i++)
-        *code++ = C_EBREAK;
     __asm__ volatile("fence.i" : : : "memory");
-    csr_write(sepc, (uintptr_t)middle);
-    csr_write(sstatus, status);
+    csr_write(sepc, pc);
+    csr_write(sstatus, status & ~off);
     /* So that nothing waits for ever for an interrupt: one is always pending, masked by SIE (in
      * U-mode it would be taken). */
     csr_write(sie, hart->user ? 0 : SIP_SSIP);
@@ -136,11 +123,39 @@ uint64_t run(struct hart *hart, uint32_t first, uint32_t second)
     hart->progress++;
     if (hart->cause >> 63)
         hart->interrupts[hart->cause % CAUSES]++;
-    else if (hart->cause == 3 && hart->pc != (uintptr_t)middle)
+    else if (hart->cause == 3 && hart->pc != pc)
         hart->retired++;
     else
         hart->causes[hart->cause % CAUSES]++;
     return hart->cause;
+}
+
+uint64_t run(struct hart *hart, uint32_t first, uint32_t second)
+{
+    uint8_t *middle = hart->sandbox + SANDBOX_SIZE / 2;
+    uint16_t *code = (uint16_t *)(void *)middle;
+
+    *code++ = (uint16_t)first;
+    if ((first & 3) == 3)
+        *code++ = (uint16_t)(first >> 16);
+    if (second) {
+        *code++ = (uint16_t)second;
+        *code++ = (uint16_t)(second >> 16);
+    }
+    for (int i = 0; i < 4; i++)
+        *code++ = C_EBREAK;
+    /* A vector store with garbage in the index register reaches all of memory. */
+    return run_at(hart, (uintptr_t)middle, (first & 0x7f) == 0x27 ? SSTATUS_VS : 0);
+}
+
+uint32_t *shared_word(struct hart *hart)
+{
+    return (uint32_t *)(void *)(hart->sandbox + SANDBOX_SIZE / 4);
+}
+
+uint64_t run_shared(struct hart *hart)
+{
+    return run_at(hart, (uintptr_t)shared_word(hart), 0);
 }
 
 /* Interrupts of race.c; anything else is a fault in storm, or what it was built to find. */
@@ -327,6 +342,7 @@ void hart_loop(struct hart *hart)
         repeat(hart, "walk", storm_walk, 1);
         repeat(hart, "call", storm_call, 32);
         repeat(hart, "ring", storm_ring, 1);
+        repeat(hart, "code", storm_code, 1);
         if (random_below(hart, 4) == 0)
             repeat(hart, "race", storm_race, 1);
     }

@@ -55,6 +55,17 @@ def storms_beside_a_neighbour(board, minutes, seconds):
     print(f"        the neighbour was right {len(sums)} times; boots: {boots}", flush=True)
 
 
+@test()
+def instructions_that_change_while_they_are_looked_at_hurt_nobody_else(board):
+    words = '"storm.seed=3 storm.seconds=3 storm.parts=code"'
+    board.bundle(dict(storm("racer", 3, 3, 4), cmdline=words), tiny("calm", "hold"))
+    process = board.start()
+    process.expect(r"racer\| \S*storm: done", 60)
+    process.expect(r"calm\| \S*report: tick \d+")
+    if process.says("PANIC") or process.says("LOST|OVERWRITTEN|trapped outside"):
+        raise Failed("the race was lost")
+
+
 @test(long=True)
 def storms_leave_a_neighbour_alone(board):
     storms_beside_a_neighbour(board, SOAK, 5)
