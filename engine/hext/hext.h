@@ -25,6 +25,7 @@ struct hext_features {
     uint32_t vlenb;  /* bytes of a vector register; 0 without V */
     unsigned levels; /* of G-stage tables: 3 (Sv39x4) or 4 (Sv48x4) */
     unsigned vmid_bits;
+    bool iselect;       /* vsiselect, of AIA or of Sscsrind without it */
     bool aia;           /* the VS CSRs of AIA */
     unsigned files;     /* guest interrupt files of a hart (GEILEN), up to HEXT_FILES_MAX */
     unsigned imsic_ids; /* of each, as the device tree says */

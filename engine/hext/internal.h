@@ -38,6 +38,7 @@ enum hext_probe {
     PROBE_VLENB,
     PROBE_VSISELECT,
     PROBE_HSTATEEN0,
+    PROBE_HVIPRIO1,
 };
 bool hext_probe_read(enum hext_probe csr, uint64_t *value);
 bool hext_probe_write(enum hext_probe csr, uint64_t value);

@@ -45,7 +45,8 @@ void hext_probe(struct hext_features *f)
     f->senvcfg = hext_probe_read(PROBE_SENVCFG, &value);
     f->sstc = (f->henvcfg & ENVCFG_STCE) != 0 && hext_probe_read(PROBE_STIMECMP, &value) &&
               hext_probe_read(PROBE_VSTIMECMP, &value);
-    f->aia = hext_probe_read(PROBE_VSISELECT, &value);
+    f->iselect = hext_probe_read(PROBE_VSISELECT, &value);
+    f->aia = hext_probe_read(PROBE_HVIPRIO1, &value);
     f->files = 0;
     if (f->aia) {
         hcsr_write(HCSR_HGEIE, ~0UL);
@@ -233,7 +234,6 @@ static void aia_load(struct hext_vcpu *v)
         v->world.hstatus |= (uint64_t)v->file << HSTATUS_VGEIN_SHIFT;
         hcsr_clear(HCSR_HGEIE, 1UL << v->file);
     }
-    hcsr_write(HCSR_VSISELECT, v->iselect);
     hcsr_write(HCSR_HVIPRIO1, v->iprio1);
     hcsr_write(HCSR_HVIPRIO2, v->iprio2);
 }
@@ -249,7 +249,6 @@ static void file_look(struct hext_vcpu *v)
 
 static void aia_unload(struct hext_vcpu *v)
 {
-    v->iselect = hcsr_read(HCSR_VSISELECT);
     v->iprio1 = hcsr_read(HCSR_HVIPRIO1);
     v->iprio2 = hcsr_read(HCSR_HVIPRIO2);
     hcsr_write(HCSR_HVICTL, 0);
@@ -330,6 +329,8 @@ void hext_load(struct hext_vcpu *v)
     v->world.sepc = hart->pc;
     if (f->aia)
         aia_load(v);
+    if (f->iselect)
+        hcsr_write(HCSR_VSISELECT, v->iselect);
     fp_load(v, here);
     v_load(v, here);
 
@@ -370,6 +371,8 @@ void hext_unload(struct hext_vcpu *v)
     /* A pending VS interrupt that is enabled would make the hypervisor's WFI return at once. */
     hcsr_write(HCSR_VSIE, 0);
     hcsr_write(HCSR_HVIP, 0);
+    if (f->iselect)
+        v->iselect = hcsr_read(HCSR_VSISELECT);
     if (f->aia)
         aia_unload(v);
     hext_fp_sync(v);

@@ -216,6 +216,15 @@ def qemu_has(option):
 
 
 @test()
+def registers_reached_indirectly_need_not_be_those_of_aia(board):
+    board.bundle(tiny("one", cpus=2), tiny("two"))
+    process = board.start(cpu="rv64,h=true,sscsrind=true" if qemu_has("iommu-sys") else "rv64")
+    process.expect("no guest is running")
+    if not (process.says(r"one\| \S*report: done") and process.says(r"two\| \S*report: done")):
+        raise Failed("a guest did not finish")
+
+
+@test()
 def the_board_says_what_its_iommu_does(board):
     if not qemu_has("iommu-sys"):
         return
