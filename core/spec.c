@@ -436,6 +436,8 @@ static int check_policy(const struct place *place, const struct spec_vm *vm)
 {
     if (vm->weight > SPEC_WEIGHT_MAX)
         return fail_at(place, "weight: %u is more than %u", vm->weight, SPEC_WEIGHT_MAX);
+    if (vm->budget > 100)
+        return fail_at(place, "budget: %u percent are more than 100", vm->budget);
     if (vm->watchdog > SPEC_WATCHDOG_MAX)
         return fail_at(place, "watchdog: %u seconds are more than %u", vm->watchdog,
                        SPEC_WATCHDOG_MAX);
@@ -526,6 +528,7 @@ static int check_hosted(const struct place *place, const struct spec_vm *vm)
     if (vm->passthrough_count > 0)
         return fail_at(place, "passthrough: %s", words);
     const char *policy = vm->weight != 0                       ? "weight"
+                         : vm->budget != 0                     ? "budget"
                          : vm->pin_count != 0                  ? "pin"
                          : vm->watchdog != 0                   ? "watchdog"
                          : vm->on_failure != SPEC_FAILURE_STOP ? "on_failure"
@@ -601,9 +604,12 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
     put_optional(w, "engine", vm->engine);
     put_flag(w, "no-reboot", vm->no_reboot);
     put_flag(w, "no-balloon", vm->no_balloon);
+    put_flag(w, "lazy-memory", vm->lazy_memory);
     put_flag(w, "virtio-console", vm->virtio_console);
     if (vm->weight != 0)
         fdt_put_u32(w, "weight", vm->weight);
+    if (vm->budget != 0)
+        fdt_put_u32(w, "budget", vm->budget);
     if (vm->pin_count != 0)
         fdt_put_cells(w, "pin", vm->pins, vm->pin_count);
     if (vm->watchdog != 0)
@@ -760,6 +766,7 @@ static void read_policy(struct reader *r, int node, struct spec_vm *vm)
 {
     uint32_t len;
     vm->weight = fdt_u32(r->fdt, node, "weight", 0);
+    vm->budget = fdt_u32(r->fdt, node, "budget", 0);
     vm->watchdog = fdt_u32(r->fdt, node, "watchdog", 0);
     vm->on_failure =
         read_flag(r, node, "restart-on-failure") ? SPEC_FAILURE_RESTART : SPEC_FAILURE_STOP;
@@ -788,6 +795,7 @@ static void read_vm(struct reader *r, int node, struct spec_vm *vm)
     vm->engine = read_str(r, node, "engine");
     vm->no_reboot = read_flag(r, node, "no-reboot");
     vm->no_balloon = read_flag(r, node, "no-balloon");
+    vm->lazy_memory = read_flag(r, node, "lazy-memory");
     vm->virtio_console = read_flag(r, node, "virtio-console");
     for (int child = fdt_first_child(r->fdt, node); child >= 0 && r->error == 0;
          child = fdt_next_sibling(r->fdt, child)) {

@@ -74,6 +74,7 @@ struct spec_vm {
     const char *engine;   /* "interp", "jit", "kvm"; NULL: the default */
     bool no_reboot;       /* a reboot request ends the VM */
     bool no_balloon;      /* leave the balloon device out */
+    bool lazy_memory;     /* type 1: memory is cleared and mapped when it is first touched */
     bool virtio_console;  /* add a virtio console (hvc0) beside the UART */
     struct spec_disk disks[SPEC_DISKS_MAX];
     unsigned disk_count;
@@ -85,6 +86,7 @@ struct spec_vm {
     unsigned passthrough_count;
     /* Type 1 alone: its share of the harts, and its keeper. */
     unsigned weight;              /* 1 to SPEC_WEIGHT_MAX; 0: the default, 100 */
+    unsigned budget;              /* percent of a hart that each VCPU may have, 1 to 100; 0: all */
     unsigned pins[SPEC_PINS_MAX]; /* the board's harts that may run its VCPUs, by number */
     unsigned pin_count;           /* 0: all */
     unsigned watchdog; /* seconds without a sign of life after which it has failed; 0: never */

@@ -170,7 +170,7 @@ void dev_start(void)
     }
     start_entropy();
     console_line("board: random numbers come from %s", entropy_source_name(&pool));
-    task_start(&worker_task, "disks", NULL, worker_main, NULL, 0, UINT64_MAX);
+    task_start(&worker_task, "disks", NULL, worker_main, NULL, 0, 0, UINT64_MAX);
 }
 
 bool dev_interrupts_hart(uint64_t hart)

@@ -86,6 +86,12 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
     vm->engine = &hext_engine;
     vm->engine_data = &guest->hext;
     vm->steal_time = true;
+    /* A real device would read what nobody has cleared yet. */
+    guest->hext.lazy = guest->spec->lazy_memory && guest->spec->passthrough_count == 0;
+    if (guest->spec->lazy_memory && !guest->hext.lazy)
+        console_line("%s: lazy_memory is not for guests with a device of the board; its memory is "
+                     "cleared at once",
+                     guest->spec->name);
     /* Lines of real devices come to its PLIC. */
     guest->aia = guest->hext.features->aia && guest->hext.features->imsic_ids != 0 &&
                  guest->spec->passthrough_count == 0;
@@ -180,17 +186,26 @@ static bool vcpus_ended(const struct guest *guest)
     return true;
 }
 
-/* Zeroed first: a guest never sees what was there before. */
-static int boot(struct guest *guest)
+/* A guest never sees what was there before. */
+static void clear_ram(struct guest *guest)
 {
-    const char *problem;
-    uint64_t since = host_time_ns();
-    atomic_store(&guest->want_restart, false); /* this is one */
+    if (guest->hext.lazy) {
+        hext_memory_reset(&guest->vm, atomic_fetch_add(&generations, 1) + 1);
+        return;
+    }
     for (uint64_t at = 0; at < guest->spec->memory; at += CLEAR_CHUNK) {
         uint64_t left = guest->spec->memory - at;
         memset((char *)guest->ram + at, 0, left < CLEAR_CHUNK ? left : CLEAR_CHUNK);
         task_breathe();
     }
+}
+
+static int boot(struct guest *guest)
+{
+    const char *problem;
+    uint64_t since = host_time_ns();
+    atomic_store(&guest->want_restart, false); /* this is one */
+    clear_ram(guest);
     guest->cleared_ns = host_time_ns() - since;
     if (guest->fresh)
         dev_guest_renew(&guest->devices);
@@ -212,7 +227,8 @@ static int boot(struct guest *guest)
     for (unsigned i = 0; i < guest->spec->cpus; i++) {
         guest->vcpu_tasks[i].ended_event = &guest->vcpu_ended;
         error = task_start(&guest->vcpu_tasks[i], guest->spec->name, &guest->harts[i].vcpu,
-                           vcpu_main, &guest->harts[i], guest->spec->weight, guest->harts_allowed);
+                           vcpu_main, &guest->harts[i], guest->spec->weight, guest->spec->budget,
+                           guest->harts_allowed);
         if (error != 0) {
             vm_power_request(&guest->vm, VM_POWER_FAILED, 0, "no memory is left for its stacks");
             break;
@@ -418,6 +434,10 @@ static void keep(void *arg)
                 take_apart(guest);
             host_event_wait(&guest->vm.power_event, UINT64_MAX);
         }
+        /* In this order: a stop from here on is seen below, one before it in want_running. */
+        atomic_store(&guest->stopped, false);
+        if (!atomic_load(&guest->want_running))
+            continue;
         bool again = guest->fresh = true;
         while (again && boot(guest) == 0) {
             watch(guest);
@@ -426,7 +446,9 @@ static void keep(void *arg)
             dev_guest_quiet(&guest->devices);
             again = ended(guest);
         }
-        atomic_store(&guest->want_running, false);
+        /* Who was stopped may have been told to start again since. */
+        if (!atomic_load(&guest->stopped))
+            atomic_store(&guest->want_running, false);
         if (atomic_exchange(&guest->want_gone, false))
             take_apart(guest);
     }
@@ -449,6 +471,7 @@ void guest_start(struct guest *guest)
 void guest_stop(struct guest *guest)
 {
     atomic_store(&guest->want_running, false);
+    atomic_store(&guest->stopped, true);
     if (atomic_load(&guest->state) == GUEST_PAUSED)
         guest_resume(guest);
     vm_power_request(&guest->vm, VM_POWER_OFF, 0, NULL);
@@ -577,7 +600,7 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
         if (build(guest, bundle, platform) != 0)
             continue;
         atomic_store(&guest->want_running, true);
-        if (task_start(&guest->keeper, guest->spec->name, NULL, keep, guest, 0, UINT64_MAX) != 0)
+        if (task_start(&guest->keeper, guest->spec->name, NULL, keep, guest, 0, 0, UINT64_MAX) != 0)
             fail(guest, -E_NOMEM, "no memory is left for it");
     }
 }

@@ -56,6 +56,7 @@ struct guest {
     uint64_t cleared_ns, began_ns;
     /* What the operator wants: set, then the VM's power_event. */
     _Atomic bool want_running, want_restart, want_gone;
+    _Atomic bool stopped; /* by the operator, since it was last started */
     _Atomic bool pausing; /* somebody pauses it, resumes it, or looks at its VCPUs */
     struct host_event vcpu_ended;
 };

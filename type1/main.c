@@ -255,7 +255,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
         console_line("board: %u guest interrupt files on each hart", features.files);
     guests_start(fleet, &bundle, &platform, &features);
     trim_fleet();
-    task_start(&console_task, "console", NULL, console_main, NULL, 0, UINT64_MAX);
-    task_start(&end_task, "end", NULL, end_main, NULL, 0, UINT64_MAX);
+    task_start(&console_task, "console", NULL, console_main, NULL, 0, 0, UINT64_MAX);
+    task_start(&end_task, "end", NULL, end_main, NULL, 0, 0, UINT64_MAX);
     task_loop();
 }

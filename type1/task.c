@@ -28,15 +28,42 @@ void task_setup(void)
 
 /* ---- Choosing ---- */
 
-static struct task *pick(unsigned hart)
+/*
+ * Whose turn it is on the hart; NULL: nobody's. *again_ns gets when it is to be looked at anew
+ * because somebody's next period begins.
+ */
+static struct task *pick(unsigned hart, uint64_t now, uint64_t *again_ns)
 {
     struct task *best = NULL;
+    *again_ns = UINT64_MAX;
     for (struct task *task = tasks; task != NULL; task = task->next) {
-        if (task->state == TASK_READY &&
-            policy_before(&task->share, best != NULL ? &best->share : NULL, hart, TASK_SLICE_NS))
+        if (task->state != TASK_READY)
+            continue;
+        if (policy_allowance(&task->share, now) == 0) {
+            task->throttled = true;
+            if ((task->share.harts >> hart & 1) != 0 && task->share.period_end_ns < *again_ns)
+                *again_ns = task->share.period_end_ns;
+            continue;
+        }
+        if (task->throttled) {
+            task->throttled = false;
+            policy_join(&task->share, virtual_now, TASK_SLICE_NS);
+        }
+        if (policy_before(&task->share, best != NULL ? &best->share : NULL, hart, TASK_SLICE_NS))
             best = task;
     }
     return best;
+}
+
+/* When the turn of `task`, which begins or goes on now, is over. */
+static uint64_t turn_end(struct task *task, const struct task *next, uint64_t now,
+                         uint64_t again_ns)
+{
+    uint64_t allowance = policy_allowance(&task->share, now);
+    if (next != NULL && allowance > TASK_SLICE_NS)
+        allowance = TASK_SLICE_NS;
+    uint64_t end = allowance == UINT64_MAX ? UINT64_MAX : now + allowance;
+    return end < again_ns ? end : again_ns;
 }
 
 /* One idle hart for each task: the next one that becomes ready asks another. */
@@ -66,6 +93,14 @@ static struct hart *best_hart(const struct task *task, uint64_t allowed)
         }
     }
     return best;
+}
+
+/* Its period began while this hart has better to do. Lock held. */
+static void ask_idle(const struct task *task)
+{
+    struct hart *best = best_hart(task, task->share.harts);
+    if (best != NULL && atomic_load(&best->idle))
+        ask_for(best);
 }
 
 /* An idle hart may take it from the one that it is bound to. Lock held. */
@@ -103,7 +138,7 @@ static void ask_to_unbind(unsigned hart, const struct task *best)
     struct task *wanted = NULL;
     for (struct task *task = tasks; task != NULL; task = task->next) {
         const struct policy_entity *share = &task->share;
-        if (task->state == TASK_READY && !task->unbind &&
+        if (task->state == TASK_READY && !task->throttled && !task->unbind &&
             ((task->may & ~share->harts) >> hart & 1) != 0 &&
             harts[__builtin_ctzll(share->harts)]->current != NULL &&
             (best == NULL || share->vruntime + 2 * TASK_SLICE_NS < best->share.vruntime) &&
@@ -146,7 +181,7 @@ static void advance(void)
         struct policy_entity share = task->share;
         if (task->state == TASK_RUNNING)
             policy_account(&share, now - task->started_ns);
-        else if (task->state != TASK_READY)
+        else if (task->state != TASK_READY || task->throttled)
             continue;
         if (share.vruntime < least)
             least = share.vruntime;
@@ -161,6 +196,7 @@ static void make_ready(struct task *task)
     task->state = TASK_READY;
     task->ready_ns = host_time_ns();
     task->waiting = NULL;
+    task->throttled = false;
     policy_join(&task->share, virtual_now, TASK_SLICE_NS);
     find_hart(task);
 }
@@ -189,10 +225,10 @@ void hart_interrupts(void)
 }
 
 /* Lock held, and held again on return. A wake-up that comes before WFI leaves SSIP pending. */
-static void idle(struct hart *hart)
+static void idle(struct hart *hart, uint64_t until_ns)
 {
     atomic_store(&hart->idle, true);
-    hart->slice_end_ns = UINT64_MAX;
+    hart->slice_end_ns = until_ns;
     host_lock_release(&lock);
     uint64_t since = host_time_ns();
     timer_program();
@@ -213,8 +249,9 @@ static void run_task(struct hart *hart, struct task *task)
     task->started_ns = now;
     task->share.last_hart = hart->hext.index;
     hart->current = task;
-    const struct task *other = pick(hart->hext.index);
-    hart->slice_end_ns = other != NULL ? now + TASK_SLICE_NS : UINT64_MAX;
+    uint64_t again_ns;
+    const struct task *other = pick(hart->hext.index, now, &again_ns);
+    hart->slice_end_ns = turn_end(task, other, now, again_ns);
     if (other != NULL)
         invite(other);
     host_lock_release(&lock);
@@ -255,10 +292,11 @@ _Noreturn void task_loop(void)
     for (;;) {
         atomic_store(&hart->hext.resched, false);
         unbind(hart);
-        struct task *task = pick(hart->hext.index);
+        uint64_t again_ns;
+        struct task *task = pick(hart->hext.index, host_time_ns(), &again_ns);
         ask_to_unbind(hart->hext.index, task);
         if (task == NULL) {
-            idle(hart);
+            idle(hart, again_ns);
             continue;
         }
         run_task(hart, task);
@@ -283,7 +321,7 @@ static void leave(struct task *task)
 }
 
 int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn)(void *arg),
-               void *arg, unsigned weight, uint64_t allowed)
+               void *arg, unsigned weight, unsigned budget, uint64_t allowed)
 {
     struct host_event *event = task->ended_event;
     *task = (struct task){.name = name, .vcpu = vcpu, .fn = fn, .arg = arg, .ended_event = event};
@@ -296,6 +334,7 @@ int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn
     task->context.s[0] = (uint64_t)(uintptr_t)fn;
     task->context.s[1] = (uint64_t)(uintptr_t)arg;
     task->share.weight = weight != 0 ? weight : TASK_WEIGHT_DEFAULT;
+    task->share.budget = budget;
     task->share.harts = task->may = allowed;
     task->share.last_hart = HARTS_MAX;
 
@@ -339,6 +378,14 @@ void task_breathe(void)
         task_yield();
 }
 
+void host_breathe(void)
+{
+    /* Not in an interrupt, whose task may hold anything, nor where no task runs yet. */
+    const struct task *task = this_hart()->current;
+    if (task != NULL && task->vcpu != NULL)
+        task_breathe();
+}
+
 void host_yield(void)
 {
     /* Whom the caller waits for runs on another hart, and soon. */
@@ -353,11 +400,14 @@ static void preempt(struct hart *hart)
     host_lock_acquire(&lock);
     atomic_store(&hart->hext.resched, false);
     unbind(hart);
-    uint64_t now = host_time_ns();
+    uint64_t now = host_time_ns(), again_ns;
     account(task, now);
-    const struct task *other = pick(hart->hext.index);
-    if (other == NULL || other->share.vruntime >= task->share.vruntime) {
-        hart->slice_end_ns = other != NULL ? now + TASK_SLICE_NS : UINT64_MAX;
+    const struct task *other = pick(hart->hext.index, now, &again_ns);
+    if (policy_allowance(&task->share, now) != 0 &&
+        (other == NULL || other->share.vruntime >= task->share.vruntime)) {
+        hart->slice_end_ns = turn_end(task, other, now, again_ns);
+        if (other != NULL)
+            ask_idle(other);
         host_lock_release(&lock);
         timer_program();
         return;

@@ -33,6 +33,7 @@ struct task {
     struct host_event *waiting;
     struct host_timer timeout;
     bool timed_out;
+    bool throttled;      /* ready, but its budget is used up */
     uint64_t started_ns; /* when it last began to run */
     uint64_t ran_ns;
     uint64_t ready_ns;  /* when it last became ready */
@@ -44,11 +45,11 @@ struct task {
 
 void task_setup(void);
 /*
- * Starts `fn`, which ends the task by returning. `harts`: bit n, hart n may run it. -E_NOMEM.
- * The struct is the caller's until `ended`.
+ * Starts `fn`, which ends the task by returning. `weight`, `budget`, `harts`: as in struct
+ * policy_entity; weight 0: the default. -E_NOMEM. The struct is the caller's until `ended`.
  */
 int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn)(void *arg),
-               void *arg, unsigned weight, uint64_t harts);
+               void *arg, unsigned weight, unsigned budget, uint64_t harts);
 /* The hart's loop; on its scheduler stack. */
 _Noreturn void task_loop(void);
 /*

@@ -39,14 +39,14 @@ struct yaml_passthrough {
 
 struct yaml_vm {
     char *name, *cpus, *memory, *kernel, *initrd, *firmware, *cmdline, *engine;
-    char *no_reboot, *no_balloon, *virtio_console;
+    char *no_reboot, *no_balloon, *lazy_memory, *virtio_console;
     struct yaml_disk *disks;
     unsigned disk_count;
     struct yaml_net *nets;
     unsigned net_count;
     struct yaml_passthrough *passthrough;
     unsigned passthrough_count;
-    char *weight, *watchdog, *on_failure;
+    char *weight, *budget, *watchdog, *on_failure;
     char **pin;
     unsigned pin_count;
 };
@@ -109,12 +109,14 @@ static const cyaml_schema_field_t vm_fields[] = {
     TEXT("engine", struct yaml_vm, engine),
     TEXT("no_reboot", struct yaml_vm, no_reboot),
     TEXT("no_balloon", struct yaml_vm, no_balloon),
+    TEXT("lazy_memory", struct yaml_vm, lazy_memory),
     TEXT("virtio_console", struct yaml_vm, virtio_console),
     LIST("disks", struct yaml_vm, disks, disk_count, &disk_schema, SPEC_DISKS_MAX),
     LIST("net", struct yaml_vm, nets, net_count, &net_schema, SPEC_NETS_MAX),
     LIST("passthrough", struct yaml_vm, passthrough, passthrough_count, &passthrough_schema,
          SPEC_PASSTHROUGH_MAX),
     TEXT("weight", struct yaml_vm, weight),
+    TEXT("budget", struct yaml_vm, budget),
     LIST("pin", struct yaml_vm, pin, pin_count, &text_schema, SPEC_PINS_MAX),
     TEXT("watchdog", struct yaml_vm, watchdog),
     TEXT("on_failure", struct yaml_vm, on_failure),
@@ -454,6 +456,8 @@ static void convert_policy(struct reading *r, const char *base, const struct yam
     char path[PATH_SIZE], words[160];
     path_key(path, base, "weight");
     convert_number(r, path, yaml->weight, 1, &vm->weight);
+    path_key(path, base, "budget");
+    convert_number(r, path, yaml->budget, 1, &vm->budget);
     path_key(path, base, "watchdog");
     convert_number(r, path, yaml->watchdog, 1, &vm->watchdog);
     for (unsigned i = 0; i < yaml->pin_count; i++) {
@@ -492,6 +496,7 @@ static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *
     vm->engine = yaml->engine;
     convert_bool(r, base, "no_reboot", yaml->no_reboot, &vm->no_reboot);
     convert_bool(r, base, "no_balloon", yaml->no_balloon, &vm->no_balloon);
+    convert_bool(r, base, "lazy_memory", yaml->lazy_memory, &vm->lazy_memory);
     convert_bool(r, base, "virtio_console", yaml->virtio_console, &vm->virtio_console);
     for (unsigned i = 0; i < yaml->disk_count; i++) {
         path_entry(path, base, "disks", i);

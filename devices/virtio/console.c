@@ -44,6 +44,7 @@ static void console_transmit(struct virtio_console *console)
     while (virtio_pop(device, CONSOLE_TX, &console->tx) != 0) {
         virtio_unlock(device);
         console_write(console);
+        host_breathe();
         virtio_lock(device);
         virtio_push(device, CONSOLE_TX, &console->tx, 0);
         sent = true;

@@ -54,6 +54,8 @@ struct hext_vm {
      * that have seen less flush all translations before they run it.
      */
     _Atomic uint32_t generation;
+    bool lazy; /* RAM is cleared and mapped where and when it is first touched */
+    struct host_lock lazy_lock;
     struct gstage gstage;
     uint64_t hgatp;
 };
@@ -132,6 +134,11 @@ void hext_hart_init(const struct hext_features *features);
  * guest (its timer is then watched by the clock).
  */
 void hext_switch_out(struct vcpu *vcpu, bool sleeping);
+/*
+ * Lazy VMs, none of whose VCPUs runs: all RAM is as before the first touch, under `generation`, a
+ * new one.
+ */
+void hext_memory_reset(struct vm *vm, uint32_t generation);
 /* The state that struct riscv_vcpu does not hold is as after reset. The VCPU does not run. */
 void hext_vcpu_reset(struct vcpu *vcpu);
 /* Interrupts for S-mode come through an interrupt file and no other wires. After vcpu_init.

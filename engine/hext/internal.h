@@ -53,6 +53,11 @@ void hext_arm_timer(struct hext_vcpu *v);
 /* Drops this hart's translations of the VCPU's virtual addresses, and of what its G-stage lost. */
 void hext_flush(struct hext_vcpu *v);
 
+/* lazy.c */
+void hext_lazy_init(struct vm *vm);
+/* Nothing was mapped at `gpa`. True: now there is, the guest tries again. */
+bool hext_lazy_fault(struct hext_vcpu *v, uint64_t gpa);
+
 /* run.c */
 enum exit_reason hext_run(struct vcpu *vcpu, struct exit *exit);
 /* The guest trapped; v->world is not up to date. HEXT_GO_ON... */

@@ -205,6 +205,12 @@ static void guest_page_fault(struct hext_vcpu *v, uint64_t cause)
     struct bus *bus = &v->hart->vcpu.vm->bus;
     struct hext_access access;
 
+    if (v->vm->lazy) {
+        bool found =
+            htval != 0 || gva < 4 || walk_own(v, gva, cause == HCAUSE_STORE_GUEST_PAGE, &gpa);
+        if (found && hext_lazy_fault(v, gpa))
+            return;
+    }
     if (cause == HCAUSE_FETCH_GUEST_PAGE || hext_access_implicit(htinst)) {
         hext_inject(v, access_fault(cause), gva);
         return;

@@ -422,6 +422,10 @@ void hext_inject(struct hext_vcpu *v, unsigned cause, uint64_t tval)
 static int map_slots(struct vm *vm, struct hext_vm *hv)
 {
     int error = gstage_init(&hv->gstage, hv->features->levels, 11);
+    if (hv->lazy) {
+        hv->gstage.leaf_max = 1;
+        hext_lazy_init(vm);
+    }
     for (unsigned i = 0; error == 0 && i < vm->mem.slot_count; i++) {
         const struct mem_slot *slot = &vm->mem.slots[i];
         error = gstage_map(&hv->gstage, slot->gpa, (uint64_t)(uintptr_t)slot->hva, slot->size,

@@ -123,6 +123,52 @@ def harts_are_shared_by_weight_and_pinned(board):
 
 
 @test()
+def a_budget_holds_although_the_hart_is_free(board):
+    board.bundle(
+        probe("quarter", "spin", pin="[0]", budget=25),
+        probe("tenth", "spin", pin="[0]", budget=10),
+        tiny("all", "hold"),
+    )
+    process = board.start()
+    process.expect(r"all\| \S*report: tick 8\b")
+    process.send("table\r")
+    process.expect(r"\nall .*runs")
+    before = {name: row[3] for name, row in rows(process).items()}
+    process.expect(r"all\| \S*report: tick 28\b")
+    process.send("table\r")
+    process.expect(r"\nall .*runs")
+    after = {name: row[3] for name, row in rows(process).items()}
+    # Seconds of harts as the table has them, to a tenth; what "all" had is no measure of time, as it waits.
+    quarter, tenth = (after[name] - before[name] for name in ("quarter", "tenth"))
+    if not 2.0 < quarter / tenth < 3.1:
+        raise Failed(f"quarter had {quarter:.1f} s more, tenth {tenth:.1f} s")
+
+
+@test()
+def lazy_memory_is_mapped_as_it_is_touched_and_empty_again_after_a_reboot(board):
+    board.bundle(probe("touches", "reboot", lazy_memory="true"), tiny("little", "hold", memory="256M") | {"lazy_memory": "true"})
+    process = board.start()
+    for _ in range(3):
+        process.expect(r"touches\| \S*probe: (\d+) old words in 64 MiB")
+    if set(re.findall(r"probe: (\d+) old words", process.text())) != {"0"}:
+        raise Failed("old words were found")
+    process.expect(r"little\| \S*report: tick 3\b")
+    process.send("memory\r")
+    few = int(process.expect(r"little .* 0 leaves of 1 GiB, (\d+) of 2 MiB, 0 of 4 KiB").group(1))
+    if not 0 < few < 64:
+        raise Failed(f"{few} of 128 leaves are mapped for a guest that touches a few MiB")
+
+
+@test()
+def a_start_right_behind_a_stop_is_not_lost(board):
+    board.bundle(probe("one", "sleep"))
+    process = board.start()
+    for _ in range(5):
+        process.expect(r"one\| \S*probe: 0 old words")
+        process.send("stop one\rstart one\r")
+
+
+@test()
 def lines_are_sent_and_kept_while_another_console_is_entered(board):
     board.bundle(tiny("one", "hold"), tiny("two", "hold"))
     process = board.start()

@@ -27,6 +27,8 @@ static void policy_survives_flattening(void **state)
     struct spec_vm *vm = &fleet.vms[0];
     vm->weight = 250;
     vm->watchdog = 30;
+    vm->budget = 35;
+    vm->lazy_memory = true;
     vm->on_failure = SPEC_FAILURE_RESTART;
     vm->pin_count = 2;
     vm->pins[0] = 3;
@@ -38,6 +40,8 @@ static void policy_survives_flattening(void **state)
     assert_int_equal(spec_read(&back, blob, (size_t)size, &problem), 0);
     assert_int_equal(back.vms[0].weight, 250);
     assert_int_equal(back.vms[0].watchdog, 30);
+    assert_int_equal(back.vms[0].budget, 35);
+    assert_true(back.vms[0].lazy_memory);
     assert_int_equal(back.vms[0].on_failure, SPEC_FAILURE_RESTART);
     assert_int_equal(back.vms[0].pin_count, 2);
     assert_int_equal(back.vms[0].pins[0], 3);
@@ -61,6 +65,9 @@ static void values_out_of_range_are_refused(void **state)
     plain(&fleet);
     fleet.vms[0].watchdog = SPEC_WATCHDOG_MAX + 1;
     refused(&fleet, "watchdog: 86401 seconds are more than 86400");
+    plain(&fleet);
+    fleet.vms[0].budget = 101;
+    refused(&fleet, "budget: 101 percent are more than 100");
     plain(&fleet);
     fleet.vms[0].pin_count = 2;
     fleet.vms[0].pins[0] = fleet.vms[0].pins[1] = 7;
