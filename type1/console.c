@@ -11,14 +11,24 @@
 #define SEND_NS    1000000000ULL /* a UART that takes nothing for so long is not there */
 #define CTRL_A     1
 
+/* What the UART has not taken yet. A guest may add so much at once while there is room for it with
+ * names before all of its lines, else a byte. */
+#define RING_SIZE  8192u
+#define RING_ROOM  4096u
+#define OUTPUT_MAX 64u
+#define RING_NS    1000000ULL /* a FIFO of 16 bytes at 115200 baud lasts longer */
+
 /* Registers of a 16550 (PC16550D data sheet, table II). */
-enum { UART_DATA = 0, UART_IER = 1, UART_FCR = 2, UART_LSR = 5 };
-enum { UART_LSR_DR = 0x01, UART_LSR_THRE = 0x20 };
+enum { UART_DATA = 0, UART_IER = 1, UART_IIR = 2, UART_FCR = 2, UART_LSR = 5 };
+enum { UART_FCR_ENABLE = 0x01, UART_IIR_FIFO = 0xc0, UART_LSR_DR = 0x01, UART_LSR_THRE = 0x20 };
 
 static struct host_lock lock;
 static volatile uint8_t *uart; /* NULL: the firmware's console */
 static unsigned uart_shift, uart_width;
+static unsigned uart_burst; /* bytes that it takes when it has room */
 static bool firmware_dbcn, uart_dead;
+static char ring[RING_SIZE];
+static unsigned ring_first, ring_count;
 
 static struct console_port *ports[PORTS_MAX];
 static struct console_port *entered; /* NULL: overview */
@@ -47,18 +57,37 @@ static void uart_write(unsigned reg, uint8_t value)
         *at = value;
 }
 
+/* As much as the UART takes now; `wait`: at least a byte. */
+static void ring_drain(bool wait)
+{
+    bool ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
+    uint64_t since = wait && !ready && !uart_dead ? host_time_ns() : 0;
+
+    /* Bounded: a UART that is not there must not stop the guests. */
+    while (wait && !ready && !uart_dead) {
+        ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
+        uart_dead = !ready && host_time_ns() - since > SEND_NS;
+    }
+    uart_dead = uart_dead && !ready;
+    while (ring_count != 0 && (ready || (wait && uart_dead))) {
+        for (unsigned i = 0; i < uart_burst && ring_count != 0; i++) {
+            uart_write(UART_DATA, (uint8_t)ring[ring_first]);
+            ring_first = (ring_first + 1) % RING_SIZE;
+            ring_count--;
+        }
+        ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
+        if (uart_dead)
+            break;
+    }
+}
+
 static void wire_put(char c)
 {
     if (uart != NULL) {
-        /* Bounded: a UART that is not there must not stop the guests. */
-        bool ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
-        uint64_t since = !ready && !uart_dead ? host_time_ns() : 0;
-        while (!ready && !uart_dead) {
-            ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
-            uart_dead = !ready && host_time_ns() - since > SEND_NS;
-        }
-        uart_dead = uart_dead && !ready;
-        uart_write(UART_DATA, (uint8_t)c);
+        if (ring_count == RING_SIZE)
+            ring_drain(true);
+        ring[(ring_first + ring_count++) % RING_SIZE] = c;
+        ring_drain(false);
     } else if (firmware_dbcn) {
         sbi_ecall(SBI_DBCN, 2, (uint8_t)c, 0, 0);
     } else {
@@ -101,11 +130,20 @@ void console_use_uart(uint64_t base, unsigned shift, unsigned width)
     uart_width = width;
     uart = (volatile uint8_t *)(uintptr_t)base;
     uart_write(UART_IER, 0);
+    uart_write(UART_FCR, UART_FCR_ENABLE);
+    uart_burst = (uart_read(UART_IIR) & UART_IIR_FIFO) == UART_IIR_FIFO ? 16 : 1;
+}
+
+void console_flush(void)
+{
+    while (uart != NULL && ring_count != 0)
+        ring_drain(true);
 }
 
 void console_emergency(const char *text)
 {
     put_text(text);
+    console_flush();
 }
 
 /* ---- Lines of the hypervisor ---- */
@@ -215,9 +253,13 @@ static void port_show_held(struct console_port *port)
     port->held_lost = 0;
 }
 
-static void port_output(struct console_port *port, const char *text, size_t len)
+/* How much of it was taken: the caller holds its hart and, meanwhile, our lock. */
+static size_t port_output(struct console_port *port, const char *text, size_t len)
 {
     host_lock_acquire(&lock);
+    size_t most = uart == NULL || RING_SIZE - ring_count < RING_ROOM ? 1 : OUTPUT_MAX;
+    if (len > most)
+        len = most;
     if (entered == port) {
         for (size_t i = 0; i < len; i++)
             wire_put(text[i]);
@@ -229,20 +271,19 @@ static void port_output(struct console_port *port, const char *text, size_t len)
         port_hold(port, text, len);
     }
     host_lock_release(&lock);
+    return len;
 }
 
 static size_t uart_output(struct stream_backend *backend, const void *bytes, size_t len)
 {
-    port_output((struct console_port *)((char *)backend - offsetof(struct console_port, uart)),
-                bytes, len);
-    return len;
+    return port_output(
+        (struct console_port *)((char *)backend - offsetof(struct console_port, uart)), bytes, len);
 }
 
 static size_t hvc_output(struct stream_backend *backend, const void *bytes, size_t len)
 {
-    port_output((struct console_port *)((char *)backend - offsetof(struct console_port, hvc)),
-                bytes, len);
-    return len;
+    return port_output(
+        (struct console_port *)((char *)backend - offsetof(struct console_port, hvc)), bytes, len);
 }
 
 static void port_resume(struct stream_backend *backend)
@@ -424,7 +465,11 @@ _Noreturn void console_run(void (*command)(char *line))
         for (unsigned i = 0; i < PORTS_MAX; i++)
             deliver(ports[i]);
         show_partial_lines();
-        host_timer_arm(&poll, host_time_ns() + POLL_NS);
+        host_lock_acquire(&lock);
+        ring_drain(false);
+        uint64_t pause = ring_count != 0 ? RING_NS : POLL_NS;
+        host_lock_release(&lock);
+        host_timer_arm(&poll, host_time_ns() + pause);
         host_event_wait(&keys, UINT64_MAX);
     }
 }

@@ -37,6 +37,8 @@ void console_setup(void);
 void console_use_uart(uint64_t base, unsigned shift, unsigned width);
 /* One line of the hypervisor's own. */
 void console_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Waits until the UART has taken all that was said. For the end. */
+void console_flush(void);
 /* For the end: no lock, no order. */
 void console_emergency(const char *text);
 /* A line of the monitor's answers: no prefix. */

@@ -2,6 +2,7 @@
 
 #include "core/fdt.h"
 #include "engine/hext/csr.h"
+#include "type1/console.h"
 
 struct sbi_answer sbi_ecall(uint64_t extension, uint64_t function, uint64_t arg0, uint64_t arg1,
                             uint64_t arg2)
@@ -63,6 +64,7 @@ static void finish_failed(void)
 
 _Noreturn void sbi_reset(bool reboot, bool failure)
 {
+    console_flush();
     if (failure && !reboot)
         finish_failed();
     sbi_ecall(SBI_SRST, 0, reboot ? 1 : 0, failure ? 1 : 0, 0);
