@@ -68,7 +68,9 @@ struct host_timer {
     void (*fn)(void *arg);
     void *arg;
     uint64_t deadline_ns;
-    size_t heap_index; /* the implementation's */
+    /* The implementation's. */
+    size_t heap_index;
+    struct host_timer *child, *next, **link;
 };
 void host_timer_init(struct host_timer *timer, void (*fn)(void *arg), void *arg);
 void host_timer_arm(struct host_timer *timer, uint64_t deadline_ns);

@@ -9,7 +9,6 @@
 #include "type1/offsets.h"
 
 #define HARTS_MAX       64
-#define HART_TIMERS_MAX 256
 #define HART_STACK_SIZE 16384
 
 /* Registers that a function call keeps; layout known to start.S. */
@@ -36,9 +35,8 @@ struct hart {
     uint64_t armed_ticks;  /* what the hart's timer is set to */
     uint64_t idle_ns, started_ns;
 
-    /* Timers armed here, in no order; under the timers' lock. */
-    struct host_timer *timers[HART_TIMERS_MAX];
-    unsigned timer_count;
+    /* Under the timers' lock: the earliest of those armed here, root of a heap; or NULL. */
+    struct host_timer *timers;
     struct host_timer *timer_running;
 };
 

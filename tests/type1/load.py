@@ -7,6 +7,7 @@ import time
 from life import rows
 from main import BUILD, Failed, test, tiny
 
+CROWD = os.path.join(BUILD, "guests", "crowd.bin")
 STORM = os.path.join(BUILD, "guests", "storm.bin")
 SOAK = float(os.environ.get("SOAK_MINUTES", "3"))
 
@@ -53,6 +54,23 @@ def storms_beside_a_neighbour(board, minutes, seconds):
     if min(boots.values()) < 2:
         raise Failed(f"a storm blew once only: {boots}")
     print(f"        the neighbour was right {len(sums)} times; boots: {boots}", flush=True)
+
+
+def crowd(name, cpus, words=""):
+    return dict(name=name, cpus=cpus, memory="16M", kernel=CROWD, cmdline=f'"{words}"')
+
+
+@test()
+def no_number_of_vcpus_has_too_many_timers(board):
+    names = [f"crowd{number}" for number in range(5)]
+    board.bundle(*(crowd(name, 64, "first=1000 naps=5 laps=3") for name in names))
+    process = board.start(harts=1)
+    process.expect("no guest is running; the board goes off")
+    process.ends(0)
+    for name in names:
+        for line in ("64 harts slept 5 times\r", "192 interrupts received"):
+            if not process.says(rf"{name}[|>] \S*crowd: {line}"):
+                raise Failed(f"{name} does not say: {line}")
 
 
 @test()

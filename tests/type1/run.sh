@@ -14,6 +14,7 @@ for guest in tiny probe storm ops; do
     guests/$guest/build.sh "$BUILD/guests/$guest.bin"
 done
 guests/vector/build.sh "$BUILD/guests/vector.bin"
+guests/crowd/build.sh "$BUILD/guests/crowd.bin"
 guests/steal/build.sh "$BUILD/guests/steal.bin"
 case " $* " in *" --long "*) scripts/guest-debian.sh kernel ;; esac
 export PYTHONDONTWRITEBYTECODE=1
