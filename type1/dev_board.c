@@ -463,19 +463,49 @@ int dev_guest_wire(struct dev_guest *guest, struct board *board, struct gstage *
     return pass_wire(passes, &board->plic, gstage);
 }
 
+static void copy_image(uint8_t *disk, const struct board_blob *image)
+{
+    for (uint64_t at = 0; at < image->size; at += COPY_CHUNK) {
+        uint64_t left = image->size - at;
+        memcpy(disk + at, (const char *)image->bytes + at, left < COPY_CHUNK ? left : COPY_CHUNK);
+        task_breathe();
+    }
+}
+
 void dev_guest_renew(struct dev_guest *guest)
 {
     for (unsigned i = 0; i < guest->spec->disk_count; i++) {
-        const struct board_blob *image = &guest->images[i];
-        if (image->bytes == NULL || !guest->spec->disks[i].fresh)
-            continue;
-        for (uint64_t at = 0; at < image->size; at += COPY_CHUNK) {
-            uint64_t left = image->size - at;
-            memcpy(guest->disks[i].bytes + at, (const char *)image->bytes + at,
-                   left < COPY_CHUNK ? left : COPY_CHUNK);
-            task_breathe();
-        }
+        if (guest->images[i].bytes != NULL && guest->spec->disks[i].fresh)
+            copy_image(guest->disks[i].bytes, &guest->images[i]);
     }
+}
+
+void dev_guest_give_disks(struct dev_guest *guest)
+{
+    for (unsigned i = 0; i < guest->spec->disk_count; i++) {
+        if (guest->images[i].bytes != NULL && guest->disks[i].bytes != NULL)
+            memory_free_guest(guest->disks[i].bytes, disk_bytes(guest->images[i].size));
+        if (guest->images[i].bytes != NULL)
+            guest->disks[i].bytes = NULL;
+    }
+}
+
+int dev_guest_take_disks(struct dev_guest *guest)
+{
+    for (unsigned i = 0; i < guest->spec->disk_count; i++) {
+        const struct board_blob *image = &guest->images[i];
+        if (image->bytes == NULL)
+            continue;
+        uint8_t *copy = memory_alloc_guest(disk_bytes(image->size), PAGE);
+        if (copy == NULL) {
+            dev_guest_give_disks(guest);
+            return -E_NOMEM;
+        }
+        copy_image(copy, image);
+        memset(copy + image->size, 0, disk_bytes(image->size) - image->size);
+        guest->disks[i].bytes = copy;
+    }
+    return 0;
 }
 
 void dev_guest_quiet(struct dev_guest *guest)

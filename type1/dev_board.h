@@ -59,6 +59,12 @@ int dev_guest_wire(struct dev_guest *guest, struct board *board, struct gstage *
 void dev_guest_quiet(struct dev_guest *guest);
 /* The operator starts it: disks described as fresh are what their files are. The same. */
 void dev_guest_renew(struct dev_guest *guest);
+/*
+ * The copies of its disks in memory are given back; and made again from the bundle: -E_NOMEM, and
+ * then there are none. The guest is off, and none of its requests is in flight.
+ */
+void dev_guest_give_disks(struct dev_guest *guest);
+int dev_guest_take_disks(struct dev_guest *guest);
 /* After board_boot. */
 void dev_guest_booted(struct dev_guest *guest);
 /*

@@ -400,6 +400,7 @@ static void take_apart(struct guest *guest)
     hext_engine.vm_destroy(&guest->vm);
     memory_free_guest(guest->ram, guest->spec->memory);
     guest->ram = NULL;
+    dev_guest_give_disks(&guest->devices);
     console_line("%s: is destroyed", guest->spec->name);
     atomic_store(&guest->state, GUEST_GONE);
 }
@@ -408,8 +409,17 @@ static void take_apart(struct guest *guest)
 static int put_together(struct guest *guest)
 {
     int error = alloc_ram(guest);
-    if (error != 0)
+    if (error != 0) {
+        atomic_store(&guest->state, GUEST_GONE);
         return error;
+    }
+    if (dev_guest_take_disks(&guest->devices) != 0) {
+        memory_free_guest(guest->ram, guest->spec->memory);
+        guest->ram = NULL;
+        fail(guest, -E_NOMEM, "no memory is left for its disks");
+        atomic_store(&guest->state, GUEST_GONE);
+        return -E_NOMEM;
+    }
     mem_slot_find(&guest->vm.mem, BOARD_RAM, 1)->hva = guest->ram;
     guest->hext.generation = guest_generation();
     error = hext_engine.vm_init(&guest->vm);
@@ -421,7 +431,10 @@ static int put_together(struct guest *guest)
         return 0;
     memory_free_guest(guest->ram, guest->spec->memory);
     guest->ram = NULL;
-    return fail(guest, error, "cannot be built (error %d)", -error);
+    dev_guest_give_disks(&guest->devices);
+    fail(guest, error, "cannot be built (error %d)", -error);
+    atomic_store(&guest->state, GUEST_GONE);
+    return error;
 }
 
 /* One task for each guest looks after it, whether it runs or not. */

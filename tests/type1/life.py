@@ -57,6 +57,24 @@ def memory_that_another_guest_had_comes_empty(board):
 
 
 @test()
+def a_destroyed_guest_gives_back_its_disks_too(board):
+    disk = board.file("disk.raw", b"", 96 << 20)
+    board.bundle(probe("one", "sleep") | {"disks": f"[ {{ path: {disk} }} ]"}, probe("two", "sleep", "192M"))
+    # The bundle with the disk, one copy of it and both guests' memory: two cannot grow into what one has.
+    process = board.start(memory="512M")
+    process.expect(r"one\| \S*probe: 0 old words")
+    for _ in range(2):
+        process.send("memory\r")
+        process.expect(r"guests' RAM (352) MiB")
+        process.send("destroy one\r")
+        process.expect("one: is destroyed")
+        process.send("memory\r")
+        process.expect(r"guests' RAM 192 MiB")
+        process.send("create one\r")
+        process.expect(r"one\| \S*probe: 0 old words")
+
+
+@test()
 def a_guest_that_hangs_is_restarted_by_its_watchdog_and_one_that_computes_is_not(board):
     board.bundle(
         probe("hangs", "hang", watchdog=1, on_failure="restart"),

@@ -466,6 +466,10 @@ def a_disk_in_memory_is_kept_over_reboots_and_fresh_at_a_restart_if_so_described
     process.expect(r"kept[|>] \S*disk says third", 200)
     process.send("restart fresh\r")
     process.expect(r"fresh[|>] \S*disk says first", 200)
+    process.send("destroy kept\r")
+    process.expect("kept: is destroyed")
+    process.send("create kept\r")
+    process.expect(r"kept[|>] \S*disk says first", 200)
 
 
 def pass_a_device(board, machine="virt"):
