@@ -220,7 +220,7 @@ static void guest_page_fault(struct hext_vcpu *v, uint64_t cause)
         return;
     bool load = access.kind == ACCESS_LOADS || access.kind == ACCESS_FLOADS;
     if (!load && access.kind != ACCESS_STORES && access.kind != ACCESS_FSTORES) {
-        /* AMOs and the like: the kind of the instruction decides, some harts report a load. */
+        /* AMOs: the kind of the instruction decides, some harts report a load. */
         hext_inject(v, access.kind == ACCESS_ATOMIC ? CAUSE_STORE_ACCESS : access_fault(cause),
                     gva);
         return;

@@ -35,7 +35,7 @@ static void decode(uint64_t raw)
     expect(good == (access.kind != ACCESS_NONE));
     if (good) {
         expect(access.length == ((raw & 3) == 3 ? 4 : 2) && access.reg < 32);
-        if (access.kind != ACCESS_ATOMIC) {
+        if (access.kind != ACCESS_ATOMIC && access.kind != ACCESS_RESERVES) {
             expect(access.width == 1 || access.width == 2 || access.width == 4 ||
                    access.width == 8);
             uint64_t all = hext_access_extend(&access, raw);
