@@ -60,6 +60,9 @@ static void finish_failed(void)
         return;
     hcsr_write(HCSR_SATP, 0);
     *(volatile uint32_t *)(uintptr_t)base = 1u << CODE_SHIFT | FINISHER_FAIL;
+    /* The device may take a moment, in which the firmware would tell it the contrary. */
+    for (unsigned i = 0; i < 1u << 28; i++)
+        __asm__ volatile("");
 }
 
 _Noreturn void sbi_reset(bool reboot, bool failure)
