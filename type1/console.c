@@ -456,7 +456,7 @@ bool console_used(void)
     return used;
 }
 
-_Noreturn void console_run(void (*command)(char *line))
+_Noreturn void console_run(void (*command)(char *line), void (*look)(void))
 {
     host_timer_init(&poll, poll_due, NULL);
     for (;;) {
@@ -465,6 +465,8 @@ _Noreturn void console_run(void (*command)(char *line))
         for (unsigned i = 0; i < PORTS_MAX; i++)
             deliver(ports[i]);
         show_partial_lines();
+        if (entered == NULL)
+            look();
         host_lock_acquire(&lock);
         ring_drain(false);
         uint64_t pause = ring_count != 0 ? RING_NS : POLL_NS;

@@ -53,9 +53,10 @@ void console_remove(struct console_port *port);
  */
 bool console_type(struct console_port *port, const char *text, size_t length);
 /*
- * The task that reads keys: `command` gets each line typed in overview. Never returns.
+ * The task that reads keys: `command` gets each line typed in overview, and while that is shown
+ * `look` is called every 10 ms. Never returns.
  */
-_Noreturn void console_run(void (*command)(char *line));
+_Noreturn void console_run(void (*command)(char *line), void (*look)(void));
 /* Whether somebody has typed a command. */
 bool console_used(void);
 

@@ -175,6 +175,7 @@ static void vcpu_main(void *arg)
     if (hart->vcpu.id == 0)
         guest->began_ns = host_time_ns();
     vmm_run_vcpu(hart->vcpu.vm, hart, &guest->stats[hart->vcpu.id]);
+    hext_trace_ended(&hart->vcpu);
 }
 
 static bool vcpus_ended(const struct guest *guest)

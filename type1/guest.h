@@ -59,6 +59,7 @@ struct guest {
     _Atomic bool stopped; /* by the operator, since it was last started */
     _Atomic bool pausing; /* somebody pauses it, resumes it, or looks at its VCPUs */
     struct host_event vcpu_ended;
+    struct trace *trace; /* trace.h; NULL: there was none yet */
 };
 
 /* When the hypervisor got its first instruction (host_time_ns). */

@@ -13,6 +13,7 @@
 #include "type1/sbi.h"
 #include "type1/task.h"
 #include "type1/timer.h"
+#include "type1/trace.h"
 
 #define SATP_SV39    8ULL
 #define PAGE         4096ULL
@@ -178,7 +179,7 @@ static void trim_fleet(void)
 static void console_main(void *arg)
 {
     (void)arg;
-    console_run(monitor_command);
+    console_run(monitor_command, trace_show);
 }
 
 /* With no guest left and nobody at the monitor, the board's work is done. */

@@ -90,7 +90,22 @@ struct hext_seen {
     uint8_t width, spare, reg, length, back; /* spare: 64 - bits; back: what hext_answer returns */
 };
 
+/* An exit, as the operator may want to see it. */
+struct hext_record {
+    uint64_t pc, cause, tval; /* sepc, scause, stval */
+    uint64_t gpa;             /* of guest page faults */
+    unsigned kind;            /* enum hext_exit_count, or that many: another one */
+    bool fault;               /* the guest took an exception for it */
+    bool answered;            /* SBI calls: false: it does not return (or its VCPU was reset) */
+    uint64_t args[8];         /* a0 to a7 */
+    uint64_t result[2];       /* a0 and a1 afterwards */
+    struct hext_access access;
+    uint64_t value; /* what an integer load or store moved */
+};
+
 struct hext_vcpu {
+    /* First, which switch.S knows: what answers its traps. */
+    uint64_t (*_Atomic answer)(struct hext_vcpu *v, uint64_t cause);
     struct hext_switch world;
     struct riscv_vcpu *hart;
     struct hext_vm *vm;
@@ -118,6 +133,8 @@ struct hext_vcpu {
     _Atomic uint32_t on_hart;    /* while in_guest: its index */
     struct hext_seen seen[HEXT_SEEN];
     uint64_t counts[HEXT_EXIT_COUNTS];
+    struct hext_record record; /* while it is traced: of the last exit, ... */
+    bool answer_due;           /* ... an SBI call that has not been answered yet */
 };
 
 extern const struct engine_ops hext_engine;
@@ -139,6 +156,10 @@ void hext_switch_out(struct vcpu *vcpu, bool sleeping);
  * new one.
  */
 void hext_memory_reset(struct vm *vm, uint32_t generation);
+/* From its next exit on: hext_host_record gets each. Any hart. */
+void hext_trace(struct vcpu *vcpu, bool on);
+/* The VCPU ends: a call that it made does not return. */
+void hext_trace_ended(struct vcpu *vcpu);
 /* The state that struct riscv_vcpu does not hold is as after reset. The VCPU does not run. */
 void hext_vcpu_reset(struct vcpu *vcpu);
 /* Interrupts for S-mode come through an interrupt file and no other wires. After vcpu_init.

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct hext_vcpu;
+struct hext_record;
 
 #define HEXT_FILES_MAX 15
 
@@ -41,6 +42,8 @@ void hext_host_interrupt(uint64_t scause);
 /* The VCPU is about to run here and its interrupt file is in memory: one of the hart's may be had.
  */
 void hext_host_file(struct hext_vcpu *v);
+/* An exit of a VCPU that is traced; short, and no lock of the guest's devices is held. */
+void hext_host_record(struct hext_vcpu *v, const struct hext_record *record);
 /* Lets other work run if it is due; the caller may go on on another hart, its VS state unloaded. */
 void hext_host_schedule(void);
 

@@ -7,6 +7,8 @@
 #define HEXT_GO_ON     1 /* the guest goes on; those registers are still its own */
 #define HEXT_LEAVE     2 /* hext_enter returns; v->reason says why */
 
+#define HEXT_VCPU_ANSWER 0 /* where that is in struct hext_vcpu */
+
 #define HEXT_NO_INSN -1 /* of hext_fetch */
 
 #ifndef __ASSEMBLER__
@@ -14,6 +16,8 @@
 #include "engine/hext/hext.h"
 
 #define HEXT_NO_HART ~0u
+
+_Static_assert(offsetof(struct hext_vcpu, answer) == HEXT_VCPU_ANSWER, "switch.S");
 
 /* switch.S, fp.S */
 void hext_enter(uint64_t *x, struct hext_vcpu *v);
@@ -62,6 +66,9 @@ bool hext_lazy_fault(struct hext_vcpu *v, uint64_t gpa);
 enum exit_reason hext_run(struct vcpu *vcpu, struct exit *exit);
 /* The guest trapped; v->world is not up to date. HEXT_GO_ON... */
 uint64_t hext_answer(struct hext_vcpu *v, uint64_t cause);
+
+/* trace.c: the record is complete. */
+void hext_trace_end(struct hext_vcpu *v, bool answered);
 
 #endif
 #endif

@@ -339,6 +339,8 @@ void hext_load(struct hext_vcpu *v)
     v->last_hart = here->index;
     here->last = v;
     v->loaded = true;
+    if (v->answer_due)
+        hext_trace_end(v, hart->pc == v->record.pc + 4);
 }
 
 void hext_unload(struct hext_vcpu *v)
@@ -459,6 +461,7 @@ static int hext_vcpu_init(struct vcpu *vcpu)
     if (v == NULL)
         return -E_NOMEM;
     v->hart = riscv_of(vcpu);
+    v->answer = hext_answer;
     v->vm = vcpu->vm->engine_data;
     for (unsigned i = 0; i < HEXT_SEEN; i++)
         v->seen[i].insn = HEXT_SEEN_NONE;

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 from main import BUILD, Failed, debian, test, tiny
 
@@ -10,6 +11,10 @@ PROBE = os.path.join(BUILD, "guests", "probe.bin")
 
 def probe(name, cmdline="", memory="64M", **more):
     return dict(name=name, cpus=1, memory=memory, kernel=PROBE, cmdline=f'"{cmdline}"', **more)
+
+
+def ops(name, cmdline):
+    return dict(name=name, cpus=1, memory="64M", kernel=os.path.join(BUILD, "guests", "ops.bin"), cmdline=f'"{cmdline}"')
 
 
 def rows(process):
@@ -218,6 +223,48 @@ def the_monitor_says_where_vcpus_are_and_what_it_does_not_know(board):
     process.send("pause loops\rvcpus loops\rresume loops\rlist\r")
     process.expect(r"loops/0 running: pc 80200\w+ S-mode")
     process.expect("loops +running")
+
+
+@test()
+def exits_are_traced(board):
+    board.bundle(probe("fails", "fail"), probe("off", ""), ops("device", "loops=100000000 ops=plic-read"), tiny("polls", "hold"))
+    process = board.start()
+    process.expect("fails: stopped")
+    process.expect("off: is off")
+    # SBI 2.0, 12.1: of 7 bytes ("probe: "), at an address, 7 are written; 10.1: a shutdown, for system failure.
+    process.send("trace fails on\rstart fails\r")
+    process.expect(r"fails/0 ecall +pc 80200\w+  DBCN function 0 \(7, 8020\w+, 0\) = error 0, value 7\r")
+    process.expect(r"fails/0 ecall +pc 80200\w+  SRST function 0 \(0, 1, 0\) does not return\r")
+    process.send("trace device 3\r")
+    for _ in range(3):
+        # The priority of source 10 (PLIC 1.0.0, 4), which nobody has set.
+        process.expect(r"device/0 mmio +pc 80200\w+  read of 4 bytes at c000028 \(plic \+ 28\) = 0\r")
+    process.expect("device: the trace is off")
+    if len(re.findall("device/0 mmio", process.text())) != 3:
+        raise Failed("3 exits were asked for")
+    process.send("trace\rtrace off\rtrace off 0\rtrace off often\rtrace nobody on\r")
+    process.expect(r"fails +traced")
+    process.expect(r"device +not traced")
+    for _ in range(3):
+        process.expect("trace off: say on, off, or how many exits")
+    process.expect("no guest nobody")
+
+
+@test()
+def a_guest_that_exits_all_the_time_does_not_flood_the_console(board):
+    board.bundle(tiny("polls", "hold"), ops("device", "loops=100000000 ops=plic-read"))
+    process = board.start()
+    process.expect(r"polls\| \S*report: tick 1\b")
+    process.send("trace device on\r")
+    begun = time.monotonic()
+    for _ in range(3):
+        process.expect(r"device: \d{3,} more exits, not shown")
+        process.expect(r"polls\| \S*report: tick \d+")
+    process.send("trace device off\r")
+    process.expect("device: the trace is off")
+    lines, seconds = len(re.findall(r"device/0 \w+ +pc", process.text())), time.monotonic() - begun
+    if lines > 110 * (seconds + 1):
+        raise Failed(f"{lines} lines in {seconds:.1f} s")
 
 
 @test(long=True)
