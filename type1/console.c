@@ -83,7 +83,9 @@ static void ring_drain(bool wait)
 
 static void wire_put(char c)
 {
-    if (uart != NULL) {
+    if (uart != NULL && ring_count == 0 && (uart_read(UART_LSR) & UART_LSR_THRE) != 0) {
+        uart_write(UART_DATA, (uint8_t)c);
+    } else if (uart != NULL) {
         if (ring_count == RING_SIZE)
             ring_drain(true);
         ring[(ring_first + ring_count++) % RING_SIZE] = c;
