@@ -28,7 +28,7 @@ static unsigned uart_shift, uart_width;
 static unsigned uart_burst; /* bytes that it takes when it has room */
 static bool firmware_dbcn, uart_dead;
 static char ring[RING_SIZE];
-static unsigned ring_first, ring_count;
+static unsigned ring_first, ring_count; /* more than RING_SIZE: a panic came between; none */
 
 static struct console_port *ports[PORTS_MAX];
 static struct console_port *entered; /* NULL: overview */
@@ -57,6 +57,19 @@ static void uart_write(unsigned reg, uint8_t value)
         *at = value;
 }
 
+static bool ring_holds(void)
+{
+    return ring_count - 1 < RING_SIZE;
+}
+
+static char ring_take(void)
+{
+    char c = ring[ring_first];
+    ring_first = (ring_first + 1) % RING_SIZE;
+    ring_count--;
+    return c;
+}
+
 /* As much as the UART takes now; `wait`: at least a byte. */
 static void ring_drain(bool wait)
 {
@@ -69,12 +82,9 @@ static void ring_drain(bool wait)
         uart_dead = !ready && host_time_ns() - since > SEND_NS;
     }
     uart_dead = uart_dead && !ready;
-    while (ring_count != 0 && (ready || (wait && uart_dead))) {
-        for (unsigned i = 0; i < uart_burst && ring_count != 0; i++) {
-            uart_write(UART_DATA, (uint8_t)ring[ring_first]);
-            ring_first = (ring_first + 1) % RING_SIZE;
-            ring_count--;
-        }
+    while (ring_holds() && (ready || (wait && uart_dead))) {
+        for (unsigned i = 0; i < uart_burst && ring_holds(); i++)
+            uart_write(UART_DATA, (uint8_t)ring_take());
         ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
         if (uart_dead)
             break;
@@ -86,7 +96,7 @@ static void wire_put(char c)
     if (uart != NULL && ring_count == 0 && (uart_read(UART_LSR) & UART_LSR_THRE) != 0) {
         uart_write(UART_DATA, (uint8_t)c);
     } else if (uart != NULL) {
-        if (ring_count == RING_SIZE)
+        if (ring_count >= RING_SIZE)
             ring_drain(true);
         ring[(ring_first + ring_count++) % RING_SIZE] = c;
         ring_drain(false);
@@ -136,9 +146,16 @@ void console_use_uart(uint64_t base, unsigned shift, unsigned width)
     uart_burst = (uart_read(UART_IIR) & UART_IIR_FIFO) == UART_IIR_FIFO ? 16 : 1;
 }
 
+void console_use_firmware(void)
+{
+    uart = NULL;
+    while (ring_holds())
+        wire_put(ring_take());
+}
+
 void console_flush(void)
 {
-    while (uart != NULL && ring_count != 0)
+    while (uart != NULL && ring_holds())
         ring_drain(true);
 }
 

@@ -35,6 +35,8 @@ struct console_port {
 /* Works from the first instruction on: by the firmware, later by the UART at `base`. */
 void console_setup(void);
 void console_use_uart(uint64_t base, unsigned shift, unsigned width);
+/* The UART cannot be used after all; what it has not taken is said by the firmware. */
+void console_use_firmware(void);
 /* One line of the hypervisor's own. */
 void console_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Waits until the UART has taken all that was said. For the end. */

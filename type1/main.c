@@ -218,9 +218,9 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
 
     if (platform_read(&platform, fdt, &problem) != 0)
         give_up(problem);
+    sbi_use_tree(&platform.fdt);
     if (platform.uart != 0)
         console_use_uart(platform.uart, platform.uart_shift, platform.uart_width);
-    sbi_use_tree(&platform.fdt);
     timer_setup(platform.timebase, false);
     features.timebase = platform.timebase;
     features.fp = platform.has_fp;

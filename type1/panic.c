@@ -35,26 +35,30 @@ static _Noreturn void stop(void)
     sbi_reset(false, true);
 }
 
-/* A second fault while reporting one must end, not repeat. */
-static void once(void)
+/*
+ * A trap while one is reported comes here again. It may be the board's console that trapped: the
+ * second report goes out by the firmware's. A third is not made: nothing is printed any more.
+ */
+static void begin(void)
 {
     struct hart *hart = this_hart();
     if (hart == NULL)
         return;
-    if (hart->panicking) {
-        say("\ntrivisor: PANIC within a panic: cause %lu pc %lx address %lx\n",
-            (unsigned long)hcsr_read(HCSR_SCAUSE), (unsigned long)hcsr_read(HCSR_SEPC),
-            (unsigned long)hcsr_read(HCSR_STVAL));
-        stop();
+    switch (hart->panics++) {
+    case 0: return;
+    case 1:
+        console_use_firmware();
+        say("\ntrivisor: PANIC within a panic:");
+        return;
+    default: stop();
     }
-    hart->panicking = true;
 }
 
 _Noreturn void panic(const char *format, ...)
 {
     char line[200];
     va_list arguments;
-    once();
+    begin();
     va_start(arguments, format);
     text_vformat(line, sizeof line, format, arguments);
     va_end(arguments);
@@ -92,7 +96,7 @@ _Noreturn void panic_trap(const uint64_t *x)
 {
     extern const char image_start[];
     uint64_t cause = hcsr_read(HCSR_SCAUSE), pc = hcsr_read(HCSR_SEPC);
-    once();
+    begin();
     say("\ntrivisor: PANIC: the hypervisor trapped: %s (cause %lu)\n", cause_name(cause),
         (unsigned long)cause);
     say("  pc %lx (image + %lx)  address %lx  guest-physical %lx  ra %lx (image + %lx)  sp %lx\n",

@@ -66,8 +66,8 @@ void timer_program(void)
 }
 
 /*
- * A hart's timers are a pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986), whose nodes are the
- * timers: no VCPU is one too many. `link` is what points to a timer: its parent's child, its
+ * A hart's timers are a pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986), whose nodes are
+ * the timers: no VCPU is one too many. `link` is what points to a timer: its parent's child, its
  * sibling's next or the hart's timers. heap_index is the hart's index + 1; 0: not armed.
  */
 
