@@ -451,6 +451,8 @@ static int check_policy(const struct place *place, const struct spec_vm *vm)
     }
     if (vm->on_failure != SPEC_FAILURE_STOP && vm->on_failure != SPEC_FAILURE_RESTART)
         return fail_at(place, "on_failure: write stop or restart");
+    if (vm->irq != NULL && strcmp(vm->irq, "plic") != 0 && strcmp(vm->irq, "aia") != 0)
+        return fail_at(place, "irq: '%s' is no interrupt controller; write plic or aia", vm->irq);
     return 0;
 }
 
@@ -532,6 +534,7 @@ static int check_hosted(const struct place *place, const struct spec_vm *vm)
                          : vm->pin_count != 0                  ? "pin"
                          : vm->watchdog != 0                   ? "watchdog"
                          : vm->on_failure != SPEC_FAILURE_STOP ? "on_failure"
+                         : vm->irq != NULL                     ? "irq"
                                                                : NULL;
     return policy != NULL ? fail_at(place, "%s: %s", policy, words) : 0;
 }
@@ -615,6 +618,7 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
     if (vm->watchdog != 0)
         fdt_put_u32(w, "watchdog", vm->watchdog);
     put_flag(w, "restart-on-failure", vm->on_failure == SPEC_FAILURE_RESTART);
+    put_optional(w, "irq", vm->irq);
     for (unsigned i = 0; i < vm->disk_count; i++) {
         fdt_node_at(w, "disk", i);
         fdt_put_str(w, "path", vm->disks[i].path);
@@ -770,6 +774,7 @@ static void read_policy(struct reader *r, int node, struct spec_vm *vm)
     vm->watchdog = fdt_u32(r->fdt, node, "watchdog", 0);
     vm->on_failure =
         read_flag(r, node, "restart-on-failure") ? SPEC_FAILURE_RESTART : SPEC_FAILURE_STOP;
+    vm->irq = read_str(r, node, "irq");
     const uint8_t *cell = fdt_prop(r->fdt, node, "pin", &len);
     if (cell == NULL)
         return;

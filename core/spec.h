@@ -91,6 +91,7 @@ struct spec_vm {
     unsigned pin_count;           /* 0: all */
     unsigned watchdog; /* seconds without a sign of life after which it has failed; 0: never */
     enum spec_on_failure on_failure;
+    const char *irq; /* its interrupt controller, "plic" or "aia"; NULL: what suits the board */
 };
 
 struct spec_fleet {

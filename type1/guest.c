@@ -92,9 +92,6 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
         console_line("%s: lazy_memory is not for guests with a device of the board; its memory is "
                      "cleared at once",
                      guest->spec->name);
-    /* Lines of real devices come to its PLIC. */
-    guest->aia = guest->hext.features->aia && guest->hext.features->imsic_ids != 0 &&
-                 guest->spec->passthrough_count == 0;
     if (guest->aia)
         files_offer(vm, &backends);
     error = mem_slot_add(&vm->mem, BOARD_RAM, guest->spec->memory, guest->ram, NULL);
@@ -133,6 +130,22 @@ static int find_harts(struct guest *guest)
                : fail(guest, -E_NODEV, "is pinned to harts that the board does not have");
 }
 
+/* Unless it says what it wants: interrupt files where harts have some. */
+static int choose_controller(struct guest *guest)
+{
+    const struct hext_features *features = guest->hext.features;
+    const char *irq = guest->spec->irq;
+    bool can = features->aia && features->imsic_ids != 0;
+
+    if (irq == NULL)
+        guest->aia = can && features->files != 0 && guest->spec->passthrough_count == 0;
+    else
+        guest->aia = strcmp(irq, "aia") == 0;
+    return can || !guest->aia
+               ? 0
+               : fail(guest, -E_NOTSUP, "irq: the board's harts have no IMSICs; write plic");
+}
+
 static int build(struct guest *guest, const struct bundle *bundle, const struct platform *platform)
 {
     const struct spec_vm *spec = guest->spec;
@@ -153,6 +166,8 @@ static int build(struct guest *guest, const struct bundle *bundle, const struct 
         return fail(guest, -E_NOMEM, "no memory is left for its VCPUs");
     if (error == 0)
         error = find_harts(guest);
+    if (error == 0)
+        error = choose_controller(guest);
     if (error == 0)
         error = alloc_ram(guest);
     if (error != 0)

@@ -46,7 +46,7 @@ struct yaml_vm {
     unsigned net_count;
     struct yaml_passthrough *passthrough;
     unsigned passthrough_count;
-    char *weight, *budget, *watchdog, *on_failure;
+    char *weight, *budget, *watchdog, *on_failure, *irq;
     char **pin;
     unsigned pin_count;
 };
@@ -120,6 +120,7 @@ static const cyaml_schema_field_t vm_fields[] = {
     LIST("pin", struct yaml_vm, pin, pin_count, &text_schema, SPEC_PINS_MAX),
     TEXT("watchdog", struct yaml_vm, watchdog),
     TEXT("on_failure", struct yaml_vm, on_failure),
+    TEXT("irq", struct yaml_vm, irq),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t vm_schema = {
@@ -465,6 +466,7 @@ static void convert_policy(struct reading *r, const char *base, const struct yam
         convert_number(r, path, yaml->pin[i], 0, &vm->pins[i]);
     }
     vm->pin_count = yaml->pin_count;
+    vm->irq = yaml->irq;
     if (yaml->on_failure == NULL || strcmp(yaml->on_failure, "stop") == 0)
         return;
     vm->on_failure = SPEC_FAILURE_RESTART;

@@ -3,19 +3,19 @@
 import os
 import re
 
-from main import Failed, board_devices, debian, qemu_has, sha256, test
+from main import Failed, board_devices, debian, qemu_has, sha256, test, tiny
 
 # Tasks that hop between the guest's harts, so that IPIs and moves of files go on while a disk is read.
 BUSY = "for n in 1 2 3 4 5 6;do (sha256sum /dev/vda;sleep 0.1;sha256sum /dev/vda) & done;wait;cat /proc/interrupts"
 
 
-def crowd(board, files):
+def crowd(board, files, **more):
     """Five VCPUs of three guests on two harts that have `files` guest interrupt files each; how often they moved."""
     disks = [board.file(f"{name}.raw", os.urandom(1 << 20)) for name in ("one", "two", "three")]
     board.bundle(
-        dict(debian("one", BUSY, 2), disks='[ { path: "board:0" } ]'),
-        dict(debian("two", BUSY, 2), disks=f"[ {{ path: {disks[1]}, readonly: true }} ]"),
-        dict(debian("three", BUSY, 1), disks=f"[ {{ path: {disks[2]}, readonly: true }} ]"),
+        dict(debian("one", BUSY, 2), **more, disks='[ { path: "board:0" } ]'),
+        dict(debian("two", BUSY, 2), **more, disks=f"[ {{ path: {disks[1]}, readonly: true }} ]"),
+        dict(debian("three", BUSY, 1), **more, disks=f"[ {{ path: {disks[2]}, readonly: true }} ]"),
     )
     process = board.start(
         memory="1200M",
@@ -49,6 +49,26 @@ def more_vcpus_than_guest_interrupt_files_lose_no_interrupt(board):
 @test(long=True)
 def interrupt_files_in_memory_serve_harts_that_have_none(board):
     if qemu_has("iommu-sys"):
-        moves = crowd(board, 0)
+        moves = crowd(board, 0, irq="aia")
         if moves != [0] * 5:
             raise Failed(f"files were taken from harts {moves} times")
+
+
+@test()
+def a_guest_has_the_interrupt_controller_that_it_asks_for(board):
+    board.bundle(tiny("one", "hold", irq="plic"), tiny("two", "hold", irq="aia"), tiny("three", "hold"))
+    for machine, files in (("virt,aia=aplic-imsic,aia-guests=3", ["two", "three"]), ("virt,aia=aplic-imsic", ["two"])):
+        process = board.start(machine=machine)
+        for name in ("one", "two", "three"):
+            process.expect(rf"{name}\| \S*report: tick 1\b")
+        at = len(process.console)
+        process.send("exits\r")
+        process.expect(r"three/0: .*\r\n")
+        process.send("poweroff\r")
+        process.ends(0)
+        found = re.findall(r"(\w+)/0: .*\r\n  interrupt file", process.console[at:].decode(errors="replace"))
+        if found != files:
+            raise Failed(f"{found} have interrupt files, not {files}")
+    process = board.start()
+    process.expect("two: irq: the board's harts have no IMSICs; write plic")
+    process.expect(r"three\| \S*report: tick 1\b")

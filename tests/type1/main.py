@@ -34,8 +34,8 @@ def test(long=False):
     return register
 
 
-def tiny(name, cmdline="", cpus=1, memory="64M"):
-    return dict(name=name, cpus=cpus, memory=memory, kernel=TINY, cmdline=f"hostname={name} kib=16 {cmdline}")
+def tiny(name, cmdline="", cpus=1, memory="64M", **more):
+    return dict(name=name, cpus=cpus, memory=memory, kernel=TINY, cmdline=f"hostname={name} kib=16 {cmdline}", **more)
 
 
 def debian(name, command, cpus=1):

@@ -30,6 +30,7 @@ static void policy_survives_flattening(void **state)
     vm->budget = 35;
     vm->lazy_memory = true;
     vm->on_failure = SPEC_FAILURE_RESTART;
+    vm->irq = "aia";
     vm->pin_count = 2;
     vm->pins[0] = 3;
     vm->pins[1] = 0x12345678;
@@ -43,6 +44,7 @@ static void policy_survives_flattening(void **state)
     assert_int_equal(back.vms[0].budget, 35);
     assert_true(back.vms[0].lazy_memory);
     assert_int_equal(back.vms[0].on_failure, SPEC_FAILURE_RESTART);
+    assert_string_equal(back.vms[0].irq, "aia");
     assert_int_equal(back.vms[0].pin_count, 2);
     assert_int_equal(back.vms[0].pins[0], 3);
     assert_int_equal(back.vms[0].pins[1], 0x12345678);
@@ -75,6 +77,9 @@ static void values_out_of_range_are_refused(void **state)
     plain(&fleet);
     fleet.vms[0].pin_count = SPEC_PINS_MAX + 1;
     refused(&fleet, "pin: 65 harts are more than 64");
+    plain(&fleet);
+    fleet.vms[0].irq = "apic";
+    refused(&fleet, "irq: 'apic' is no interrupt controller; write plic or aia");
 }
 
 static void policy_is_for_bare_metal_alone(void **state)
@@ -91,6 +96,10 @@ static void policy_is_for_bare_metal_alone(void **state)
     fleet.vms[0].on_failure = SPEC_FAILURE_RESTART;
     assert_int_not_equal(spec_check_hosted(&fleet, 0, &problem), 0);
     assert_non_null(strstr(problem.text, "on_failure: is for bare metal alone"));
+    plain(&fleet);
+    fleet.vms[0].irq = "plic";
+    assert_int_not_equal(spec_check_hosted(&fleet, 0, &problem), 0);
+    assert_non_null(strstr(problem.text, "irq: is for bare metal alone"));
 }
 
 int main(void)
