@@ -6,6 +6,7 @@
 #include "type1/console.h"
 #include "type1/dev_blk.h"
 #include "type1/dev_entropy.h"
+#include "type1/dev_files.h"
 #include "type1/dev_intc.h"
 #include "type1/dev_iommu.h"
 #include "type1/dev_net.h"
@@ -39,7 +40,6 @@ struct board_vio {
 
 static const struct fdt *tree;
 static struct intc intc;
-static uint64_t intc_hart; /* whose external interrupts they are */
 static struct iommu iommu;
 static struct board_vio vios[VIOS_MAX];
 static unsigned vio_count;
@@ -74,7 +74,6 @@ static void add_vio(const struct board_vio *vio)
 void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table)
 {
     tree = fdt;
-    intc_hart = hart;
     if (intc_find(&intc, fdt, hart) != 0 || !map_page_range(table, intc.address, intc.size))
         intc.base = NULL;
     iommu_find(&iommu, fdt);
@@ -173,9 +172,20 @@ void dev_start(void)
     task_start(&worker_task, "disks", NULL, worker_main, NULL, 0, 0, UINT64_MAX);
 }
 
-bool dev_interrupts_hart(uint64_t hart)
+void dev_add_hart(unsigned index, uint64_t hart)
 {
-    return intc.base != NULL && hart == intc_hart;
+    intc_add_hart(&intc, index, hart);
+}
+
+bool dev_hart_start(void)
+{
+    unsigned index = hext_this_hart()->index;
+    if (intc.base == NULL || intc.contexts[index] == INTC_NOWHERE)
+        return false;
+    /* All identities that there may be, since a line is opened by whatever hart. */
+    if (intc.kind->messages)
+        dev_imsic.start(INTC_LINES_MAX);
+    return true;
 }
 
 void dev_show(void)
@@ -203,7 +213,7 @@ void dev_show(void)
 
 void dev_interrupt(void)
 {
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, hext_this_hart()->index);
 }
 
 /* ---- The board's devices as backends ---- */
@@ -448,6 +458,11 @@ int dev_guest_open(struct dev_guest *guest, const struct spec_vm *spec, const st
     return error;
 }
 
+static unsigned here(void)
+{
+    return hext_this_hart()->index;
+}
+
 int dev_guest_wire(struct dev_guest *guest, struct board *board, struct gstage *gstage,
                    const void *ram)
 {
@@ -460,7 +475,11 @@ int dev_guest_wire(struct dev_guest *guest, struct board *board, struct gstage *
         board->describe_more = pass_describe;
         board->describe_arg = passes;
     }
-    return pass_wire(passes, &board->plic, gstage);
+    bool aia = board->backends.imsic_ids != 0;
+    passes->vm = board->vm;
+    passes->here = here;
+    passes->file_of = files_target;
+    return pass_wire(passes, aia ? NULL : &board->plic, aia ? &board->aplic : NULL, gstage);
 }
 
 static void copy_image(uint8_t *disk, const struct board_blob *image)

@@ -28,14 +28,16 @@ struct dev_guest {
 
 /*
  * Finds what the board has, without touching it, and maps its registers into `table`. `hart`: the
- * one that runs this, to which all interrupts will go.
+ * one that runs this, to which interrupts go at first.
  */
 void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table);
 /* With paging and the clock on: what there is, and a line about it. Then on that hart SEI is
  * enabled. */
 void dev_start(void);
-/* Whether the board's devices interrupt the hart that has this number of the firmware's. */
-bool dev_interrupts_hart(uint64_t hart);
+/* Before dev_start: the hart that will have that index has that number of the firmware's. */
+void dev_add_hart(unsigned index, uint64_t hart);
+/* On that hart: whether the board's devices can interrupt it. */
+bool dev_hart_start(void);
 /* SEI is pending. */
 void dev_interrupt(void);
 /* Tells the operator of the board's devices and the networks. */

@@ -53,6 +53,24 @@ static uint64_t gpa_of(const struct hext_vcpu *v)
     return BOARD_IMSIC + v->hart->vcpu.id * IMSIC_PAGE;
 }
 
+uint32_t files_target(struct vm *vm, unsigned vcpu)
+{
+    enum { HART_SHIFT = 18, GUEST_SHIFT = 12 };
+    if (vcpu >= vm->vcpu_count)
+        return 0;
+    const struct hext_vcpu *v = vm->vcpus[vcpu]->engine_data;
+    uint64_t page = v->page;
+    unsigned file = (unsigned)(page / IMSIC_PAGE) & ((1U << map.guest_bits) - 1);
+    return page != 0 ? imsic_map_index(&map, page) << HART_SHIFT | file << GUEST_SHIFT : 0;
+}
+
+/* Lines of the board that go straight to the file follow it. */
+static void moved(struct vm *vm)
+{
+    struct guest *guest = (struct guest *)((char *)vm - offsetof(struct guest, vm));
+    pass_files_moved(&guest->devices.passes);
+}
+
 void hext_host_file(struct hext_vcpu *v)
 {
     const unsigned flags = PTE_R | PTE_W | PTE_U | PTE_A | PTE_D;
@@ -67,6 +85,7 @@ void hext_host_file(struct hext_vcpu *v)
     hext_imsic_move(v->imsic, file, false);
     /* A hart that has cached that nothing is there brings its messages to receive() still. */
     gstage_page(&v->vm->gstage, gpa_of(v), v->page, flags);
+    moved(v->hart->vcpu.vm);
     host_lock_release(&v->imsic_lock);
     task_bind();
 }
@@ -95,7 +114,9 @@ bool files_release(struct vcpu *vcpu)
         return false;
     host_lock_acquire(&v->imsic_lock);
     v->file = 0;
+    v->page = 0;
     gstage_page(&v->vm->gstage, gpa_of(v), 0, 0);
+    moved(vcpu->vm);
     shoot_down(vcpu->vm);
     hext_imsic_move(v->imsic, file, true);
     v->file_moves++;

@@ -21,6 +21,9 @@ void files_offer(struct vm *vm, struct board_backends *backends);
 int files_init(struct vm *vm);
 /* The pages where the guest's board has its IMSICs: nothing is mapped yet, nothing fails later. */
 int files_map(struct vm *vm);
+/* For a message to the VCPU's guest interrupt file: an APLIC's target register without an identity
+ * (AIA 1.0, 4.5.16). 0: it has none. */
+uint32_t files_target(struct vm *vm, unsigned vcpu);
 /*
  * The VCPU's file is in memory from now on and no interrupt was lost. On the hart whose file it
  * has; the VCPU does not run. True if it had one.

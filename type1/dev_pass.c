@@ -83,39 +83,102 @@ int pass_add(struct pass_set *set, struct intc *intc, const char *device, const 
 
 /* ---- The line ---- */
 
-/* A pulse: the guest's gateway remembers it until the guest has completed it. */
+/*
+ * To a PLIC, a pulse: the guest's gateway remembers it until the guest has completed it. To an
+ * APLIC, a level that is up until the guest asks again.
+ */
 static bool pass_interrupt(void *arg)
 {
     struct pass *pass = arg;
-    atomic_store(&pass->claimed, true);
+    if (atomic_exchange(&pass->claimed, true))
+        atomic_store(&pass->missed, true);
+    if (pass->aplic != NULL) {
+        aplic_set(pass->aplic, pass->guest_line, true);
+        return false;
+    }
     plic_set(pass->plic, pass->guest_line, true);
     plic_set(pass->plic, pass->guest_line, false);
     return false;
 }
 
+static struct pass *pass_of(struct pass_set *set, uint32_t source)
+{
+    return source >= PASS_LINE && source < PASS_LINE + set->count ? &set->passes[source - PASS_LINE]
+                                                                  : NULL;
+}
+
+static void complete(const struct pass_set *set, struct pass *pass)
+{
+    intc_complete(pass->intc, pass->line);
+    intc_move(pass->intc, pass->line, set->here());
+}
+
 /* With the guest's PLIC locked. */
 static void pass_completed(void *arg, uint32_t source)
 {
-    struct pass_set *set = arg;
-    if (source < PASS_LINE || source >= PASS_LINE + set->count)
-        return;
-    struct pass *pass = &set->passes[source - PASS_LINE];
-    if (atomic_exchange(&pass->claimed, false))
-        intc_complete(pass->intc, pass->line);
+    struct pass *pass = pass_of(arg, source);
+    if (pass != NULL && atomic_exchange(&pass->claimed, false))
+        complete(arg, pass);
 }
 
-int pass_wire(struct pass_set *set, struct plic *plic, struct gstage *gstage)
+/* With the guest's APLIC locked. The board's line is asked even if it goes past us. */
+static bool pass_again(void *arg, uint32_t source)
+{
+    struct pass *pass = pass_of(arg, source);
+    if (pass == NULL)
+        return false;
+    bool missed = atomic_exchange(&pass->missed, false);
+    atomic_store(&pass->claimed, missed);
+    if (!missed)
+        complete(arg, pass);
+    return missed;
+}
+
+/*
+ * Who changes something of this does that first and calls then, so that of two the later one sees
+ * both changes. What was on its way to the old place may not have got there: a level comes again.
+ */
+static void route(struct pass_set *set, struct pass *pass)
+{
+    host_lock_acquire(&set->route_lock);
+    uint32_t target = aplic_target(pass->aplic, pass->guest_line);
+    uint32_t vcpu = target >> 18, file = target != 0 ? set->file_of(set->vm, vcpu) : 0;
+    intc_aim(pass->intc, pass->line, file != 0 ? file | (target & 0x7ff) : 0);
+    host_lock_release(&set->route_lock);
+}
+
+static void pass_changed(void *arg, uint32_t source)
+{
+    struct pass *pass = pass_of(arg, source);
+    if (pass != NULL)
+        route(arg, pass);
+}
+
+void pass_files_moved(struct pass_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++)
+        route(set, &set->passes[i]);
+}
+
+int pass_wire(struct pass_set *set, struct plic *plic, struct aplic *aplic, struct gstage *gstage)
 {
     const unsigned flags = PTE_R | PTE_W | PTE_U | PTE_A | PTE_D;
     int error = 0;
 
     if (set->count == 0)
         return 0;
-    plic->completed = pass_completed;
-    plic->completed_arg = set;
+    host_lock_init(&set->route_lock);
+    if (aplic != NULL) {
+        aplic->real = (struct aplic_real){
+            .from = PASS_LINE, .arg = set, .changed = pass_changed, .again = pass_again};
+    } else {
+        plic->completed = pass_completed;
+        plic->completed_arg = set;
+    }
     for (unsigned i = 0; error == 0 && i < set->count; i++) {
         struct pass *pass = &set->passes[i];
         pass->plic = plic;
+        pass->aplic = aplic;
         error = gstage_map(gstage, pass->gpa, pass->address, pass->size, flags);
         if (error == 0 && pass->line != 0)
             error = intc_open(pass->intc, pass->line, pass_interrupt, pass);
@@ -130,6 +193,9 @@ void pass_reset(struct pass_set *set)
         struct vio vio;
         if (pass->virtio && vio_probe(&vio, set->access, (void *)(uintptr_t)pass->address) == 0)
             vio_stop(&vio);
+        atomic_store(&pass->missed, false);
+        if (pass->aplic != NULL)
+            aplic_set(pass->aplic, pass->guest_line, false);
         if (atomic_exchange(&pass->claimed, false))
             intc_complete(pass->intc, pass->line);
     }

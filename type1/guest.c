@@ -138,7 +138,7 @@ static int choose_controller(struct guest *guest)
     bool can = features->aia && features->imsic_ids != 0;
 
     if (irq == NULL)
-        guest->aia = can && features->files != 0 && guest->spec->passthrough_count == 0;
+        guest->aia = can && features->files != 0;
     else
         guest->aia = strcmp(irq, "aia") == 0;
     return can || !guest->aia

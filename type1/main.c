@@ -114,7 +114,7 @@ static void hart_setup(struct hart *hart)
     hart->slice_end_ns = UINT64_MAX;
     hart->started_ns = host_time_ns();
     hext_hart_init(&features);
-    hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI | (dev_interrupts_hart(hart->id) ? HIRQ_SEI : 0));
+    hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI | (dev_hart_start() ? HIRQ_SEI : 0));
 }
 
 _Noreturn void hart_main(void)
@@ -135,6 +135,7 @@ static void start_hart(uint64_t id)
     hart->stack = (uint64_t)(uintptr_t)(stack + HART_STACK_SIZE);
     hart->panic_stack = (uint64_t)(uintptr_t)(panic_stack + PAGE);
     hart->satp = satp;
+    dev_add_hart(hart_count, id);
     harts[hart_count++] = hart;
     int64_t error = sbi_hart_start(id, (uint64_t)(uintptr_t)hart_entry, (uint64_t)(uintptr_t)hart);
     if (error == 0)

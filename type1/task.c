@@ -218,7 +218,7 @@ void hart_interrupts(void)
         hcsr_clear(HCSR_SIP, HIRQ_SSI);
     if ((pending & HIRQ_STI) != 0)
         timer_interrupt();
-    if ((pending & HIRQ_SEI) != 0 && dev_interrupts_hart(this_hart()->id))
+    if ((pending & HIRQ_SEI) != 0)
         dev_interrupt();
     if ((hcsr_read(HCSR_HIP) & HIRQ_SGEI) != 0)
         hext_files_interrupt();

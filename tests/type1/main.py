@@ -522,6 +522,14 @@ def guests_of_a_board_with_interrupt_files_take_their_interrupts_themselves(boar
 
 
 @test(long=True)
+def a_device_of_a_board_with_interrupt_files_is_passed_to_a_guest(board):
+    if qemu_has("iommu-sys"):
+        pass_a_device(board, "virt,aia=aplic-imsic,aia-guests=3")
+        if not board.process.says(r"owner[|>] .* [1-9]\d* .*APLIC-MSI.* virtio"):
+            raise Failed("its interrupts do not come through the guest's APLIC")
+
+
+@test(long=True)
 def a_device_of_a_board_with_imsics_is_passed_to_a_guest(board):
     pass_a_device(board, "virt,aia=aplic-imsic")
 

@@ -106,6 +106,13 @@ static void describe_board(void)
     assert_int_equal(fdt_open(&fdt, blob, (size_t)size), 0);
 }
 
+static unsigned here_now;
+
+static unsigned here(void)
+{
+    return here_now;
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -122,7 +129,8 @@ static int setup(void **state)
                             .access = &board_access,
                             .ram_gpa = 0x80000000,
                             .ram_hpa = 0x1c0000000,
-                            .ram_size = 0x10000000};
+                            .ram_size = 0x10000000,
+                            .here = here};
     assert_int_equal(gstage_init(&gstage, 3, 11), 0);
     resets = 0;
     return 0;
@@ -162,7 +170,7 @@ static void add_both(void)
     const char *why;
     assert_int_equal(pass_add(&set, &intc, "virtio_mmio@10008000", &why), 0);
     assert_int_equal(pass_add(&set, &intc, "/soc/timer@101000", &why), 0);
-    assert_int_equal(pass_wire(&set, &guest_plic, &gstage), 0);
+    assert_int_equal(pass_wire(&set, &guest_plic, NULL, &gstage), 0);
 }
 
 static void registers_are_mapped_and_nothing_else(void **state)
@@ -201,7 +209,7 @@ static void boards_claim_is_completed_when_the_guest_completes(void **state)
 
     plic_set(&board_plic, 8, true);
     assert_true(board_wires[1].level);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_true(guest_wires[1].level);
     /* The device still asks, and the hypervisor is left in peace. */
     assert_false(board_wires[1].level);
@@ -209,7 +217,7 @@ static void boards_claim_is_completed_when_the_guest_completes(void **state)
     assert_false(board_wires[1].level);
     guest_write(0x201004, PASS_LINE);
     assert_true(board_wires[1].level);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_int_equal(guest_claim(), PASS_LINE);
     plic_set(&board_plic, 8, false);
     guest_write(0x201004, PASS_LINE);
@@ -217,7 +225,7 @@ static void boards_claim_is_completed_when_the_guest_completes(void **state)
     assert_int_equal(guest_claim(), 0);
     /* A completion that nobody waits for completes nothing. */
     plic_set(&board_plic, 8, true);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     guest_write(0x201004, PASS_LINE + 1);
     assert_false(board_wires[1].level);
 }
@@ -228,7 +236,7 @@ static void reset_silences_the_device_and_opens_its_line(void **state)
     add_both();
     plic_set(&board_plic, 8, true);
     plic_set(&board_plic, 11, true);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_false(board_wires[1].level);
     resets = 0;
     pass_reset(&set);
@@ -241,7 +249,7 @@ static void closed_devices_can_be_passed_again(void **state)
     (void)state;
     add_both();
     plic_set(&board_plic, 11, true);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     pass_close(&set);
     assert_int_equal(set.count, 0);
     plic_set(&board_plic, 8, true);
