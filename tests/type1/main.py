@@ -49,6 +49,40 @@ def debian(name, command, cpus=1):
     )
 
 
+def whole_lines(console):
+    """The console with the lines of guests in one piece: what says `name> rest` belongs to the name's last line."""
+    lines, last = [], {}
+    for line in console.split(b"\n"):
+        line = line.rstrip(b"\r")
+        match = re.match(rb"(?:\x1b\[\d+m)?([\w.-]+)([|>]) (?:\x1b\[0m)?(.*)", line)
+        if match and match[2] == b">" and match[1] in last:
+            lines[last[match[1]]] += match[3]
+            continue
+        if match:
+            last[match[1]] = len(lines)
+        lines.append(line)
+    return b"\n".join(lines)
+
+
+class Console(Process):
+    """The board's: a line of a guest that another's interrupts is one line all the same."""
+
+    def expect(self, pattern, limit=180):
+        until, begin = time.monotonic() + limit, self._at
+        while True:
+            try:
+                return super().expect(pattern, min(1, max(0.01, until - time.monotonic())))
+            except Failed:
+                match = re.search(pattern.encode(), whole_lines(self.console[begin:]))
+                if match:
+                    return match
+                if time.monotonic() >= until or self._ended == 2:
+                    raise Failed(f"no /{pattern}/ within {limit} s, or it ended") from None
+
+    def says(self, pattern):
+        return super().says(pattern) or re.search(pattern.encode(), whole_lines(self.console)) is not None
+
+
 class Board:
     """One test's folder and its QEMU."""
 
@@ -80,7 +114,7 @@ class Board:
     def start(self, harts=2, memory="512M", cpu="rv64", image=None, devices=(), machine="virt"):
         command = [*QEMU, "-M", machine, "-cpu", cpu, "-smp", str(harts), "-m", memory, "-display", "none"]
         command += ["-serial", "stdio", "-monitor", "none", "-kernel", image or self.image, *devices]
-        self.process = Process(command, self.dir, dict(os.environ))
+        self.process = Console(command, self.dir, dict(os.environ))
         return self.process
 
     def close(self):
