@@ -295,7 +295,8 @@ static const struct mistake mistakes[] = {
     {VM "\n    memroy: 5\n",
      "f:6: vms[0].memroy: no such key; there are name, cpus, memory, kernel, "
      "initrd, firmware, cmdline, engine, no_reboot, no_balloon, "
-     "virtio_console, disks, net, passthrough, weight, pin, watchdog, on_failure, irq"},
+     "lazy_memory, virtio_console, disks, net, passthrough, weight, budget, pin, watchdog, "
+     "on_failure, irq"},
     {"vms:\n  - memory: 12X\n", "f:2: vms[0].memory: '12X' is not a size; write 512M or 2G"},
     {VM "  - name: b\n    kernel: k\n    memory: 12X\n",
      "f:7: vms[1].memory: '12X' is not a size; write 512M or 2G"},
