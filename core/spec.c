@@ -818,7 +818,7 @@ static void read_vm(struct reader *r, int node, struct spec_vm *vm)
 int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem)
 {
     struct fdt fdt;
-    memset(fleet, 0, sizeof(*fleet));
+    fleet->vm_count = 0;
     problem->text[0] = 0;
     if (fdt_open(&fdt, blob, size) != 0)
         return fail(problem, "the description is not a device tree, or a damaged one");
@@ -838,7 +838,9 @@ int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct sp
             return fail(problem, "vms: more than %u", SPEC_VMS_MAX);
         struct reader reader = {.fdt = &fdt,
                                 .place = {.problem = problem, .index = fleet->vm_count}};
-        read_vm(&reader, node, &fleet->vms[fleet->vm_count++]);
+        struct spec_vm *vm = &fleet->vms[fleet->vm_count++];
+        memset(vm, 0, sizeof *vm);
+        read_vm(&reader, node, vm);
         if (reader.error != 0)
             return reader.error;
     }

@@ -79,11 +79,16 @@ void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table)
     iommu_find(&iommu, fdt);
     if (iommu.node >= 0 && !map_page_range(table, iommu.address, iommu.size))
         iommu.node = -1;
+    int last = -1, parent = -1;
     for (int node = fdt_compatible_next(fdt, -1, "virtio,mmio"); node >= 0 && vio_count < VIOS_MAX;
          node = fdt_compatible_next(fdt, node, "virtio,mmio")) {
         struct board_vio vio = {.node = node};
         uint64_t size;
-        if (fdt_reg(fdt, node, 0, &vio.address, &size) != 0 ||
+        /* They follow one another, and the parent is far to seek. */
+        if (fdt_next_sibling(fdt, last) != node)
+            parent = fdt_parent(fdt, node);
+        last = node;
+        if (fdt_reg_under(fdt, parent, node, 0, &vio.address, &size) != 0 ||
             !map_page_range(table, vio.address, size))
             continue;
         add_vio(&vio);

@@ -88,8 +88,11 @@ void entropy_init(struct entropy_pool *pool, uint64_t (*ticks)(void))
 {
     *pool = (struct entropy_pool){.backend = {.fill = pool_fill}, .ticks = ticks};
     host_lock_init(&pool->lock);
+    /* Of one reading the low bits alone are worth something. */
+    uint64_t word = 0;
     for (unsigned i = 0; i < START_SAMPLES; i++)
-        stir(pool, ticks(), 0);
+        word = (word << 4 | word >> 60) ^ ticks();
+    stir(pool, word, 0);
 }
 
 void entropy_settle(struct entropy_pool *pool)

@@ -93,6 +93,11 @@ void host_free(void *p, size_t size)
     host_lock_release(&pages_lock);
 }
 
+void *memory_alloc(size_t size)
+{
+    return (void *)(uintptr_t)alloc(size, PAGES_SIZE, false);
+}
+
 void *memory_alloc_guest(uint64_t size, uint64_t align)
 {
     return (void *)(uintptr_t)alloc(size, align, true);

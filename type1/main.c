@@ -127,7 +127,7 @@ static void start_hart(uint64_t id)
 {
     uint64_t satp = boot_hart.satp;
     struct hart *hart = host_alloc(sizeof *hart, 64);
-    char *stack = host_alloc(HART_STACK_SIZE, 16), *panic_stack = host_alloc(PAGE, 16);
+    char *stack = memory_alloc(HART_STACK_SIZE), *panic_stack = memory_alloc(PAGE);
     if (hart == NULL || stack == NULL || panic_stack == NULL)
         panic("no memory for hart %lu", (unsigned long)id);
     hart->id = id;
@@ -160,7 +160,7 @@ static void find_bundle(void)
 static void read_fleet(void)
 {
     struct spec_problem problem;
-    fleet = host_alloc(sizeof *fleet, PAGE);
+    fleet = memory_alloc(sizeof *fleet); /* which spec_read clears */
     if (fleet == NULL)
         panic("no memory for the description of the guests");
     if (spec_read(fleet, bundle.spec, bundle.spec_size, &problem) != 0) {

@@ -9,7 +9,9 @@
 
 static bool same_text(const char *a, size_t len, const char *b)
 {
-    return strlen(b) == len && memcmp(a, b, len) == 0;
+    while (len != 0 && *a == *b && *b != 0)
+        a++, b++, len--;
+    return len == 0 && *b == 0;
 }
 
 static bool begins(const char *text, size_t len, const char *with)
@@ -28,13 +30,13 @@ static bool grantable(const char *name, size_t len)
     static const char *const shown[] = {"zicsr",  "zicntr",  "zicond",  "zicbom", "zicbop",
                                         "zicboz", "svinval", "svnapot", "svpbmt", "svade",
                                         "sstc",   "ziccrse", "zic64b"};
+    if (len == 1)
+        return *name == 'i' || *name == 'm' || *name == 'a' || *name == 'f' || *name == 'd' ||
+               *name == 'c' || *name == 'b' || *name == 'v';
     for (unsigned i = 0; i < sizeof shown / sizeof shown[0]; i++) {
         if (same_text(name, len, shown[i]))
             return true;
     }
-    if (len == 1)
-        return *name == 'i' || *name == 'm' || *name == 'a' || *name == 'f' || *name == 'd' ||
-               *name == 'c' || *name == 'b' || *name == 'v';
     for (unsigned i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
         if (begins(name, len, hidden[i]))
             return false;
@@ -51,12 +53,11 @@ struct isa {
 static void take_extension(struct isa *isa, const char *name, size_t len)
 {
     struct platform *p = isa->platform;
-    if (same_text(name, len, "h"))
-        p->has_h = true;
-    if (same_text(name, len, "d"))
-        p->has_fp = true;
-    if (same_text(name, len, "v"))
-        p->has_v = true;
+    if (len == 1) {
+        p->has_h = p->has_h || *name == 'h';
+        p->has_fp = p->has_fp || *name == 'd';
+        p->has_v = p->has_v || *name == 'v';
+    }
     if (same_text(name, len, "sstc"))
         p->has_sstc = true;
     if (!grantable(name, len) || isa->count + 1 >= PLATFORM_EXTENSIONS_MAX ||
@@ -124,10 +125,16 @@ void platform_add_aia(struct platform *p)
 static void read_cpu(struct platform *p, int node)
 {
     struct isa isa = {.platform = p};
-    const char *name, *text;
+    const char *text;
+    uint32_t size;
 
-    for (unsigned i = 0; (name = fdt_str_at(&p->fdt, node, "riscv,isa-extensions", i)) != NULL; i++)
-        take_extension(&isa, name, strlen(name));
+    const char *names = fdt_prop(&p->fdt, node, "riscv,isa-extensions", &size);
+    for (uint32_t at = 0, len; at < size; at += len + 1) {
+        for (len = 0; at + len < size && names[at + len] != 0;)
+            len++;
+        if (at + len < size)
+            take_extension(&isa, names + at, len);
+    }
     if (isa.count == 0 && (text = fdt_str(&p->fdt, node, "riscv,isa")) != NULL)
         take_isa_string(&isa, text);
     p->cpu.extensions = p->extensions;
@@ -215,7 +222,9 @@ uint64_t platform_memory_end(const struct platform *p, uint64_t address)
         const char *type = fdt_str(fdt, node, "device_type");
         if (type == NULL || strcmp(type, "memory") != 0)
             continue;
-        for (unsigned i = 0; i < REG_INDEX_MAX && fdt_reg(fdt, node, i, &base, &size) == 0; i++) {
+        for (unsigned i = 0;
+             i < REG_INDEX_MAX && fdt_reg_under(fdt, fdt_root(fdt), node, i, &base, &size) == 0;
+             i++) {
             if (address >= base && address - base < size)
                 return base + size;
         }
@@ -233,12 +242,15 @@ void platform_memory(const struct platform *p, struct pages *pages)
         const char *type = fdt_str(fdt, node, "device_type");
         if (type == NULL || strcmp(type, "memory") != 0)
             continue;
-        for (unsigned i = 0; i < REG_INDEX_MAX && fdt_reg(fdt, node, i, &base, &size) == 0; i++)
+        for (unsigned i = 0;
+             i < REG_INDEX_MAX && fdt_reg_under(fdt, fdt_root(fdt), node, i, &base, &size) == 0;
+             i++)
             pages_add(pages, base, size);
     }
     int reserved = fdt_path(fdt, "/reserved-memory");
     for (int node = fdt_first_child(fdt, reserved); node >= 0; node = fdt_next_sibling(fdt, node)) {
-        for (unsigned i = 0; i < REG_INDEX_MAX && fdt_reg(fdt, node, i, &base, &size) == 0; i++)
+        for (unsigned i = 0;
+             i < REG_INDEX_MAX && fdt_reg_under(fdt, reserved, node, i, &base, &size) == 0; i++)
             pages_reserve(pages, base, size);
     }
     /* The memory reservation block (Devicetree Specification 0.4, 5.3). */

@@ -5,6 +5,7 @@
 #include "engine/hext/hext.h"
 #include "type1/dev_board.h"
 #include "type1/dev_files.h"
+#include "type1/memory.h"
 #include "type1/panic.h"
 #include "type1/sbi.h"
 #include "type1/timer.h"
@@ -325,7 +326,7 @@ int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn
 {
     struct host_event *event = task->ended_event;
     *task = (struct task){.name = name, .vcpu = vcpu, .fn = fn, .arg = arg, .ended_event = event};
-    task->stack = host_alloc(TASK_STACK_SIZE, 16);
+    task->stack = memory_alloc(TASK_STACK_SIZE);
     if (task->stack == NULL)
         return -E_NOMEM;
     *(uint64_t *)task->stack = STACK_CANARY;

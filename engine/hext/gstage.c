@@ -88,16 +88,19 @@ int gstage_map(struct gstage *table, uint64_t va, uint64_t pa, uint64_t size, un
         if (entry == NULL)
             return error;
         /* As many as this table has; a larger leaf is looked for where one may begin. */
-        uint64_t step = 1ULL << level_shift(level), above = (step << 9) - 1;
-        do {
-            if ((*entry & PTE_V) != 0)
-                return -E_EXIST;
-            *entry++ = pa >> 2 | flags | PTE_V;
-            table->leaves[level]++;
-            va += step;
-            pa += step;
-            size -= step;
-        } while (size >= step && (va & above) != 0 && (pa & above) != 0);
+        uint64_t step = 1ULL << level_shift(level), above = (step << 9) - 1, done = 0;
+        uint64_t limit = above + 1 - (va & above), limit_pa = above + 1 - (pa & above);
+        limit = limit_pa < limit ? limit_pa : limit;
+        limit = size < limit ? size & ~(step - 1) : limit;
+        uint64_t pte = pa >> 2 | flags | PTE_V;
+        for (; done < limit && (*entry & PTE_V) == 0; pte += step >> 2, done += step)
+            *entry++ = pte;
+        table->leaves[level] += done >> level_shift(level);
+        if (done < limit)
+            return -E_EXIST;
+        va += done;
+        pa += done;
+        size -= done;
     }
     return 0;
 }

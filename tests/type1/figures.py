@@ -16,7 +16,7 @@ COUNTED = ("-icount", "shift=0,sleep=off")  # an instruction is a nanosecond
 
 IMAGE_BYTES = 128 << 10
 MEMORY_KIB = 1024  # and for each guest its root and page tables
-BOOT_INSTRUCTIONS = 720000  # 700,000 and headroom; the aim is 400,000
+BOOT_INSTRUCTIONS = 400000
 # Instructions for one operation, by QEMU's (without htinst, with instruction fetch; with htinst: fewer).
 LIMITS = {
     "hypercall": 100,
