@@ -86,6 +86,7 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
     vm->engine = &hext_engine;
     vm->engine_data = &guest->hext;
     vm->steal_time = true;
+    vm->clock.guest_hz = guest->hext.features->timebase;
     /* A real device would read what nobody has cleared yet. */
     guest->hext.lazy = guest->spec->lazy_memory && guest->spec->passthrough_count == 0;
     if (guest->spec->lazy_memory && !guest->hext.lazy)

@@ -74,10 +74,9 @@ HOT static struct sbi_result sbi_base(struct vm *vm, struct riscv_vcpu *hart)
 /* Chapter 6, Timer Extension. */
 static struct sbi_result sbi_time(struct vm *vm, struct riscv_vcpu *hart)
 {
-    (void)vm;
     if (hart->x[16] != 0)
         return sbi_error(SBI_ERR_NOT_SUPPORTED);
-    riscv_vcpu_set_stimecmp(hart, hart->x[10]);
+    riscv_vcpu_set_stimecmp(hart, clock_of_guest(&vm->clock, hart->x[10]));
     return sbi_error(SBI_SUCCESS);
 }
 
@@ -190,7 +189,9 @@ static int64_t legacy_answer(struct vm *vm, struct riscv_vcpu *hart)
     uint64_t targets;
 
     switch (hart->x[17]) {
-    case SBI_LEGACY_SET_TIMER: riscv_vcpu_set_stimecmp(hart, hart->x[10]); break;
+    case SBI_LEGACY_SET_TIMER:
+        riscv_vcpu_set_stimecmp(hart, clock_of_guest(&vm->clock, hart->x[10]));
+        break;
     case SBI_LEGACY_PUTCHAR: sbi_console_write(vm, &byte, 1); break;
     case SBI_LEGACY_GETCHAR: return sbi_console_read(vm, &byte, 1) == 1 ? byte : SBI_ERR_FAILED;
     case SBI_LEGACY_CLEAR_IPI: riscv_vcpu_irq(hart, IRQ_SSI, false); break;

@@ -86,18 +86,6 @@ void hext_hart_init(const struct hext_features *f)
     hfence_vvma_all();
 }
 
-/* ---- Time ---- */
-
-static uint64_t ticks_convert(uint64_t ticks, uint64_t from, uint64_t to)
-{
-    if (from == to || ticks == UINT64_MAX)
-        return ticks;
-    uint64_t seconds = ticks / from;
-    if (seconds >= UINT64_MAX / to - 1)
-        return UINT64_MAX;
-    return seconds * to + ticks % from * to / from;
-}
-
 /* ---- Floating point ---- */
 
 void hext_fp_sync(struct hext_vcpu *v)
@@ -304,8 +292,9 @@ void hext_load(struct hext_vcpu *v)
     hcsr_write(HCSR_VSATP, 0);
     hcsr_write(HCSR_HGATP, v->vm->hgatp);
     hcsr_write(HCSR_HENVCFG, hart->menvcfg & f->henvcfg);
-    uint64_t offset = atomic_load(&hart->vcpu.vm->clock.offset_ns) / CLOCK_NS_PER_TICK;
-    hcsr_write(HCSR_HTIMEDELTA, 0 - ticks_convert(offset, CLOCK_HZ, f->timebase));
+    const struct clock *clock = &hart->vcpu.vm->clock;
+    uint64_t offset = atomic_load(&clock->offset_ns) / CLOCK_NS_PER_TICK;
+    hcsr_write(HCSR_HTIMEDELTA, 0 - clock_to_guest(clock, offset));
     hcsr_write(HCSR_VSSTATUS, (hart->mstatus & VSSTATUS_MASK) | HSTAT_UXL_64);
     hcsr_write(HCSR_VSTVEC, hart->stvec);
     hcsr_write(HCSR_VSSCRATCH, hart->sscratch);
@@ -317,7 +306,7 @@ void hext_load(struct hext_vcpu *v)
     if (f->senvcfg)
         hcsr_write(HCSR_SENVCFG, hart->senvcfg);
     if (f->sstc)
-        hcsr_write(HCSR_VSTIMECMP, ticks_convert(hart->stimecmp, CLOCK_HZ, f->timebase));
+        hcsr_write(HCSR_VSTIMECMP, clock_to_guest(clock, hart->stimecmp));
     v->told = 0;
 
     v->world.sstatus = HSTAT_UXL_64 | (v->world.sstatus & (HSTAT_FS | HSTAT_VS));
@@ -364,7 +353,7 @@ void hext_unload(struct hext_vcpu *v)
     if (f->senvcfg)
         hart->senvcfg = hcsr_read(HCSR_SENVCFG);
     if (f->sstc) {
-        hart->stimecmp = ticks_convert(hcsr_read(HCSR_VSTIMECMP), f->timebase, CLOCK_HZ);
+        hart->stimecmp = clock_of_guest(&hart->vcpu.vm->clock, hcsr_read(HCSR_VSTIMECMP));
         hcsr_write(HCSR_VSTIMECMP, ~0UL);
     }
     /* The guest may have cleared, or set, its software interrupt itself. */

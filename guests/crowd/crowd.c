@@ -8,9 +8,9 @@
 enum { HARTS_MAX = 64, NAP_MS = 20, HART_START = 0 };
 
 struct hart {
-    volatile uint64_t naps, received;
+    volatile uint64_t naps, received, woken, late;
     uint64_t id;
-    uint8_t stack[2048 - 24];
+    uint8_t stack[2048 - 40];
 } __attribute__((aligned(16)));
 _Static_assert(sizeof(struct hart) == 2048, "entry.S");
 
@@ -19,6 +19,7 @@ _Noreturn void crowd_hart(struct hart *hart);
 
 static char options[256];
 static uint64_t timebase, count, naps, laps, first;
+static bool legacy;
 static struct hart harts[HARTS_MAX];
 
 static void take_node(void *context, const struct tree_node *node)
@@ -35,17 +36,28 @@ static void take_node(void *context, const struct tree_node *node)
         harts[count++].id = tree_number(node, "reg", 0);
 }
 
+static void timer_set(uint64_t end)
+{
+    if (legacy)
+        sbi3(0, 0, end, 0, 0);
+    else
+        sbi3(SBI_TIME, 0, end, 0, 0);
+}
+
 static void nap(struct hart *hart, uint64_t ticks)
 {
     uint64_t end = time_now() + ticks;
     csr_write(sie, SIP_STIP);
-    sbi3(SBI_TIME, 0, end, 0, 0);
+    timer_set(end);
     /* Not until sip.STIP: below the hypervisor of QEMU 7.2 it reads 0 (and WFI ends all the same).
      */
-    do
+    do {
         __asm__ volatile("wfi" ::: "memory");
-    while (time_now() < end);
-    sbi3(SBI_TIME, 0, UINT64_MAX, 0, 0);
+        hart->woken++;
+    } while (time_now() < end);
+    uint64_t late = (time_now() - end) / (timebase / 1000);
+    hart->late = late > hart->late ? late : hart->late;
+    timer_set(UINT64_MAX);
     hart->naps++;
 }
 
@@ -85,10 +97,13 @@ void crowd_hart(struct hart *hart)
 
 void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
 {
+    uint64_t woken = 0, late = 0;
+
     (void)entered;
     if (!tree_walk(tree, take_node, NULL) || timebase == 0)
         power_off(true);
     naps = option_number(options, "naps", 10);
+    legacy = option_number(options, "legacy", 0) != 0;
     laps = option_number(options, "laps", 10);
     for (uint64_t i = 1; i < count; i++)
         if (harts[i].id == hart_id) {
@@ -101,12 +116,18 @@ void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
     for (uint64_t i = 1; i < count; i++) {
         while (harts[i].naps < naps)
             nap(&harts[0], timebase / 100);
+        woken += harts[i].woken;
+        late = harts[i].late > late ? harts[i].late : late;
     }
     print("crowd: ");
     print_number(count);
     print(" harts slept ");
     print_number(naps);
-    print(" times\n");
+    print(" times\ncrowd: each was woken ");
+    print_number(woken / (count - 1));
+    print(" times, ");
+    print_number(late);
+    print(" ms late at most\n");
     harts[0].naps = naps;
     sbi3(SBI_IPI, 0, 1, hart_id, 0);
     crowd_hart(&harts[0]);
