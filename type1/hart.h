@@ -8,8 +8,7 @@
 #include "engine/hext/host.h"
 #include "type1/offsets.h"
 
-#define HARTS_MAX       64
-#define HART_STACK_SIZE 16384
+#define HARTS_MAX 64
 
 /* Registers that a function call keeps; layout known to start.S. */
 struct context {

@@ -11,6 +11,7 @@
 #include "type1/panic.h"
 #include "type1/platform.h"
 #include "type1/sbi.h"
+#include "type1/stacks.h"
 #include "type1/task.h"
 #include "type1/timer.h"
 #include "type1/trace.h"
@@ -23,7 +24,7 @@
 struct hart *harts[HARTS_MAX + 1];
 unsigned hart_count;
 
-extern char image_start[], text_end[], image_end[], boot_panic_stack_top[];
+extern char image_start[], text_end[], image_end[], boot_stack_guard[], boot_panic_stack_top[];
 void trap_vector(void), hart_entry(void);
 _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered);
 _Noreturn void hart_main(void);
@@ -60,6 +61,7 @@ static void map_own(const struct pages *memory)
     const unsigned data = PTE_R | PTE_W | PTE_A | PTE_D | PTE_G;
     const unsigned text = PTE_R | PTE_X | PTE_A | PTE_G;
     uint64_t low = (uint64_t)(uintptr_t)image_start, high = (uint64_t)(uintptr_t)text_end;
+    uint64_t guard = (uint64_t)(uintptr_t)boot_stack_guard;
 
     if (gstage_init(&own_table, 3, 9) != 0)
         panic("no memory for page tables");
@@ -71,7 +73,8 @@ static void map_own(const struct pages *memory)
         }
         map(from, low, data);
         map(low, high, text);
-        map(high, to, data);
+        map(high, guard, data);
+        map(guard + PAGE, to, data);
     }
     if (platform.uart != 0)
         map(platform.uart & ~(PAGE - 1), (platform.uart & ~(PAGE - 1)) + PAGE, data);
@@ -106,6 +109,14 @@ static void paging_on(uint64_t satp)
     __asm__ volatile("sfence.vma" ::: "memory");
 }
 
+/* The firmware does it on the other harts; those that start later begin with it. */
+static void fence_all(void)
+{
+    __asm__ volatile("sfence.vma" ::: "memory");
+    if (hart_count > 1)
+        sbi_fence_all();
+}
+
 /* ---- Harts ---- */
 
 static void hart_setup(struct hart *hart)
@@ -127,12 +138,12 @@ static void start_hart(uint64_t id)
 {
     uint64_t satp = boot_hart.satp;
     struct hart *hart = host_alloc(sizeof *hart, 64);
-    char *stack = memory_alloc(HART_STACK_SIZE), *panic_stack = memory_alloc(PAGE);
+    char *stack = stack_alloc(), *panic_stack = memory_alloc(PAGE);
     if (hart == NULL || stack == NULL || panic_stack == NULL)
         panic("no memory for hart %lu", (unsigned long)id);
     hart->id = id;
     hart->hext.index = hart_count;
-    hart->stack = (uint64_t)(uintptr_t)(stack + HART_STACK_SIZE);
+    hart->stack = (uint64_t)(uintptr_t)stack;
     hart->panic_stack = (uint64_t)(uintptr_t)(panic_stack + PAGE);
     hart->satp = satp;
     dev_add_hart(hart_count, id);
@@ -239,6 +250,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
     read_fleet();
     boot_hart.satp = SATP_SV39 << 60 | (uint64_t)(uintptr_t)own_table.root >> 12;
     paging_on(boot_hart.satp);
+    stacks_init(&own_table, memory_alloc, fence_all);
     task_setup();
     hart_setup(&boot_hart);
 

@@ -4,6 +4,7 @@
 #include "type1/console.h"
 #include "type1/print.h"
 #include "type1/sbi.h"
+#include "type1/stacks.h"
 #include "type1/task.h"
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -94,7 +95,7 @@ static const char *cause_name(uint64_t cause)
 
 _Noreturn void panic_trap(const uint64_t *x)
 {
-    extern const char image_start[];
+    extern const char image_start[], boot_stack_guard[];
     uint64_t cause = hcsr_read(HCSR_SCAUSE), pc = hcsr_read(HCSR_SEPC);
     begin();
     say("\ntrivisor: PANIC: the hypervisor trapped: %s (cause %lu)\n", cause_name(cause),
@@ -103,6 +104,9 @@ _Noreturn void panic_trap(const uint64_t *x)
         (unsigned long)pc, (unsigned long)(pc - (uintptr_t)image_start),
         (unsigned long)hcsr_read(HCSR_STVAL), (unsigned long)hcsr_read(HCSR_HTVAL) << 2,
         (unsigned long)x[1], (unsigned long)(x[1] - (uintptr_t)image_start), (unsigned long)x[2]);
+    if (stack_below(hcsr_read(HCSR_STVAL)) ||
+        hcsr_read(HCSR_STVAL) - (uintptr_t)boot_stack_guard < 4096)
+        say("  the stack is overrun\n");
     say_where();
     for (unsigned i = 5; i < 32; i += 3)
         say("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx\n", i, (unsigned long)x[i], i + 1,

@@ -10,10 +10,11 @@ struct sbi_answer sbi_ecall(uint64_t extension, uint64_t function, uint64_t arg0
     register uint64_t a0 __asm__("a0") = arg0;
     register uint64_t a1 __asm__("a1") = arg1;
     register uint64_t a2 __asm__("a2") = arg2;
+    register uint64_t a3 __asm__("a3") = 0;
     register uint64_t a6 __asm__("a6") = function;
     register uint64_t a7 __asm__("a7") = extension;
 
-    __asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a6), "r"(a7) : "memory");
+    __asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a3), "r"(a6), "r"(a7) : "memory");
     return (struct sbi_answer){.error = (int64_t)a0, .value = a1};
 }
 
@@ -31,6 +32,12 @@ void sbi_set_timer(uint64_t ticks)
 void sbi_send_ipi(uint64_t hart_id)
 {
     sbi_ecall(SBI_IPI, 0, 1, hart_id, 0);
+}
+
+/* All harts (base -1), all addresses (from 0, size 0): SBI 2.0, 3.1 and 8.2. */
+void sbi_fence_all(void)
+{
+    sbi_ecall(SBI_RFENCE, 1, 0, UINT64_MAX, 0);
 }
 
 int64_t sbi_hart_start(uint64_t hart_id, uint64_t address, uint64_t opaque)

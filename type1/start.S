@@ -183,6 +183,10 @@ started:
     .word 0
 
     .section .stacks, "aw", @nobits
+    .globl boot_stack_guard
+    .p2align 12
+boot_stack_guard:
+    .space 4096 /* not mapped */
     .globl boot_stack
     .p2align 4
 boot_stack:

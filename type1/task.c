@@ -5,13 +5,11 @@
 #include "engine/hext/hext.h"
 #include "type1/dev_board.h"
 #include "type1/dev_files.h"
-#include "type1/memory.h"
 #include "type1/panic.h"
 #include "type1/sbi.h"
+#include "type1/stacks.h"
 #include "type1/timer.h"
 #include "vmm/sbi.h"
-
-#define STACK_CANARY 0x7472697669736f72ULL
 
 /* start.S */
 void context_switch(struct context *from, struct context *to);
@@ -263,8 +261,6 @@ static void run_task(struct hart *hart, struct task *task)
     context_switch(&hart->scheduler, &task->context);
 
     /* Whoever switched back holds the lock. */
-    if (*(uint64_t *)task->stack != STACK_CANARY)
-        panic("task %s has overrun its stack", task->name);
     account(task, host_time_ns());
     hart->current = NULL;
 }
@@ -278,7 +274,7 @@ static void bury(struct task *task)
     struct host_event *event = task->ended_event;
     void *stack = task->stack;
     host_lock_release(&lock);
-    host_free(stack, TASK_STACK_SIZE);
+    stack_free(stack);
     atomic_store(&task->ended, true); /* the struct is the owner's again */
     if (event != NULL)
         host_event_set(event);
@@ -326,12 +322,11 @@ int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn
 {
     struct host_event *event = task->ended_event;
     *task = (struct task){.name = name, .vcpu = vcpu, .fn = fn, .arg = arg, .ended_event = event};
-    task->stack = memory_alloc(TASK_STACK_SIZE);
+    task->stack = stack_alloc();
     if (task->stack == NULL)
         return -E_NOMEM;
-    *(uint64_t *)task->stack = STACK_CANARY;
     task->context.ra = (uint64_t)(uintptr_t)task_trampoline;
-    task->context.sp = (uint64_t)(uintptr_t)task->stack + TASK_STACK_SIZE;
+    task->context.sp = (uint64_t)(uintptr_t)task->stack;
     task->context.s[0] = (uint64_t)(uintptr_t)fn;
     task->context.s[1] = (uint64_t)(uintptr_t)arg;
     task->share.weight = weight != 0 ? weight : TASK_WEIGHT_DEFAULT;

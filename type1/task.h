@@ -13,7 +13,6 @@
 #include "type1/hart.h"
 #include "type1/policy.h"
 
-#define TASK_STACK_SIZE     16384
 #define TASK_WEIGHT_DEFAULT 100
 #define TASK_SLICE_NS       5000000ULL
 
@@ -29,7 +28,7 @@ struct task {
     struct vcpu *vcpu; /* whose task it is, or NULL */
     void (*fn)(void *arg);
     void *arg;
-    void *stack;
+    void *stack; /* its top */
     struct host_event *waiting;
     struct host_timer timeout;
     bool timed_out;

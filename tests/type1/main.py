@@ -607,5 +607,6 @@ if __name__ == "__main__":
     import figures  # noqa: E402, F401
     import life  # noqa: E402, F401
     import load  # noqa: E402, F401
+    import overrun  # noqa: E402, F401
 
     sys.exit(main())
