@@ -11,6 +11,7 @@ from main import BUILD, Failed, test, tiny
 
 CROWD = os.path.join(BUILD, "guests", "crowd.bin")
 STORM = os.path.join(BUILD, "guests", "storm.bin")
+WAKE = os.path.join(BUILD, "guests", "wake.bin")
 SOAK = float(os.environ.get("SOAK_MINUTES", "3"))
 # Where the storms begin: they say the seed of each boot, and `storm.seed=` without `storm.vary` repeats that one.
 SEED = int(os.environ.get("SEED", secrets.randbelow(1000000)))
@@ -141,3 +142,22 @@ def a_storm_of_seconds_leaves_a_neighbour_alone(board):
 @test(long=True)
 def storms_leave_a_neighbour_alone(board):
     storms_beside_a_neighbour(board, SOAK, 10)
+
+
+@test()
+def no_wake_up_is_lost_between_vcpus_that_sleep(board):
+    # They outnumber the harts; the only thing that wakes each is another's IPI or its own timer.
+    for harts, cpu in ((2, "rv64"), (1, "rv64"), (2, "rv64,sstc=false")):
+        sizes = {"four": 4, "two": 2, "three": 3}
+        board.bundle(
+            *(
+                dict(name=name, cpus=cpus, memory="16M", kernel=WAKE, cmdline=f'"rounds=1000 seed={SEED}"')
+                for name, cpus in sizes.items()
+            )
+        )
+        process = board.start(harts=harts, cpu=cpu)
+        process.expect("no guest is running; the board goes off", 120)
+        for name, cpus in sizes.items():
+            if not process.says(rf"{name}\| \S*wake: {1000 * cpus} passes, [1-9]\d* naps"):
+                raise Failed(f"{name} did not hand the token round, on {harts} harts of {cpu} with seed {SEED}")
+        process.destroy()

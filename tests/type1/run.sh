@@ -14,6 +14,7 @@ mkdir -p "$BUILD/guests"
 for guest in tiny probe storm ops; do
     guests/$guest/build.sh "$BUILD/guests/$guest.bin"
 done
+guests/wake/build.sh "$BUILD/guests/wake.bin"
 guests/vector/build.sh "$BUILD/guests/vector.bin"
 guests/crowd/build.sh "$BUILD/guests/crowd.bin"
 guests/steal/build.sh "$BUILD/guests/steal.bin"
