@@ -29,6 +29,7 @@ struct hart {
     struct task *current; /* NULL in the scheduler */
     _Atomic bool idle;    /* waits for work; under the scheduler's lock */
     _Atomic bool online;
+    _Atomic bool unfit;    /* has looked at itself, and stops */
     unsigned panics;       /* how many reports of this hart's end have begun */
     uint64_t slice_end_ns; /* when the current task's turn ends; UINT64_MAX: nobody waits */
     uint64_t armed_ticks;  /* what the hart's timer is set to */

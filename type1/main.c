@@ -16,10 +16,11 @@
 #include "type1/timer.h"
 #include "type1/trace.h"
 
-#define SATP_SV39    8ULL
-#define PAGE         4096ULL
-#define VA_LIMIT     (1ULL << 38) /* the identity map is the lower half of Sv39 */
-#define OFF_DELAY_NS 2000000000ULL
+#define SATP_SV39     8ULL
+#define PAGE          4096ULL
+#define VA_LIMIT      (1ULL << 38) /* the identity map is the lower half of Sv39 */
+#define OFF_DELAY_NS  2000000000ULL
+#define HART_START_NS 100000000ULL
 
 struct hart *harts[HARTS_MAX + 1];
 unsigned hart_count;
@@ -77,7 +78,8 @@ static void map_own(const struct pages *memory)
         map(guard + PAGE, to, data);
     }
     if (platform.uart != 0)
-        map(platform.uart & ~(PAGE - 1), (platform.uart & ~(PAGE - 1)) + PAGE, data);
+        map(platform.uart & ~(PAGE - 1),
+            ((platform.uart + (8u << platform.uart_shift) - 1) | (PAGE - 1)) + 1, data);
     dev_find(&platform.fdt, boot_hart.id, &own_table);
     features.imsic_ids = files_find(&platform.fdt, &own_table);
 }
@@ -90,7 +92,7 @@ static void setup_memory(void)
     uint64_t image = (uint64_t)(uintptr_t)image_start;
 
     memory_setup();
-    platform_memory(&platform, &all);
+    platform_memory(&platform, image, &all);
     *pages = all;
     pages_reserve(pages, 0, PAGE);
     pages_reserve(pages, image, (uint64_t)(uintptr_t)image_end - image + bundle.size);
@@ -128,8 +130,33 @@ static void hart_setup(struct hart *hart)
     hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI | (dev_hart_start() ? HIRQ_SEI : 0));
 }
 
+/* What this hart has less, or otherwise, than the one that booted; NULL: nothing that matters. */
+static const char *differs(void)
+{
+    struct hext_features own = {.v = features.v};
+
+    hext_probe(&own);
+    if (!own.h || own.levels != features.levels || own.vmid_bits < features.vmid_bits)
+        return "H extension";
+    if (own.sstc != features.sstc || own.senvcfg != features.senvcfg ||
+        (features.henvcfg & ~own.henvcfg) != 0)
+        return "henvcfg";
+    if (own.vlenb != features.vlenb)
+        return "V extension";
+    if (own.aia != features.aia || own.iselect != features.iselect || own.files < features.files)
+        return "AIA";
+    return NULL;
+}
+
 _Noreturn void hart_main(void)
 {
+    const char *what = differs();
+    if (what != NULL) {
+        console_line("hart %lu is left out: its %s is not that of the hart that boots",
+                     (unsigned long)this_hart()->id, what);
+        atomic_store(&this_hart()->unfit, true);
+        sbi_hart_stop();
+    }
     hart_setup(this_hart());
     task_loop();
 }
@@ -149,10 +176,15 @@ static void start_hart(uint64_t id)
     dev_add_hart(hart_count, id);
     harts[hart_count++] = hart;
     int64_t error = sbi_hart_start(id, (uint64_t)(uintptr_t)hart_entry, (uint64_t)(uintptr_t)hart);
-    if (error == 0)
-        return;
-    harts[--hart_count] = NULL;
-    console_line("hart %lu does not start (SBI error %ld)", (unsigned long)id, (long)error);
+    if (error != 0)
+        console_line("hart %lu does not start (SBI error %ld)", (unsigned long)id, (long)error);
+    /* One that takes longer is waited for by nobody: it comes when it comes. */
+    for (uint64_t since = host_time_ns(); error == 0 && !atomic_load(&hart->online) &&
+                                          !atomic_load(&hart->unfit) &&
+                                          host_time_ns() - since < HART_START_NS;)
+        ;
+    if (error != 0 || atomic_load(&hart->unfit))
+        harts[--hart_count] = NULL;
 }
 
 /* ---- Guests ---- */
@@ -228,9 +260,11 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
     harts[hart_count++] = &boot_hart;
     console_setup();
 
-    if (platform_read(&platform, fdt, &problem) != 0)
+    if (platform_read(&platform, fdt, hart_id, &problem) != 0)
         give_up(problem);
     sbi_use_tree(&platform.fdt);
+    if (platform.uart >= VA_LIMIT - PAGE)
+        platform.uart = 0;
     if (platform.uart != 0)
         console_use_uart(platform.uart, platform.uart_shift, platform.uart_width);
     timer_setup(platform.timebase, false);
@@ -255,7 +289,12 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
     hart_setup(&boot_hart);
 
     for (unsigned i = 0; i < platform.hart_count; i++) {
-        if (platform.hart_ids[i] != hart_id)
+        if (platform.hart_ids[i] == hart_id)
+            continue;
+        if (platform.hart_lacks[i] != NULL)
+            console_line("hart %lu is left out: the hart that boots has %s, this one not",
+                         (unsigned long)platform.hart_ids[i], platform.hart_lacks[i]);
+        else
             start_hart(platform.hart_ids[i]);
     }
     struct memory_use use;

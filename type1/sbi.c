@@ -45,6 +45,13 @@ int64_t sbi_hart_start(uint64_t hart_id, uint64_t address, uint64_t opaque)
     return sbi_ecall(SBI_HSM, 0, hart_id, address, opaque).error;
 }
 
+_Noreturn void sbi_hart_stop(void)
+{
+    sbi_ecall(SBI_HSM, 1, 0, 0, 0);
+    for (;;)
+        __asm__ volatile("wfi");
+}
+
 static const struct fdt *board;
 
 void sbi_use_tree(const struct fdt *tree)

@@ -33,6 +33,8 @@ void sbi_send_ipi(uint64_t hart_id);
 void sbi_fence_all(void);
 /* 0 or a negative SBI error. */
 int64_t sbi_hart_start(uint64_t hart_id, uint64_t address, uint64_t opaque);
+/* This hart; for good. */
+_Noreturn void sbi_hart_stop(void);
 /* The board; OpenSBI (1.1, 1.5) does not tell its SiFive test device of failures, so we do. */
 void sbi_use_tree(const struct fdt *tree);
 /* Powers off or restarts the board; does not return. */

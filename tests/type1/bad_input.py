@@ -123,6 +123,44 @@ def a_trap_of_the_hypervisor_names_cause_address_pc_and_guest(board):
 
 
 @test()
+def a_hart_that_lacks_what_the_boot_hart_has_is_left_out(board):
+    board.bundle(tiny("one", cpus=2))
+
+    def each_lacks_one(source):
+        """Whichever boots has what the other lacks."""
+        before, *cpus = source.split("cpu@")
+        for number, name in enumerate(("zba", "zbb")):
+            cpus[number] = re.sub(f'_{name}|"{name}", |{name}\\\\0', "", cpus[number])
+        return "cpu@".join((before, *cpus))
+
+    process = board.start(devices=edited_board(board, each_lacks_one))
+    process.expect(r"hart \d is left out: the hart that boots has zb[ab], this one not")
+    process.expect("1 hart, ")
+    process.expect(r"one\| \S*report: done")
+    process.ends(0)
+
+
+@test()
+def the_console_is_what_stdout_path_names_by_an_alias(board):
+    board.bundle(tiny("one"))
+
+    def with_alias(source):
+        """Before the UART that the alias names is one that is not there."""
+        at = source.index("serial@10000000 {")
+        end = source.index("};", at) + 2
+        bad = source[at:end].replace("10000000", "11000000")
+        named = re.sub(r"stdout-path = .*", 'stdout-path = "serial0:115200n8";', source[:at] + bad + source[at:])
+        end = named.rindex("};")
+        if "aliases {" in named:  # those of QEMU 10 are the same
+            return named
+        return named[:end] + 'aliases { serial0 = "/soc/serial@10000000"; };\n' + named[end:]
+
+    process = board.start(devices=edited_board(board, with_alias))
+    process.expect(r"one\| \S*report: done")
+    process.ends(0)
+
+
+@test()
 def a_console_that_traps_is_reported_by_the_firmware(board):
     board.bundle(tiny("one"))
 
