@@ -52,8 +52,7 @@ END
 
 Memory counts everything that the hypervisor has, the image included: its code and data, stacks, what it keeps of each
 guest, and the page tables that map its own memory. Page tables of a guest of more than 64 MiB are no larger as long as
-its memory is a multiple of 2 MiB. A guest with a disk needs 1.6 MiB more for each, for the requests that it may have in
-flight.
+its memory is a multiple of 2 MiB.
 END
 } >"$work/figures.md"
 cat "$work/figures.md"
