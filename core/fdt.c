@@ -33,14 +33,14 @@ enum token_kind {
     FDT_END = 9,
 };
 
-static uint32_t get_be32(const uint8_t *p)
+uint32_t fdt_cell(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 static uint64_t get_be64(const uint8_t *p)
 {
-    return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
+    return (uint64_t)fdt_cell(p) << 32 | fdt_cell(p + 4);
 }
 
 static void put_be32(uint8_t *p, uint32_t value)
@@ -84,7 +84,7 @@ HOT static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token 
     uint64_t end = (uint64_t)at + 4;
     if (end > fdt->struct_size)
         return 0;
-    token->kind = get_be32(block + at);
+    token->kind = fdt_cell(block + at);
 
     switch (token->kind) {
     case FDT_BEGIN_NODE: {
@@ -98,8 +98,8 @@ HOT static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token 
     case FDT_PROP: {
         if (fdt->struct_size - end < 8)
             return 0;
-        token->len = get_be32(block + end);
-        uint32_t name = get_be32(block + end + 4);
+        token->len = fdt_cell(block + end);
+        uint32_t name = fdt_cell(block + end + 4);
         end += 8;
         if (token->len > fdt->struct_size - end || name >= fdt->strings_size)
             return 0;
@@ -121,7 +121,7 @@ HOT static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token 
 uint32_t fdt_total_size(const void *header)
 {
     const uint8_t *bytes = header;
-    return get_be32(bytes + HEADER_MAGIC) == FDT_MAGIC ? get_be32(bytes + HEADER_TOTAL_SIZE) : 0;
+    return fdt_cell(bytes + HEADER_MAGIC) == FDT_MAGIC ? fdt_cell(bytes + HEADER_TOTAL_SIZE) : 0;
 }
 
 static bool inside(uint32_t offset, uint32_t len, uint32_t size)
@@ -192,23 +192,23 @@ HOT static bool structure_valid(const struct fdt *fdt)
 int fdt_open(struct fdt *fdt, const void *blob, size_t size)
 {
     const uint8_t *bytes = blob;
-    if (size < HEADER_SIZE || get_be32(bytes + HEADER_MAGIC) != FDT_MAGIC)
+    if (size < HEADER_SIZE || fdt_cell(bytes + HEADER_MAGIC) != FDT_MAGIC)
         return -E_INVAL;
-    uint32_t total = get_be32(bytes + HEADER_TOTAL_SIZE);
+    uint32_t total = fdt_cell(bytes + HEADER_TOTAL_SIZE);
     if (total < HEADER_SIZE || total > size || total > SIZE_LIMIT)
         return -E_INVAL;
-    if (get_be32(bytes + HEADER_VERSION) < FDT_VERSION ||
-        get_be32(bytes + HEADER_LAST_COMPATIBLE) > FDT_VERSION)
+    if (fdt_cell(bytes + HEADER_VERSION) < FDT_VERSION ||
+        fdt_cell(bytes + HEADER_LAST_COMPATIBLE) > FDT_VERSION)
         return -E_INVAL;
 
     *fdt = (struct fdt){
         .blob = bytes,
         .size = total,
-        .struct_off = get_be32(bytes + HEADER_STRUCT_OFF),
-        .struct_size = get_be32(bytes + HEADER_STRUCT_SIZE),
-        .strings_off = get_be32(bytes + HEADER_STRINGS_OFF),
-        .strings_size = get_be32(bytes + HEADER_STRINGS_SIZE),
-        .rsvmap_off = get_be32(bytes + HEADER_RSVMAP_OFF),
+        .struct_off = fdt_cell(bytes + HEADER_STRUCT_OFF),
+        .struct_size = fdt_cell(bytes + HEADER_STRUCT_SIZE),
+        .strings_off = fdt_cell(bytes + HEADER_STRINGS_OFF),
+        .strings_size = fdt_cell(bytes + HEADER_STRINGS_SIZE),
+        .rsvmap_off = fdt_cell(bytes + HEADER_RSVMAP_OFF),
     };
     if (!inside(fdt->struct_off, fdt->struct_size, total) || fdt->struct_off % 4 != 0 ||
         !inside(fdt->strings_off, fdt->strings_size, total) || !reservations_valid(fdt) ||
@@ -234,7 +234,7 @@ static inline uint32_t token_pass(const struct fdt *fdt, uint32_t at, unsigned *
 
     *kind = token[3];
     if (*kind == FDT_PROP) {
-        size = 12 + get_be32(token + 4);
+        size = 12 + fdt_cell(token + 4);
     } else if (*kind == FDT_BEGIN_NODE) {
         while (token[size] != 0)
             size++;
@@ -333,7 +333,7 @@ int fdt_path(const struct fdt *fdt, const char *path)
 /* The name of the property whose token this is. */
 static inline const char *prop_name(const struct fdt *fdt, const uint8_t *token)
 {
-    return (const char *)fdt->blob + fdt->strings_off + get_be32(token + 8);
+    return (const char *)fdt->blob + fdt->strings_off + fdt_cell(token + 8);
 }
 
 static inline bool prop_is(const struct fdt *fdt, const uint8_t *token, const char *name)
@@ -372,7 +372,7 @@ HOT int fdt_compatible_next(const struct fdt *fdt, int node, const char *compati
             const char *name = prop_name(fdt, token);
             if (name == known || (name[0] == wanted[0] && strcmp(name, wanted) == 0)) {
                 known = name;
-                if (list_has(token + 12, get_be32(token + 4), compatible, size))
+                if (list_has(token + 12, fdt_cell(token + 4), compatible, size))
                     return in;
             }
         } else if (kind == FDT_END) {
@@ -395,7 +395,7 @@ int fdt_by_phandle(const struct fdt *fdt, uint32_t phandle)
             in = (int)at;
         } else if (kind == FDT_PROP) {
             const uint8_t *token = fdt->blob + fdt->struct_off + at;
-            if (get_be32(token + 4) >= 4 && get_be32(token + 12) == phandle &&
+            if (fdt_cell(token + 4) >= 4 && fdt_cell(token + 12) == phandle &&
                 (prop_is(fdt, token, "phandle") || prop_is(fdt, token, "linux,phandle")))
                 return in;
         } else if (kind == FDT_END) {
@@ -447,8 +447,8 @@ HOT bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const 
         return false;
     const uint8_t *token = fdt->blob + fdt->struct_off + at;
     *cursor = next;
-    *len = get_be32(token + 4);
-    *name = (const char *)fdt->blob + fdt->strings_off + get_be32(token + 8);
+    *len = fdt_cell(token + 4);
+    *name = (const char *)fdt->blob + fdt->strings_off + fdt_cell(token + 8);
     *value = token + 12;
     return true;
 }
@@ -465,7 +465,7 @@ HOT const void *fdt_prop(const struct fdt *fdt, int node, const char *name, uint
         at = token_pass(fdt, at, &kind);
         if (kind == FDT_PROP && prop_is(fdt, token, name)) {
             if (len != NULL)
-                *len = get_be32(token + 4);
+                *len = fdt_cell(token + 4);
             return token + 12;
         }
         if (kind != FDT_PROP && kind != FDT_NOP)
@@ -477,7 +477,7 @@ uint32_t fdt_u32(const struct fdt *fdt, int node, const char *name, uint32_t fal
 {
     uint32_t len;
     const uint8_t *value = fdt_prop(fdt, node, name, &len);
-    return value != NULL && len >= 4 ? get_be32(value) : fallback;
+    return value != NULL && len >= 4 ? fdt_cell(value) : fallback;
 }
 
 uint64_t fdt_u64(const struct fdt *fdt, int node, const char *name, uint64_t fallback)
@@ -486,7 +486,7 @@ uint64_t fdt_u64(const struct fdt *fdt, int node, const char *name, uint64_t fal
     const uint8_t *value = fdt_prop(fdt, node, name, &len);
     if (value == NULL || len < 4)
         return fallback;
-    return len >= 8 ? get_be64(value) : get_be32(value);
+    return len >= 8 ? get_be64(value) : fdt_cell(value);
 }
 
 HOT const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index)
@@ -534,9 +534,9 @@ int fdt_reg_under(const struct fdt *fdt, int parent, int node, unsigned index, u
     if (((uint64_t)index + 1) * entry > len)
         return -E_NOENT;
     reg += index * entry;
-    *address = address_cells == 2 ? get_be64(reg) : get_be32(reg);
+    *address = address_cells == 2 ? get_be64(reg) : fdt_cell(reg);
     reg += 4 * address_cells;
-    *size = size_cells == 2 ? get_be64(reg) : size_cells == 1 ? get_be32(reg) : 0;
+    *size = size_cells == 2 ? get_be64(reg) : size_cells == 1 ? fdt_cell(reg) : 0;
     return 0;
 }
 
@@ -761,13 +761,13 @@ static void turn_names(struct fdt_writer *w, uint32_t strings_size)
 {
     size_t at = w->struct_at;
     while (at < w->struct_end) {
-        uint32_t kind = get_be32(w->buf + at);
+        uint32_t kind = fdt_cell(w->buf + at);
         at += 4;
         if (kind == FDT_BEGIN_NODE) {
             at += strlen((char *)w->buf + at) + 1;
         } else if (kind == FDT_PROP) {
-            uint32_t len = get_be32(w->buf + at);
-            put_be32(w->buf + at + 4, strings_size - get_be32(w->buf + at + 4));
+            uint32_t len = fdt_cell(w->buf + at);
+            put_be32(w->buf + at + 4, strings_size - fdt_cell(w->buf + at + 4));
             at += 8 + (size_t)len;
         }
         at = (at + 3) & ~(size_t)3;

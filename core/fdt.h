@@ -49,6 +49,8 @@ const char *fdt_name(const struct fdt *fdt, int node);
 
 /* Property value (big-endian bytes) or NULL; *len gets its length (may be NULL). */
 const void *fdt_prop(const struct fdt *fdt, int node, const char *name, uint32_t *len);
+/* A cell of a property's value. */
+uint32_t fdt_cell(const uint8_t *bytes);
 /* First cell; `fallback` if the property is absent or too short. */
 uint32_t fdt_u32(const struct fdt *fdt, int node, const char *name, uint32_t fallback);
 /* One or two cells. */

@@ -30,11 +30,6 @@ static const struct intc_kind plic_kind;
 
 /* ---- The device tree ---- */
 
-static uint32_t cell(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-}
-
 /* The hart whose local interrupt controller has the phandle. */
 static bool belongs_to(const struct fdt *fdt, uint32_t phandle, uint64_t hart)
 {
@@ -48,7 +43,8 @@ int intc_context_of(const struct fdt *fdt, int node, uint64_t hart)
     uint32_t len = 0;
     const uint8_t *cells = fdt_prop(fdt, node, "interrupts-extended", &len);
     for (unsigned i = 0; cells != NULL && i < len / 8 && i < CONTEXTS_MAX; i++) {
-        if (cell(cells + 8 * i + 4) == S_EXTERNAL && belongs_to(fdt, cell(cells + 8 * i), hart))
+        if (fdt_cell(cells + 8 * i + 4) == S_EXTERNAL &&
+            belongs_to(fdt, fdt_cell(cells + 8 * i), hart))
             return (int)i;
     }
     return -E_NODEV;
@@ -96,14 +92,13 @@ bool intc_add_hart(struct intc *intc, unsigned index, uint64_t hart)
     return context >= 0;
 }
 
-/* Two cells: the line and its kind, as everywhere in Linux: 1, 2 edges; 4, 8 levels. */
-static uint32_t take_line(struct intc *intc, const uint8_t *cells, uint32_t len)
+uint32_t intc_take_line(struct intc *intc, const uint8_t *cells, uint32_t len)
 {
     enum { EDGE_RISING = 1, EDGE_FALLING = 2, LEVEL_LOW = 8 };
-    uint32_t line = len >= 4 ? cell(cells) : 0;
+    uint32_t line = len >= 4 ? fdt_cell(cells) : 0;
     if (len < 8 || line / 32 >= sizeof intc->edges / sizeof intc->edges[0])
         return line;
-    uint32_t bit = 1u << line % 32, kind = cell(cells + 4);
+    uint32_t bit = 1u << line % 32, kind = fdt_cell(cells + 4);
     if ((kind & (EDGE_RISING | EDGE_FALLING)) != 0)
         intc->edges[line / 32] |= bit;
     if ((kind & (EDGE_FALLING | LEVEL_LOW)) != 0)
@@ -116,11 +111,11 @@ uint32_t intc_line_of(struct intc *intc, const struct fdt *fdt, int node)
     uint32_t len = 0, parent = 0;
     const uint8_t *cells = fdt_prop(fdt, node, "interrupts-extended", &len);
     if (cells != NULL && len >= 8)
-        return cell(cells) == intc->phandle ? take_line(intc, cells + 4, len - 4) : 0;
+        return fdt_cell(cells) == intc->phandle ? intc_take_line(intc, cells + 4, len - 4) : 0;
     for (int at = node; at >= 0 && parent == 0; at = at == 0 ? -1 : fdt_parent(fdt, at))
         parent = fdt_u32(fdt, at, "interrupt-parent", 0);
     cells = fdt_prop(fdt, node, "interrupts", &len);
-    return parent == intc->phandle && cells != NULL ? take_line(intc, cells, len) : 0;
+    return parent == intc->phandle && cells != NULL ? intc_take_line(intc, cells, len) : 0;
 }
 
 /* ---- The PLIC ---- */

@@ -76,6 +76,9 @@ void intc_start(struct intc *intc, const struct dev_access *access,
                 const struct imsic_access *imsic);
 /* The line of a device's node; 0: none that comes here. Remembers how it is triggered. */
 uint32_t intc_line_of(struct intc *intc, const struct fdt *fdt, int node);
+/* The same of an interrupt specifier: the line and, where there are two cells, its kind as
+ * everywhere in Linux: 1, 2 edges; 4, 8 levels. `len`: bytes. */
+uint32_t intc_take_line(struct intc *intc, const uint8_t *cells, uint32_t len);
 /* -E_NOSPC, -E_EXIST, -E_NODEV no controller or no such line. */
 int intc_open(struct intc *intc, uint32_t line, bool (*handle)(void *arg), void *arg);
 /* The line is nobody's and shut. Its handler may run a last time. */
