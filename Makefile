@@ -30,7 +30,8 @@ FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c
 T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/platform.c type1/policy.c type1/print.c \
             type1/stacks.c \
             type1/dev_memdisk.c type1/dev_switch.c type1/dev_entropy.c type1/dev_virtio.c type1/dev_blk.c \
-            type1/dev_net.c type1/dev_rng.c type1/dev_intc.c type1/dev_aplic.c type1/dev_imsic_map.c engine/hext/imsic.c type1/dev_iommu.c type1/dev_pass.c
+            type1/dev_net.c type1/dev_rng.c type1/dev_intc.c type1/dev_aplic.c type1/dev_imsic_map.c engine/hext/imsic.c \
+            type1/dev_iommu.c type1/dev_pci.c type1/dev_pass.c
 T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
 T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
 LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))

@@ -17,13 +17,15 @@
 
 #include <stdatomic.h>
 
-#define VIOS_MAX     32
-#define SWITCHES_MAX 16
-#define PAGE         4096ULL
-#define VA_LIMIT     (1ULL << 38)
-#define SEED_BYTES   64
-#define DRAIN_NS     1000000ULL
-#define COPY_CHUNK   (1ULL << 20)
+#define VIOS_MAX       32
+#define SWITCHES_MAX   16
+#define PAGE           4096ULL
+#define VA_LIMIT       (1ULL << 38)
+#define SEED_BYTES     64
+#define DRAIN_NS       1000000ULL
+#define COPY_CHUNK     (1ULL << 20)
+#define FAULTS_AT_ONCE 256 /* more than the IOMMU's queue holds */
+#define FAULTS_SHOWN   4
 
 /* A virtio device of the board. */
 struct board_vio {
@@ -79,6 +81,13 @@ void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table)
     iommu_find(&iommu, fdt);
     if (iommu.node >= 0 && !map_page_range(table, iommu.address, iommu.size))
         iommu.node = -1;
+    /* Without an IOMMU nobody looks at PCI. */
+    for (int node = -1; iommu.node >= 0 &&
+                        (node = fdt_compatible_next(fdt, node, "pci-host-ecam-generic")) >= 0;) {
+        uint64_t address, size;
+        if (fdt_reg(fdt, node, 0, &address, &size) == 0)
+            map_page_range(table, address, size < PASS_ECAM_MAX ? size : PASS_ECAM_MAX);
+    }
     int last = -1, parent = -1;
     for (int node = fdt_compatible_next(fdt, -1, "virtio,mmio"); node >= 0 && vio_count < VIOS_MAX;
          node = fdt_compatible_next(fdt, node, "virtio,mmio")) {
@@ -159,9 +168,12 @@ void dev_start(void)
         console_line("board: interrupts come through the %s", intc.kind->name);
     if (iommu.node >= 0)
         console_line("board: IOMMU %s is %s", fdt_name(tree, iommu.node),
-                     iommu_mode(&iommu, &dev_mmio));
+                     iommu_start(&iommu, &dev_mmio));
     for (unsigned i = 0; i < vio_count; i++) {
         struct board_vio *vio = &vios[i];
+        int own = iommu_grant(&iommu, tree, vio->node, NULL);
+        if (own >= 0)
+            iommu_open(&iommu, own, 0); /* the hypervisor's, until it is passed on */
         if (vio_probe(&vio->vio, &dev_mmio, (void *)(uintptr_t)vio->address) != 0) {
             vio->vio.id = 0;
             continue;
@@ -219,6 +231,32 @@ void dev_show(void)
 void dev_interrupt(void)
 {
     intc_interrupt(&intc, hext_this_hart()->index);
+}
+
+/* One line for each page, and not more than a few at once: a guest can make faults without end. */
+void dev_poll(void)
+{
+    static struct iommu_fault fault;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < FAULTS_AT_ONCE; i++) {
+        struct iommu_fault last = fault;
+        if (!iommu_next_fault(&iommu, &fault))
+            break;
+        if (fault.address / PAGE == last.address / PAGE && fault.device == last.device &&
+            fault.write == last.write)
+            continue;
+        if (count++ >= FAULTS_SHOWN)
+            continue;
+        const struct iommu_grant *grant = iommu_grant_of(&iommu, fault.device);
+        console_line("%s: the IOMMU stopped a %s %lx by device %02x:%02x.%x of %s (cause %u%s)",
+                     grant != NULL ? grant->owner : "board", fault.write ? "write to" : "read of",
+                     (unsigned long)fault.address, fault.device >> 8, fault.device >> 3 & 31,
+                     fault.device & 7, grant != NULL ? grant->device : "nobody", fault.cause,
+                     fault.cause < IOMMU_EVENTS ? ": not the guest's memory" : "");
+    }
+    if (count > FAULTS_SHOWN)
+        console_line("board: and %u more", count - FAULTS_SHOWN);
 }
 
 /* ---- The board's devices as backends ---- */
@@ -424,13 +462,16 @@ static int open_pass(struct opening *o, const char *device)
     struct board_vio *vio = vio_of_node(pass_node(tree, device));
     if (vio != NULL && vio->started)
         return refuse(o, -E_BUSY, "%s cannot be passed on: it is used already", device);
-    int error = pass_add(&o->guest->passes, &intc, device, &why);
+    int error = pass_add(&o->guest->passes, device, &why);
     if (error != 0)
         return refuse(o, error, "%s cannot be passed on: %s", device, why);
     if (vio != NULL)
         vio->started = true;
+    const struct pass *pass = &o->guest->passes.passes[o->guest->passes.count - 1];
     console_line("%s: has the board's %s; %s", o->guest->spec->name, device,
-                 iommu_trust(&iommu, tree, pass_node(tree, device)));
+                 pass->grant >= 0  ? "by DMA it reaches the guest's memory alone"
+                 : iommu.node >= 0 ? "it is not behind the IOMMU, so its DMA is trusted"
+                                   : "there is no IOMMU, so its DMA is trusted");
     return 0;
 }
 
@@ -443,6 +484,9 @@ int dev_guest_open(struct dev_guest *guest, const struct spec_vm *spec, const st
     guest->spec = spec;
     guest->passes.fdt = tree;
     guest->passes.access = &dev_mmio;
+    guest->passes.iommu = &iommu;
+    guest->passes.intc = &intc;
+    guest->passes.owner = spec->name;
     host_event_init(&guest->tick);
     for (unsigned i = 0; error == 0 && i < spec->disk_count; i++) {
         unsigned number;
@@ -547,6 +591,10 @@ void dev_guest_quiet(struct dev_guest *guest)
 void dev_guest_booted(struct dev_guest *guest)
 {
     pass_reset(&guest->passes);
+    int error = pass_start(&guest->passes);
+    if (error != 0)
+        console_line("%s: the IOMMU gives its devices no memory (error %d)", guest->spec->name,
+                     -error);
 }
 
 void dev_guest_close(struct dev_guest *guest)

@@ -40,6 +40,8 @@ void dev_add_hart(unsigned index, uint64_t hart);
 bool dev_hart_start(void);
 /* SEI is pending. */
 void dev_interrupt(void);
+/* From time to time: what the IOMMU has stopped. */
+void dev_poll(void);
 /* Tells the operator of the board's devices and the networks. */
 void dev_show(void);
 /* Random bytes for anything but the guests' devices. */

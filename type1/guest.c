@@ -545,8 +545,9 @@ void guest_destroy(struct guest *guest)
         console_answer("%s has no memory to give back", guest->spec->name);
         return;
     }
-    if (guest->spec->passthrough_count != 0) {
-        console_answer("%s has devices of the board for good; stop it instead", guest->spec->name);
+    if (!pass_confined(&guest->devices.passes)) {
+        console_answer("%s has a device that no IOMMU keeps from its memory; stop it instead",
+                       guest->spec->name);
         return;
     }
     atomic_store(&guest->want_gone, true);

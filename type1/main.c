@@ -234,6 +234,7 @@ static void end_main(void *arg)
     host_event_init(&tick);
     for (;;) {
         host_event_wait(&tick, OFF_DELAY_NS / 4);
+        dev_poll();
         if (guests_alive() || console_used())
             continue;
         bool failed = false;

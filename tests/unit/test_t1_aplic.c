@@ -275,9 +275,16 @@ static void pass_one(void)
     memset(files, 0, sizeof files);
     here_now = 0;
     aplic_init(&guest, 2, 0x28000000, &msi);
-    set = (struct pass_set){.fdt = &fdt, .access = &chip_access, .here = here, .file_of = file_of};
+    static struct iommu none; /* not started */
+    none.node = -1;
+    set = (struct pass_set){.fdt = &fdt,
+                            .access = &chip_access,
+                            .iommu = &none,
+                            .intc = &intc,
+                            .here = here,
+                            .file_of = file_of};
     assert_int_equal(gstage_init(&gstage, 3, 11), 0);
-    assert_int_equal(pass_add(&set, &intc, "/device@10008000", &why), 0);
+    assert_int_equal(pass_add(&set, "/device@10008000", &why), 0);
     assert_int_equal(pass_wire(&set, NULL, &guest, &gstage), 0);
 }
 
