@@ -71,9 +71,11 @@ static inline bool guest_begin(struct hext_vcpu *v)
     return true;
 }
 
+/* A release, and of what the guest has written to interrupt files too: see hext_imsic_move. */
 static inline void guest_end(struct hext_vcpu *v)
 {
-    atomic_store_explicit(&v->hart->vcpu.in_guest, false, memory_order_release);
+    __asm__ volatile("fence orw, w" ::: "memory");
+    atomic_store_explicit(&v->hart->vcpu.in_guest, false, memory_order_relaxed);
 }
 
 static inline void world_take(struct hext_vcpu *v)
