@@ -72,11 +72,15 @@ static void finish_failed(void)
     int node = fdt_compatible_next(tree, -1, "sifive,test0");
     if (node < 0 || fdt_reg(tree, node, 0, &base, &size) != 0)
         return;
-    hcsr_write(HCSR_SATP, 0);
-    *(volatile uint32_t *)(uintptr_t)base = 1u << CODE_SHIFT | FINISHER_FAIL;
-    /* The device may take a moment, in which the firmware would tell it the contrary. */
-    for (unsigned i = 0; i < 1u << 28; i++)
-        __asm__ volatile("");
+    /* The stack is gone with the translation. The device may take a moment, in which the firmware
+     * would tell it the contrary. */
+    __asm__ volatile(
+        "csrw " HCSR_STRING(HCSR_SATP) ", zero\n"
+                                       "sfence.vma\n"
+                                       "sw %0, (%1)\n"
+                                       "1: j 1b" ::"r"(1u << CODE_SHIFT | FINISHER_FAIL),
+        "r"(base)
+        : "memory");
 }
 
 _Noreturn void sbi_reset(bool reboot, bool failure)
