@@ -472,12 +472,20 @@ static void report(void)
 
 static _Noreturn void finish(struct hart *hart)
 {
-    uint64_t patience = time_now() + 5 * storm.timebase;
     bool lost = false;
 
+    /* However slow the machine is: one that goes on is not lost. */
     for (unsigned i = 1; i < storm.hart_count; i++) {
-        while (storm.harts[i].state == ALIVE && time_now() < patience)
+        uint64_t progress = 0, patience = 0;
+        while (storm.harts[i].state == ALIVE) {
+            uint64_t now = time_now(), seen = *(volatile uint64_t *)&storm.harts[i].progress;
+            if (!patience || seen != progress)
+                patience = now + 30 * storm.timebase;
+            progress = seen;
+            if (now >= patience)
+                break;
             __asm__ volatile("" : : : "memory");
+        }
         if (storm.harts[i].state == ALIVE) {
             lost = true;
             print("\nstorm: HART LOST: ");
