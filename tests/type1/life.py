@@ -320,5 +320,5 @@ def a_virtio_console_and_the_copy_of_a_disk_are_each_guests_own(board):
     for name in ("first", "other"):
         process.expect(rf"{name}[|>] \S*{name}-wrote", 200)
         process.send(f"send {name} a line for {name}\r")
-        process.expect(rf"{name}[|>] \S*heard a line for {name}", 60)
-    process.expect("no guest is running|other: is off", 60)
+        process.expect(rf"{name}[|>] \S*heard a line for {name}")
+    process.expect("no guest is running|other: is off")

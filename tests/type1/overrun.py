@@ -34,7 +34,7 @@ class Debugger:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(30)
+        self.socket.settimeout(150)
         self.socket.connect(path)
         self.bytes = b""
 
@@ -73,6 +73,7 @@ def overrun(board, function):
     where = f"{LOADED_AT + symbol(function):x},4"
     gdb.ask(f"Z0,{where}", "OK")
     gdb.ask("qXfer:features:read:target.xml:0,ffb")  # else QEMU names no single registers
+    process.send("pause one\r")  # or nothing takes the VCPU off its hart: it polls
     stop = gdb.ask("c")
     thread = re.search(r"thread:([^;]+);", stop)[1]
     gdb.ask(f"Hg{thread}", "OK")
@@ -86,8 +87,8 @@ def overrun(board, function):
     gdb.ask(f"P2={struct.pack('<Q', end - hole[1] // 4).hex()}", "OK")
     gdb.ask(f"z0,{where}", "OK")
     gdb.ask("D", "OK")
-    process.expect(r"PANIC: the hypervisor trapped: (load page fault .cause 13|store page fault .cause 15)", 20)
-    process.expect(r"pc \w+ \(image \+ \w+\)  address \w+")
+    process.expect(r"PANIC: the hypervisor trapped: (load page fault .cause 13|store page fault .cause 15)", 150)
+    process.expect(r"pc \w+ \(image \+ \w+\)  address \w+  ")
     address = int(re.search(r"image \+ \w+\)  address (\w+)", process.text())[1], 16)
     if not hole[0] <= address < end:
         raise Failed(f"the fault is at {address:x}, the stack ends at {end:x}")
