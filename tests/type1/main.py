@@ -17,6 +17,7 @@ from expect import Failed, Process  # noqa: E402
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 TRIVISOR = os.path.abspath(os.environ.get("TRIVISOR", os.path.join(BUILD, "trivisor")))
 HYPERVISOR = os.path.abspath(os.environ.get("TYPE1", os.path.join(ROOT, "build", "type1.bin")))
+KEEP = os.path.join(BUILD, "guests", "keep.bin")
 VECTOR = os.path.join(BUILD, "guests", "vector.bin")
 STEAL = os.path.join(BUILD, "guests", "steal.bin")
 TINY = os.path.join(BUILD, "guests", "tiny.bin")
@@ -203,6 +204,34 @@ def a_restarted_guest_finds_clean_vector_registers(board):
     process = board.start(harts=1, memory="256M", cpu="rv64,v=true")
     for _ in range(3):
         process.expect(r"one\| \S*vector: vlenb 16 clean")
+        process.send("restart one\r")
+
+
+def keep(name, cmdline):
+    return dict(name=name, cpus=1, memory="16M", kernel=KEEP, cmdline=cmdline)
+
+
+@test()
+def registers_that_no_exit_tells_of_stay_a_guests_own(board):
+    for cpu in ("rv64", "rv64,sstc=false"):
+        board.bundle(keep("one", "seed=17 rounds=60 ticks=100000"), keep("two", "seed=99 rounds=60 ticks=100000"))
+        process = board.start(harts=1, memory="256M", cpu=cpu)
+        process.expect("no guest is running")
+        for name in ("one", "two"):
+            for line in ("clean", r"gaps [1-9]\d* changed 0", "done"):
+                if not process.says(rf"{name}[|>] \S*keep: {line}"):
+                    raise Failed(f"{name} on {cpu} did not say: {line}")
+        if process.says("keep: always 0"):
+            raise Failed("a register held nothing but 0")
+
+
+@test()
+def a_restarted_guest_finds_clean_floating_point_registers(board):
+    board.bundle(keep("one", "seed=17 rounds=100000 ticks=100000"))
+    process = board.start(harts=1, memory="256M")
+    for _ in range(3):
+        process.expect(r"one\| \S*keep: clean")
+        process.expect(r"one\| \S*keep: filled")
         process.send("restart one\r")
 
 
