@@ -81,7 +81,8 @@ static void map_own(const struct pages *memory)
         map(platform.uart & ~(PAGE - 1),
             ((platform.uart + (8u << platform.uart_shift) - 1) | (PAGE - 1)) + 1, data);
     dev_find(&platform.fdt, boot_hart.id, &own_table);
-    features.imsic_ids = files_find(&platform.fdt, &own_table);
+    if (features.aia)
+        features.imsic_ids = files_find(&platform.fdt, &own_table);
 }
 
 /* What the firmware leaves us, without ourselves, what follows us, and the device tree. */

@@ -49,7 +49,9 @@ static bool grantable(const char *name, size_t len)
 struct isa_walk {
     const struct fdt *fdt;
     int node;
-    unsigned at;
+    bool begun, listed;
+    const char *list; /* what is left of riscv,isa-extensions, looked up once */
+    uint32_t left;
     const char *text, *general; /* in riscv,isa; what is left of a g */
     bool letters;
 };
@@ -58,14 +60,20 @@ struct isa_walk {
 static const char *isa_next(struct isa_walk *walk, size_t *len)
 {
     if (walk->text == NULL) {
-        const char *name = fdt_str_at(walk->fdt, walk->node, "riscv,isa-extensions", walk->at);
-        if (name != NULL) {
-            walk->at++;
-            *len = strlen(name);
+        if (!walk->begun)
+            walk->list = fdt_prop(walk->fdt, walk->node, "riscv,isa-extensions", &walk->left);
+        walk->begun = true;
+        for (*len = 0; *len < walk->left && walk->list[*len] != 0;)
+            ++*len;
+        if (*len < walk->left) {
+            const char *name = walk->list;
+            walk->listed = true;
+            walk->list += *len + 1;
+            walk->left -= (uint32_t)*len + 1;
             return name;
         }
         const char *text = fdt_str(walk->fdt, walk->node, "riscv,isa");
-        if (walk->at != 0 || text == NULL || !begins(text, strlen(text), "rv64"))
+        if (walk->listed || text == NULL || !begins(text, strlen(text), "rv64"))
             return NULL;
         /* "rv64imafdch_zicsr_..." (Unprivileged ISA, "ISA Extension Naming Conventions"). */
         walk->text = text + 4;

@@ -52,8 +52,10 @@ HOT void *memset(void *to, int byte, size_t len)
     for (; len != 0 && ((uintptr_t)d & 7) != 0; len--)
         *d++ = (uint8_t)byte;
     uint64_t word = (uint8_t)byte * 0x0101010101010101ULL, *dw = (uint64_t *)(void *)d;
-    for (; len >= 64; len -= 64, dw += 8)
+    for (; len >= 128; len -= 128, dw += 16) {
         dw[0] = dw[1] = dw[2] = dw[3] = dw[4] = dw[5] = dw[6] = dw[7] = word;
+        dw[8] = dw[9] = dw[10] = dw[11] = dw[12] = dw[13] = dw[14] = dw[15] = word;
+    }
     for (; len >= 8; len -= 8)
         *dw++ = word;
     for (d = (uint8_t *)dw; len != 0; len--)
