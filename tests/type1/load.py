@@ -109,6 +109,17 @@ def no_number_of_vcpus_has_too_many_timers(board):
 
 
 @test()
+def interrupts_between_vcpus_that_share_a_hart_are_not_lost(board):
+    board.bundle(crowd("four", 4, "naps=2 laps=25"), crowd("five", 5, "naps=2 laps=20"))
+    process = board.start(harts=1)
+    process.expect("no guest is running")
+    process.ends(0)
+    for name in ("four", "five"):
+        if not process.says(rf"{name}[|>] \S*crowd: 100 interrupts received"):
+            raise Failed(f"{name} did not receive its 100 interrupts")
+
+
+@test()
 def guests_keep_the_time_of_a_board_that_is_not_of_10_mhz(board):
     # The clock of QEMU's board is always of 10 MHz; whoever believes the tree lives slower or faster, but consistently.
     for hz, cpu, words in ((5000000, "rv64,sstc=false", ""), (24000000, "rv64,sstc=false", ""), (5000000, "rv64", " legacy=1")):
