@@ -166,7 +166,7 @@ help:
 	@echo "make check-long  the long ones too: 50,000 random programs against QEMU, boots through every firmware"
 	@echo "make             build build/trivisor        make SANITIZE=1 ...  the same under ASan and UBSan"
 	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
-	@echo "make bench       side by side with QEMU      make soak            hours of boots"
+	@echo "make bench       side by side with QEMU      make soak            hours of boots, an hour of storms"
 	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays)"
 	@echo "make bench-type1 what type 1 costs, in instructions, beside the firmware alone"
 	@echo "make install     to PREFIX ($(PREFIX))        make clean"
