@@ -77,7 +77,7 @@ if [ -z "$long" ]; then
     suite boot 600 tests/boot/run.sh
 else
     suite type1-all 2400 tests/type1/run.sh --long
-    suite type1-qemu10 900 tests/type1/run.sh --qemu10
+    suite type1-qemu10 2400 tests/type1/run.sh --qemu10 --long
     suite random-50000 1500 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh --long
     suite storm 600 tests/boot/storm.sh 3 10

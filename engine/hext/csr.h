@@ -144,6 +144,18 @@ static inline void hfence_gvma_all(void)
     __asm__ volatile(".insn r 0x73, 0, 0x31, x0, x0, x0" ::: "memory");
 }
 
+/* Memory and devices, everything before before everything behind. */
+static inline void fence_devices(void)
+{
+    __asm__ volatile("fence iorw, iorw" ::: "memory");
+}
+
+/* A release that counts writes to devices, too. */
+static inline void fence_release_devices(void)
+{
+    __asm__ volatile("fence orw, w" ::: "memory");
+}
+
 static inline void fence_i(void)
 {
     __asm__ volatile("fence.i" ::: "memory");

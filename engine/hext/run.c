@@ -74,7 +74,7 @@ static inline bool guest_begin(struct hext_vcpu *v)
 /* A release, and of what the guest has written to interrupt files too: see hext_imsic_move. */
 static inline void guest_end(struct hext_vcpu *v)
 {
-    __asm__ volatile("fence orw, w" ::: "memory");
+    fence_release_devices();
     atomic_store_explicit(&v->hart->vcpu.in_guest, false, memory_order_relaxed);
 }
 
@@ -250,11 +250,12 @@ static void guest_page_fault(struct hext_vcpu *v, uint64_t cause)
 
 /* ---- SBI ---- */
 
-/* Bit n of `mask` is hart base + n (SBI 2.0, 3.1): the caller and nobody else. */
+/* Bit n of `mask` is hart base + n (SBI 2.0, 3.1): the caller and nobody else. All are meant by a
+ * base of -1; 64 harts are all that there are. */
 static inline bool is_self(const struct hext_vcpu *v, uint64_t mask, uint64_t base)
 {
     uint64_t bit = v->hart->vcpu.id - base;
-    return bit < 64 && mask == 1ULL << bit;
+    return base < 64 && bit < 64 && mask == 1ULL << bit;
 }
 
 /*

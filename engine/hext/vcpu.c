@@ -183,7 +183,7 @@ void hext_imsic_move(struct imsic_file *imsic, unsigned file, bool back)
 {
     uint64_t hstatus = hcsr_read(HCSR_HSTATUS), select = hcsr_read(HCSR_VSISELECT), off = 0;
     /* What others sent before they left the guest (in_guest) has come. */
-    __asm__ volatile("fence iorw, iorw" ::: "memory");
+    fence_devices();
     hcsr_write(HCSR_HSTATUS, (hstatus & ~HSTATUS_VGEIN) | (uint64_t)file << HSTATUS_VGEIN_SHIFT);
     for (unsigned w = 0; w <= imsic->ids / 64; w++) {
         register_move(IMSIC_EIP0 + 2 * w, &imsic->pending[w], back);

@@ -161,6 +161,23 @@ def the_console_is_what_stdout_path_names_by_an_alias(board):
 
 
 @test()
+def without_a_uart_that_it_knows_the_firmware_is_the_console(board):
+    board.bundle(tiny("one", "hold"))
+
+    def other_uart(source):
+        """One whose registers are the other way round in memory: the firmware does not look at that word."""
+        at = source.index("serial@10000000 {") + len("serial@10000000 {")
+        return source[:at] + " big-endian; " + source[at:]
+
+    process = board.start(devices=edited_board(board, other_uart))
+    process.expect(r"one\| \S*report: tick 2\b")
+    process.send("list\r")
+    process.expect(r"one +.*running")
+    process.send("stop one\r")
+    process.expect("one: is off")
+
+
+@test()
 def a_console_that_traps_is_reported_by_the_firmware(board):
     board.bundle(tiny("one"))
 

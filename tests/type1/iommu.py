@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 
-from main import BUILD, Failed, debian, qemu_has, test, tiny
+from main import BUILD, Failed, debian, need, qemu_has, test, tiny
 
 PROBE = os.path.join(BUILD, "guests", "probe.bin")
 DMA = os.path.join(BUILD, "guests", "dma.bin")
@@ -41,8 +41,7 @@ def board_memory(board, monitor, size):
 
 @test()
 def the_board_says_what_its_iommu_does(board):
-    if not qemu_has("iommu-sys"):
-        return
+    need("iommu-sys")
     board.bundle(tiny("one"))
     for machine in ("virt,iommu-sys=on", "virt,iommu-sys=on,aia=aplic-imsic"):
         process = board.start(machine=machine, cpu=HART)
@@ -52,8 +51,7 @@ def the_board_says_what_its_iommu_does(board):
 
 @test()
 def dma_of_a_passed_device_reaches_its_guest_and_nothing_else(board):
-    if not qemu_has("iommu-sys"):
-        return
+    need("iommu-sys")
     end = RAM + 256 * MIB
     # Another guest's memory, full of what it wrote there.
     full = dict(name="full", cpus=1, memory="64M", kernel=PROBE, cmdline="sleep")
@@ -82,8 +80,7 @@ def dma_of_a_passed_device_reaches_its_guest_and_nothing_else(board):
 
 @test()
 def a_restarted_guest_has_its_device_again(board):
-    if not qemu_has("iommu-sys"):
-        return
+    need("iommu-sys")
     board.bundle(dma("owner", again=1))
     process = board.start(memory="256M", machine="virt,iommu-sys=on", cpu=HART, devices=EDU)
     for _ in range(3):
@@ -121,8 +118,7 @@ def a_pci_host_that_cannot_be_confined_is_not_passed_on(board):
 
 @test()
 def a_pci_host_is_one_guests(board):
-    if not qemu_has("iommu-sys"):
-        return
+    need("iommu-sys")
     board.bundle(dma("owner"), dict(dma("thief"), passthrough="[ { device: /soc/pci@30000000 } ]"))
     process = board.start(memory="256M", machine="virt,iommu-sys=on", cpu=HART, devices=EDU)
     process.expect("thief: /soc/pci@30000000 cannot be passed on: .*another guest's")
@@ -132,8 +128,7 @@ def a_pci_host_is_one_guests(board):
 
 @test(long=True)
 def a_debian_guest_has_a_file_system_on_a_pci_disk_of_the_board(board):
-    if not qemu_has("iommu-sys"):
-        return
+    need("iommu-sys")
     files = os.path.join(board.dir, "files")
     os.mkdir(files)
     content = os.urandom(3000000)

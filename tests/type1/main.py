@@ -27,6 +27,10 @@ QEMU = os.environ.get("QEMU", "qemu-system-riscv64").split()
 tests = []
 
 
+class Skipped(Exception):
+    """This QEMU does not have what the test is about."""
+
+
 def test(long=False):
     def register(function):
         tests.append((function.__name__.replace("_", "-"), function, long))
@@ -276,6 +280,11 @@ def boards_with_the_advanced_interrupt_architecture_are_known(board):
 def qemu_has(option):
     """QEMU 10 and later have what 7.2 lacks."""
     return option in subprocess.run([*QEMU, "-M", "virt,help"], capture_output=True, text=True).stdout
+
+
+def need(option):
+    if not qemu_has(option):
+        raise Skipped(f"this QEMU's board has no {option}")
 
 
 @test()
@@ -592,7 +601,7 @@ def a_device_of_a_board_with_an_aplic_alone_is_passed_to_a_guest(board):
 def main():
     long = "--long" in sys.argv
     only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else "."
-    passed = failed = 0
+    passed = failed = skipped = 0
     for name, function, is_long in tests:
         if (is_long and not long) or not re.search(only, name):
             continue
@@ -601,6 +610,9 @@ def main():
             function(board)
             passed += 1
             print(f"ok      {name}", flush=True)
+        except Skipped as reason:
+            skipped += 1
+            print(f"skipped {name}: {reason}", flush=True)
         except Exception as error:  # a failed test is reported, whatever it was
             failed += 1
             print(f"FAILED  {name}: {error}", flush=True)
@@ -612,7 +624,7 @@ def main():
                 print("\n".join("    | " + line for line in text.splitlines()[-400:]), flush=True)
         finally:
             board.close()
-    print(f"{passed} passed, {failed} failed")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
 
 

@@ -49,7 +49,9 @@ static void csr_written(unsigned number, uint64_t value)
 #define hfence_vvma_all()      event('V')
 #define hfence_gvma_all()      event('G')
 #define fence_i()              event('I')
-#define hext_this_hart()       hart_now
+#define fence_devices()
+#define fence_release_devices()
+#define hext_this_hart() hart_now
 
 #include "engine/hext/run.c"
 #include "engine/hext/vcpu.c"
@@ -382,6 +384,53 @@ static void floating_point_registers_of_two_guests_are_kept_apart(void **state)
     hext_unload(a);
 }
 
+/* ---- Calls ---- */
+
+static bool not_answered(struct vm *vm, struct riscv_vcpu *hart)
+{
+    (void)vm, (void)hart;
+    return false;
+}
+
+/* SBI calls that name harts (SBI 2.0, 3.1): what is answered without the others' knowing. */
+static void calls_to_others_are_not_taken_for_calls_to_oneself(void **state)
+{
+    enum { IPI = 0x735049, RFENCE = 0x52464e43, VSSIP = 1 << 2 };
+    static const struct {
+        uint64_t mask, base;
+        bool self;
+    } calls[] = {
+        {1, 0, true},
+        {2, 0, false},
+        {3, 0, false},
+        {1, 1, false},
+        {0, UINT64_MAX, false},     /* all */
+        {2, UINT64_MAX, false},     /* all: a base of -1 means that, whatever the mask */
+        {4, UINT64_MAX - 1, false}, /* no such harts: the table's answer is an error */
+        {1, 1ULL << 63, false},
+    };
+    (void)state;
+    struct hext_vcpu *v = vcpu_of(&two, 0);
+    /* What is not answered at once leaves. */
+    two.hext.sbi_light = two.hext.sbi_alone = not_answered;
+    for (unsigned i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        for (unsigned extension = 0; extension < 2; extension++) {
+            uint64_t *x = two.harts[0].x;
+            hext_load(v);
+            csrs[HCSR_HVIP] = 0;
+            x[17] = extension == 0 ? IPI : RFENCE;
+            x[16] = extension;
+            x[10] = calls[i].mask;
+            x[11] = calls[i].base;
+            uint64_t what = hext_answer(v, HCAUSE_VS_ECALL);
+            assert_int_equal(what != HEXT_LEAVE, calls[i].self);
+            if (extension == 0)
+                assert_int_equal((csrs[HCSR_HVIP] & VSSIP) != 0, calls[i].self);
+            hext_unload(v);
+        }
+    }
+}
+
 /* ---- Accesses ---- */
 
 static void an_instruction_that_became_0_is_no_access(void **state)
@@ -412,6 +461,7 @@ int main(void)
         TEST(registers_of_one_guest_are_not_those_of_the_next),
         TEST(a_software_interrupt_that_is_pending_stays_so),
         TEST(floating_point_registers_of_two_guests_are_kept_apart),
+        TEST(calls_to_others_are_not_taken_for_calls_to_oneself),
         TEST(an_instruction_that_became_0_is_no_access),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
