@@ -27,9 +27,11 @@ BUILD     := $(if $(SANITIZE),$(SANITIZED),$(PLAIN))
 # Freestanding code: compiled unchanged into type 2, type 1 and type 0.
 FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c)
 # Parts of type 1 that know no hart: compiled for the host too, for their tests.
-T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/policy.c \
+T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/platform.c type1/policy.c \
+            type1/stacks.c \
             type1/dev_memdisk.c type1/dev_switch.c type1/dev_entropy.c type1/dev_virtio.c type1/dev_blk.c \
-            type1/dev_net.c type1/dev_rng.c type1/dev_intc.c type1/dev_aplic.c type1/dev_iommu.c type1/dev_pass.c
+            type1/dev_net.c type1/dev_rng.c type1/dev_intc.c type1/dev_aplic.c type1/dev_imsic_map.c engine/hext/imsic.c \
+            type1/dev_iommu.c type1/dev_pci.c type1/dev_pass.c
 T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
 T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
 # The same of type 0.
@@ -76,7 +78,7 @@ $(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
 # Freestanding: no libc in sight, and no floating point, whose registers belong to the guests. Optimized as a
 # whole when it is linked; small, but for what runs at every exit of a guest or takes most of the time until its start.
 T1_FLAGS := --target=riscv64-unknown-elf -mabi=lp64 -mcmodel=medany -mno-relax -ffreestanding -nostdlibinc
-T1_HOT   := engine/hext/run.c engine/hext/vcpu.c engine/hext/gstage.c core/bus.c core/fdt.c devices/plic.c \
+T1_HOT   := engine/hext/run.c engine/hext/vcpu.c engine/hext/gstage.c core/bus.c core/fdt.c devices/plic.c vmm/sbi.c \
             type1/host.c type1/string.c type1/dev_entropy.c
 $(PLAIN)/riscv64/%.o: %.c
 	@mkdir -p $(@D)
@@ -88,14 +90,16 @@ $(PLAIN)/riscv64/%.o: %.S
 	@echo "  AS      $@"
 	@$(CLANG) $(T1_FLAGS) -march=$(if $(filter %/fp.S %/v.S,$<),rv64imafdcv,rv64imac) -I. -MMD -MP -c $< -o $@
 
-# The type 1 hypervisor: a flat image that runs where it is loaded.
+# The type 1 hypervisor: a flat image that runs where it is loaded. When it is linked, only what becomes smaller by it
+# is inlined.
 T1_OBJ   := $(T1_SRC:%.c=$(PLAIN)/riscv64/%.o) $(T1_ASM:%.S=$(PLAIN)/riscv64/%.o)
 TYPE1    := $(PLAIN)/type1.bin
 OBJCOPY  ?= $(shell command -v llvm-objcopy || command -v llvm-objcopy-14)
-$(PLAIN)/type1.elf: $(T1_OBJ) $(FREE_OBJ) type1/link.ld
+$(PLAIN)/type1.elf: $(T1_OBJ) $(FREE_OBJ) type1/link.ld scripts/link-small.sh
 	@echo "  LD      $@"
-	@$(CLANG) $(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac -nostdlib -fuse-ld=lld -Wl,-T,type1/link.ld -Wl,-pie -Wl,--no-dynamic-linker \
-	    -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none -Wl,--pack-dyn-relocs=relr $(T1_OBJ) $(FREE_OBJ) -o $@
+	@CLANG="$(CLANG)" scripts/link-small.sh $@ "$(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac" \
+	    "-Wl,-T,type1/link.ld -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none" \
+	    "$(T1_ASM:%.S=$(PLAIN)/riscv64/%.o)" "$(T1_SRC:%.c=$(PLAIN)/riscv64/%.o) $(FREE_OBJ)"
 $(TYPE1): $(PLAIN)/type1.elf
 	@$(OBJCOPY) -O binary $< $@.new && mv $@.new $@
 .PHONY: type1
@@ -196,7 +200,7 @@ help:
 	@echo "make check-long  the long ones too: 50,000 random programs against QEMU, boots through every firmware"
 	@echo "make             build build/trivisor        make SANITIZE=1 ...  the same under ASan and UBSan"
 	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
-	@echo "make bench       side by side with QEMU      make soak            hours of boots"
+	@echo "make bench       side by side with QEMU      make soak            hours of boots, an hour of storms"
 	@echo "make demo-type0  one board divided between two Debian systems and a small kernel"
 	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays)"
 	@echo "make bench-type0 what type 0 costs, in instructions, beside OpenSBI"

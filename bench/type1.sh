@@ -31,7 +31,7 @@ floating-point registers in use; \`+pending\`: with interrupts pending that are 
 htinst zero, so that the hypervisor fetches the instruction; later ones fill it.
 
 - hypercall: SBI BASE get_spec_version, answered on the short way (at most 100)
-- hypercall-table: SBI BASE get_mvendorid, looked up in the table of extensions (aim: 180)
+- hypercall-table: SBI BASE get_mvendorid, looked up in the table of extensions (at most 180)
 - set-timer: SBI TIME (200); ipi-self: SBI IPI to oneself, seen and cleared (1,000); rfence-self: SBI RFENCE, one page of
   the caller (1,000)
 - plic-read, plic-write: the priority of a source (250); uart, rtc, virtio: a register of that device
@@ -52,8 +52,7 @@ END
 
 Memory counts everything that the hypervisor has, the image included: its code and data, stacks, what it keeps of each
 guest, and the page tables that map its own memory. Page tables of a guest of more than 64 MiB are no larger as long as
-its memory is a multiple of 2 MiB. A guest with a disk needs 1.6 MiB more for each, for the requests that it may have in
-flight.
+its memory is a multiple of 2 MiB.
 END
 } >"$work/figures.md"
 cat "$work/figures.md"

@@ -9,6 +9,29 @@ void clock_init(struct clock *clock)
     atomic_init(&clock->stopped_ns, 0);
     atomic_init(&clock->running, false);
     clock->timers = NULL;
+    clock->guest_hz = CLOCK_HZ;
+}
+
+static uint64_t convert(uint64_t ticks, uint64_t from, uint64_t to, uint64_t round)
+{
+    if (from == to || ticks == UINT64_MAX)
+        return ticks;
+    uint64_t seconds = ticks / from;
+    if (seconds >= UINT64_MAX / to - 1)
+        return UINT64_MAX;
+    return seconds * to + (ticks % from * to + round) / from;
+}
+
+/* Up in one direction and down in the other: there and back again is where it began, or so near
+ * that from then on nothing moves. */
+uint64_t clock_of_guest(const struct clock *clock, uint64_t ticks)
+{
+    return convert(ticks, clock->guest_hz, CLOCK_HZ, clock->guest_hz - 1);
+}
+
+uint64_t clock_to_guest(const struct clock *clock, uint64_t ticks)
+{
+    return convert(ticks, CLOCK_HZ, clock->guest_hz, 0);
 }
 
 uint64_t clock_now_ns(const struct clock *clock)

@@ -35,6 +35,8 @@ struct clock {
         stopped_ns; /* guest ns while not running; UINT64_MAX while running or stopping */
     _Atomic bool running;
     struct clock_timer *timers;
+    /* Of the guest's time CSR: CLOCK_HZ, but where a guest reads that of a real board. */
+    uint64_t guest_hz;
 };
 
 /* A clock that stands still at 0; clock_start makes it run. */
@@ -44,6 +46,10 @@ void clock_start(struct clock *clock);
 void clock_stop(struct clock *clock);
 /* Ticks of 10 MHz. */
 uint64_t clock_now(const struct clock *clock);
+/* What the time CSR, or a value that is compared with it, means in ticks of 10 MHz: the first tick
+ * at which it has been reached; and the way back. UINT64_MAX (never) stays. */
+uint64_t clock_of_guest(const struct clock *clock, uint64_t ticks);
+uint64_t clock_to_guest(const struct clock *clock, uint64_t ticks);
 /* Nanoseconds of the same time. */
 uint64_t clock_now_ns(const struct clock *clock);
 /* Nanoseconds since 1970 for the RTC. */

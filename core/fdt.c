@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/host.h"
+#include "core/hot.h"
 
 /* Devicetree Specification v0.4, 5.2 to 5.4. */
 #define FDT_MAGIC           0xd00dfeedu
@@ -32,14 +33,14 @@ enum token_kind {
     FDT_END = 9,
 };
 
-static uint32_t get_be32(const uint8_t *p)
+uint32_t fdt_cell(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 static uint64_t get_be64(const uint8_t *p)
 {
-    return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
+    return (uint64_t)fdt_cell(p) << 32 | fdt_cell(p + 4);
 }
 
 static void put_be32(uint8_t *p, uint32_t value)
@@ -76,14 +77,14 @@ struct token {
 
 /* Decodes the token at `at`. Returns the offset behind it, or 0 if it does not fit or is unknown.
  */
-static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token *token)
+HOT static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token *token)
 {
     const uint8_t *block = fdt->blob + fdt->struct_off;
     const char *strings = (const char *)fdt->blob + fdt->strings_off;
     uint64_t end = (uint64_t)at + 4;
     if (end > fdt->struct_size)
         return 0;
-    token->kind = get_be32(block + at);
+    token->kind = fdt_cell(block + at);
 
     switch (token->kind) {
     case FDT_BEGIN_NODE: {
@@ -97,8 +98,8 @@ static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token *tok
     case FDT_PROP: {
         if (fdt->struct_size - end < 8)
             return 0;
-        token->len = get_be32(block + end);
-        uint32_t name = get_be32(block + end + 4);
+        token->len = fdt_cell(block + end);
+        uint32_t name = fdt_cell(block + end + 4);
         end += 8;
         if (token->len > fdt->struct_size - end || name >= fdt->strings_size)
             return 0;
@@ -120,7 +121,7 @@ static uint32_t token_read(const struct fdt *fdt, uint32_t at, struct token *tok
 uint32_t fdt_total_size(const void *header)
 {
     const uint8_t *bytes = header;
-    return get_be32(bytes + HEADER_MAGIC) == FDT_MAGIC ? get_be32(bytes + HEADER_TOTAL_SIZE) : 0;
+    return fdt_cell(bytes + HEADER_MAGIC) == FDT_MAGIC ? fdt_cell(bytes + HEADER_TOTAL_SIZE) : 0;
 }
 
 static bool inside(uint32_t offset, uint32_t len, uint32_t size)
@@ -142,12 +143,15 @@ static bool reservations_valid(const struct fdt *fdt)
 
 /* One root node first, properties before child nodes, every name terminated, all nodes closed, then
  * the end. */
-static bool structure_valid(const struct fdt *fdt)
+HOT static bool structure_valid(const struct fdt *fdt)
 {
     unsigned depth = 0;
     bool root_seen = false;
     bool properties = false; /* properties may come here */
     uint32_t at = 0;
+    /* Nearly always it ends with one, and then all names end. */
+    bool names_end =
+        fdt->strings_size != 0 && fdt->blob[fdt->strings_off + fdt->strings_size - 1] == 0;
 
     for (;;) {
         struct token token;
@@ -168,7 +172,7 @@ static bool structure_valid(const struct fdt *fdt)
                 return false;
             const uint8_t *name = (const uint8_t *)token.name;
             size_t limit = (size_t)(fdt->blob + fdt->strings_off + fdt->strings_size - name);
-            if (bounded_length(name, limit) == limit)
+            if (!names_end && bounded_length(name, limit) == limit)
                 return false;
             break;
         }
@@ -188,23 +192,23 @@ static bool structure_valid(const struct fdt *fdt)
 int fdt_open(struct fdt *fdt, const void *blob, size_t size)
 {
     const uint8_t *bytes = blob;
-    if (size < HEADER_SIZE || get_be32(bytes + HEADER_MAGIC) != FDT_MAGIC)
+    if (size < HEADER_SIZE || fdt_cell(bytes + HEADER_MAGIC) != FDT_MAGIC)
         return -E_INVAL;
-    uint32_t total = get_be32(bytes + HEADER_TOTAL_SIZE);
+    uint32_t total = fdt_cell(bytes + HEADER_TOTAL_SIZE);
     if (total < HEADER_SIZE || total > size || total > SIZE_LIMIT)
         return -E_INVAL;
-    if (get_be32(bytes + HEADER_VERSION) < FDT_VERSION ||
-        get_be32(bytes + HEADER_LAST_COMPATIBLE) > FDT_VERSION)
+    if (fdt_cell(bytes + HEADER_VERSION) < FDT_VERSION ||
+        fdt_cell(bytes + HEADER_LAST_COMPATIBLE) > FDT_VERSION)
         return -E_INVAL;
 
     *fdt = (struct fdt){
         .blob = bytes,
         .size = total,
-        .struct_off = get_be32(bytes + HEADER_STRUCT_OFF),
-        .struct_size = get_be32(bytes + HEADER_STRUCT_SIZE),
-        .strings_off = get_be32(bytes + HEADER_STRINGS_OFF),
-        .strings_size = get_be32(bytes + HEADER_STRINGS_SIZE),
-        .rsvmap_off = get_be32(bytes + HEADER_RSVMAP_OFF),
+        .struct_off = fdt_cell(bytes + HEADER_STRUCT_OFF),
+        .struct_size = fdt_cell(bytes + HEADER_STRUCT_SIZE),
+        .strings_off = fdt_cell(bytes + HEADER_STRINGS_OFF),
+        .strings_size = fdt_cell(bytes + HEADER_STRINGS_SIZE),
+        .rsvmap_off = fdt_cell(bytes + HEADER_RSVMAP_OFF),
     };
     if (!inside(fdt->struct_off, fdt->struct_size, total) || fdt->struct_off % 4 != 0 ||
         !inside(fdt->strings_off, fdt->strings_size, total) || !reservations_valid(fdt) ||
@@ -230,7 +234,7 @@ static inline uint32_t token_pass(const struct fdt *fdt, uint32_t at, unsigned *
 
     *kind = token[3];
     if (*kind == FDT_PROP) {
-        size = 12 + get_be32(token + 4);
+        size = 12 + fdt_cell(token + 4);
     } else if (*kind == FDT_BEGIN_NODE) {
         while (token[size] != 0)
             size++;
@@ -239,15 +243,8 @@ static inline uint32_t token_pass(const struct fdt *fdt, uint32_t at, unsigned *
     return at + ((size + 3) & ~3U);
 }
 
-/* The first token behind a node's name; the blob is valid, so it has one. */
-static uint32_t node_inside(const struct fdt *fdt, int node)
-{
-    struct token token;
-    return token_read(fdt, (uint32_t)node, &token);
-}
-
 /* Offset of the next node that begins at or behind `at`, without leaving the node we are in. */
-static int next_begin(const struct fdt *fdt, uint32_t at)
+HOT static int next_begin(const struct fdt *fdt, uint32_t at)
 {
     for (;;) {
         unsigned kind;
@@ -262,10 +259,11 @@ static int next_begin(const struct fdt *fdt, uint32_t at)
 
 int fdt_first_child(const struct fdt *fdt, int node)
 {
-    return node < 0 ? -E_NOENT : next_begin(fdt, node_inside(fdt, node));
+    unsigned kind;
+    return node < 0 ? -E_NOENT : next_begin(fdt, token_pass(fdt, (uint32_t)node, &kind));
 }
 
-int fdt_next_sibling(const struct fdt *fdt, int node)
+HOT int fdt_next_sibling(const struct fdt *fdt, int node)
 {
     if (node < 0)
         return -E_NOENT;
@@ -332,49 +330,82 @@ int fdt_path(const struct fdt *fdt, const char *path)
     return node;
 }
 
-/* The node that begins first behind `node` in the blob; -1: the root. */
-static int next_in_document(const struct fdt *fdt, int node)
+/* The name of the property whose token this is. */
+static inline const char *prop_name(const struct fdt *fdt, const uint8_t *token)
 {
-    if (node < 0)
-        return fdt_root(fdt);
-    uint32_t at = (uint32_t)node;
+    return (const char *)fdt->blob + fdt->strings_off + fdt_cell(token + 8);
+}
+
+static inline bool prop_is(const struct fdt *fdt, const uint8_t *token, const char *name)
+{
+    const char *found = prop_name(fdt, token);
+    return found[0] == name[0] && strcmp(found, name) == 0;
+}
+
+/* Whether a list of strings has one; `want_size` counts its NUL. */
+static bool list_has(const uint8_t *list, uint32_t len, const char *want, size_t want_size)
+{
+    for (uint32_t at = 0; len - at >= want_size && at < len; at++) {
+        if (memcmp(list + at, want, want_size) == 0)
+            return true;
+        while (at < len && list[at] != 0)
+            at++;
+    }
+    return false;
+}
+
+/* One walk: properties come right behind their node's beginning. */
+HOT int fdt_compatible_next(const struct fdt *fdt, int node, const char *compatible)
+{
+    static const char wanted[] = "compatible";
+    const char *known = wanted; /* that name, where the last property had it */
+    size_t size = strlen(compatible) + 1;
+    uint32_t at = node < 0 ? 0 : (uint32_t)node;
+    int in = -1; /* the node whose properties these are; `node` itself does not count */
     for (;;) {
         unsigned kind;
         uint32_t next = token_pass(fdt, at, &kind);
-        if (kind == FDT_BEGIN_NODE && at != (uint32_t)node)
-            return (int)at;
-        if (kind == FDT_END)
+        if (kind == FDT_BEGIN_NODE) {
+            in = (int)at == node ? -1 : (int)at;
+        } else if (kind == FDT_PROP && in >= 0) {
+            const uint8_t *token = fdt->blob + fdt->struct_off + at;
+            const char *name = prop_name(fdt, token);
+            if (name == known || (name[0] == wanted[0] && strcmp(name, wanted) == 0)) {
+                known = name;
+                if (list_has(token + 12, fdt_cell(token + 4), compatible, size))
+                    return in;
+            }
+        } else if (kind == FDT_END) {
             return -E_NOENT;
+        }
         at = next;
     }
-}
-
-int fdt_compatible_next(const struct fdt *fdt, int node, const char *compatible)
-{
-    while ((node = next_in_document(fdt, node)) >= 0) {
-        const char *entry;
-        for (unsigned i = 0; (entry = fdt_str_at(fdt, node, "compatible", i)) != NULL; i++) {
-            if (strcmp(entry, compatible) == 0)
-                return node;
-        }
-    }
-    return -E_NOENT;
 }
 
 int fdt_by_phandle(const struct fdt *fdt, uint32_t phandle)
 {
     if (phandle == 0 || phandle == UINT32_MAX)
         return -E_NOENT;
-    int node = -1;
-    while ((node = next_in_document(fdt, node)) >= 0) {
-        if (fdt_u32(fdt, node, "phandle", 0) == phandle ||
-            fdt_u32(fdt, node, "linux,phandle", 0) == phandle)
-            return node;
+    uint32_t at = 0;
+    int in = -1;
+    for (;;) {
+        unsigned kind;
+        uint32_t next = token_pass(fdt, at, &kind);
+        if (kind == FDT_BEGIN_NODE) {
+            in = (int)at;
+        } else if (kind == FDT_PROP) {
+            const uint8_t *token = fdt->blob + fdt->struct_off + at;
+            if (fdt_cell(token + 4) >= 4 && fdt_cell(token + 12) == phandle &&
+                (prop_is(fdt, token, "phandle") || prop_is(fdt, token, "linux,phandle")))
+                return in;
+        } else if (kind == FDT_END) {
+            return -E_NOENT;
+        }
+        at = next;
     }
-    return -E_NOENT;
 }
 
-int fdt_parent(const struct fdt *fdt, int node)
+HOT int fdt_parent(const struct fdt *fdt, int node)
 {
     int ancestors[FDT_DEPTH_MAX];
     unsigned depth = 0;
@@ -399,14 +430,11 @@ int fdt_parent(const struct fdt *fdt, int node)
 
 const char *fdt_name(const struct fdt *fdt, int node)
 {
-    struct token token = {.name = ""};
-    if (node >= 0)
-        token_read(fdt, (uint32_t)node, &token);
-    return token.name;
+    return node < 0 ? "" : (const char *)fdt->blob + fdt->struct_off + node + 4;
 }
 
-bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char **name,
-                   const void **value, uint32_t *len)
+HOT bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char **name,
+                       const void **value, uint32_t *len)
 {
     if (node < 0)
         return false;
@@ -419,35 +447,37 @@ bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char
         return false;
     const uint8_t *token = fdt->blob + fdt->struct_off + at;
     *cursor = next;
-    *len = get_be32(token + 4);
-    *name = (const char *)fdt->blob + fdt->strings_off + get_be32(token + 8);
+    *len = fdt_cell(token + 4);
+    *name = (const char *)fdt->blob + fdt->strings_off + fdt_cell(token + 8);
     *value = token + 12;
     return true;
 }
 
-const void *fdt_prop(const struct fdt *fdt, int node, const char *name, uint32_t *len)
+HOT const void *fdt_prop(const struct fdt *fdt, int node, const char *name, uint32_t *len)
 {
-    uint32_t cursor = 0;
-    const char *found;
-    const void *value;
-    uint32_t value_len;
-    while (fdt_next_prop(fdt, node, &cursor, &found, &value, &value_len)) {
-        if (strcmp(found, name) == 0) {
-            if (len != NULL)
-                *len = value_len;
-            return value;
-        }
-    }
+    unsigned kind;
     if (len != NULL)
         *len = 0;
-    return NULL;
+    if (node < 0)
+        return NULL;
+    for (uint32_t at = token_pass(fdt, (uint32_t)node, &kind);;) {
+        const uint8_t *token = fdt->blob + fdt->struct_off + at;
+        at = token_pass(fdt, at, &kind);
+        if (kind == FDT_PROP && prop_is(fdt, token, name)) {
+            if (len != NULL)
+                *len = fdt_cell(token + 4);
+            return token + 12;
+        }
+        if (kind != FDT_PROP && kind != FDT_NOP)
+            return NULL;
+    }
 }
 
 uint32_t fdt_u32(const struct fdt *fdt, int node, const char *name, uint32_t fallback)
 {
     uint32_t len;
     const uint8_t *value = fdt_prop(fdt, node, name, &len);
-    return value != NULL && len >= 4 ? get_be32(value) : fallback;
+    return value != NULL && len >= 4 ? fdt_cell(value) : fallback;
 }
 
 uint64_t fdt_u64(const struct fdt *fdt, int node, const char *name, uint64_t fallback)
@@ -456,10 +486,10 @@ uint64_t fdt_u64(const struct fdt *fdt, int node, const char *name, uint64_t fal
     const uint8_t *value = fdt_prop(fdt, node, name, &len);
     if (value == NULL || len < 4)
         return fallback;
-    return len >= 8 ? get_be64(value) : get_be32(value);
+    return len >= 8 ? get_be64(value) : fdt_cell(value);
 }
 
-const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index)
+HOT const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsigned index)
 {
     uint32_t len;
     const uint8_t *value = fdt_prop(fdt, node, name, &len);
@@ -484,7 +514,12 @@ const char *fdt_str(const struct fdt *fdt, int node, const char *name)
 
 int fdt_reg(const struct fdt *fdt, int node, unsigned index, uint64_t *address, uint64_t *size)
 {
-    int parent = fdt_parent(fdt, node);
+    return fdt_reg_under(fdt, fdt_parent(fdt, node), node, index, address, size);
+}
+
+int fdt_reg_under(const struct fdt *fdt, int parent, int node, unsigned index, uint64_t *address,
+                  uint64_t *size)
+{
     uint32_t len;
     const uint8_t *reg = fdt_prop(fdt, node, "reg", &len);
     if (parent < 0 || reg == NULL)
@@ -499,9 +534,9 @@ int fdt_reg(const struct fdt *fdt, int node, unsigned index, uint64_t *address, 
     if (((uint64_t)index + 1) * entry > len)
         return -E_NOENT;
     reg += index * entry;
-    *address = address_cells == 2 ? get_be64(reg) : get_be32(reg);
+    *address = address_cells == 2 ? get_be64(reg) : fdt_cell(reg);
     reg += 4 * address_cells;
-    *size = size_cells == 2 ? get_be64(reg) : size_cells == 1 ? get_be32(reg) : 0;
+    *size = size_cells == 2 ? get_be64(reg) : size_cells == 1 ? fdt_cell(reg) : 0;
     return 0;
 }
 
@@ -513,8 +548,8 @@ static void writer_fail(struct fdt_writer *w, int error)
         w->error = error;
 }
 
-/* Room for `len` more bytes at the end of the structure block, zeroed and padded to 4; NULL if
- * there is none. */
+/* Room for `len` more bytes at the end of the structure block, padded to 4 by zeros; NULL if there
+ * is none. */
 static uint8_t *grow(struct fdt_writer *w, size_t len)
 {
     size_t room = w->strings_at - w->struct_end;
@@ -524,8 +559,9 @@ static uint8_t *grow(struct fdt_writer *w, size_t len)
         return NULL;
     len = (len + 3) & ~(size_t)3;
     uint8_t *at = w->buf + w->struct_end;
-    memset(at, 0, len);
     w->struct_end += len;
+    if (len != 0)
+        put_be32(at + len - 4, 0);
     return at;
 }
 
@@ -568,7 +604,9 @@ static void begin_node(struct fdt_writer *w, const char *name, const char *suffi
         return;
     }
     if (root) {
-        grow(w, RESERVE_SIZE);
+        uint8_t *end = grow(w, RESERVE_SIZE);
+        if (end != NULL)
+            memset(end, 0, RESERVE_SIZE);
         w->struct_at = w->struct_end;
     }
     put_token(w, FDT_BEGIN_NODE);
@@ -612,14 +650,22 @@ void fdt_end(struct fdt_writer *w)
 
 /*
  * Strings grow down from the end of the buffer, so while writing a name's offset counts back from
- * there; fdt_finish turns it around. Returns 0 when there is no room.
+ * there; fdt_finish turns it around. Returns 0 when there is no room. A name for which the table
+ * has no place is written again each time, which is right, and longer.
  */
-static uint32_t string_offset(struct fdt_writer *w, const char *name)
+HOT static uint32_t string_offset(struct fdt_writer *w, const char *name)
 {
-    size_t len = strlen(name) + 1;
-    for (size_t at = w->strings_at; at < w->capacity; at += strlen((char *)w->buf + at) + 1) {
-        if (strcmp((char *)w->buf + at, name) == 0)
-            return (uint32_t)(w->capacity - at);
+    uint32_t hash = 0, *known = NULL;
+    size_t len = 0;
+    while (name[len] != 0)
+        hash = hash * 33 + (uint8_t)name[len++];
+    len++;
+    for (unsigned i = 0; i < FDT_NAMES && known == NULL; i++) {
+        uint32_t *place = &w->names[(hash + i) % FDT_NAMES];
+        if (*place == 0)
+            known = place;
+        else if (strcmp((char *)w->buf + w->capacity - *place, name) == 0)
+            return *place;
     }
     if (w->error == 0 && len > w->strings_at - w->struct_end)
         writer_fail(w, -E_NOSPC);
@@ -627,7 +673,10 @@ static uint32_t string_offset(struct fdt_writer *w, const char *name)
         return 0;
     w->strings_at -= len;
     memcpy(w->buf + w->strings_at, name, len);
-    return (uint32_t)(w->capacity - w->strings_at);
+    uint32_t offset = (uint32_t)(w->capacity - w->strings_at);
+    if (known != NULL)
+        *known = offset;
+    return offset;
 }
 
 /* A property with room for `len` bytes of value; NULL on error. */
@@ -712,13 +761,13 @@ static void turn_names(struct fdt_writer *w, uint32_t strings_size)
 {
     size_t at = w->struct_at;
     while (at < w->struct_end) {
-        uint32_t kind = get_be32(w->buf + at);
+        uint32_t kind = fdt_cell(w->buf + at);
         at += 4;
         if (kind == FDT_BEGIN_NODE) {
             at += strlen((char *)w->buf + at) + 1;
         } else if (kind == FDT_PROP) {
-            uint32_t len = get_be32(w->buf + at);
-            put_be32(w->buf + at + 4, strings_size - get_be32(w->buf + at + 4));
+            uint32_t len = fdt_cell(w->buf + at);
+            put_be32(w->buf + at + 4, strings_size - fdt_cell(w->buf + at + 4));
             at += 8 + (size_t)len;
         }
         at = (at + 3) & ~(size_t)3;

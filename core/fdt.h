@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define FDT_DEPTH_MAX 16
+#define FDT_NAMES     64 /* of properties, which a writer knows where to find */
 
 struct fdt {
     const uint8_t *blob;
@@ -48,6 +49,8 @@ const char *fdt_name(const struct fdt *fdt, int node);
 
 /* Property value (big-endian bytes) or NULL; *len gets its length (may be NULL). */
 const void *fdt_prop(const struct fdt *fdt, int node, const char *name, uint32_t *len);
+/* A cell of a property's value. */
+uint32_t fdt_cell(const uint8_t *bytes);
 /* First cell; `fallback` if the property is absent or too short. */
 uint32_t fdt_u32(const struct fdt *fdt, int node, const char *name, uint32_t fallback);
 /* One or two cells. */
@@ -59,6 +62,9 @@ const char *fdt_str_at(const struct fdt *fdt, int node, const char *name, unsign
 /* `index`-th (address, size) of "reg" by the parent's #address-cells and #size-cells. 0 or
  * -E_NOENT. */
 int fdt_reg(const struct fdt *fdt, int node, unsigned index, uint64_t *address, uint64_t *size);
+/* The same for one who knows the parent, which it takes a walk to find. */
+int fdt_reg_under(const struct fdt *fdt, int parent, int node, unsigned index, uint64_t *address,
+                  uint64_t *size);
 /* Iterates properties of a node: start with *cursor = 0; false at the end. */
 bool fdt_next_prop(const struct fdt *fdt, int node, uint32_t *cursor, const char **name,
                    const void **value, uint32_t *len);
@@ -71,6 +77,7 @@ struct fdt_writer {
     size_t struct_at;  /* where the structure block begins; 0 before the first node */
     size_t struct_end; /* header, memory reservations and the structure block grow up to here */
     size_t strings_at; /* strings grow down from the buffer's end */
+    uint32_t names[FDT_NAMES]; /* hashed; 0: none */
     unsigned depth;
     bool node_ended; /* the current node has children: no more properties */
     int error;

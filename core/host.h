@@ -54,6 +54,12 @@ bool host_event_wait(struct host_event *event, uint64_t timeout_ns);
 void host_yield(void);
 
 /*
+ * For loops whose length a guest decides, where no lock is held: a host that shares its processors
+ * itself lets others run if it is their turn. The caller may go on on another hart.
+ */
+void host_breathe(void);
+
+/*
  * One-shot timers. `fn` runs on a thread (or in an interrupt) of the host's choosing, with no lock
  * of the host held, at or soon after `deadline_ns` of host_time_ns(). Arming an armed timer moves
  * it. After host_timer_cancel returns, fn is not running and will not run.
@@ -62,7 +68,9 @@ struct host_timer {
     void (*fn)(void *arg);
     void *arg;
     uint64_t deadline_ns;
-    size_t heap_index; /* the implementation's */
+    /* The implementation's. */
+    size_t heap_index;
+    struct host_timer *child, *next, **link;
 };
 void host_timer_init(struct host_timer *timer, void (*fn)(void *arg), void *arg);
 void host_timer_arm(struct host_timer *timer, uint64_t deadline_ns);

@@ -10,6 +10,8 @@ void mem_init(struct memory *mem)
     atomic_init(&mem->dirty_log, false);
     mem->code_changed = NULL;
     mem->code_changed_arg = NULL;
+    mem->touch = NULL;
+    mem->touch_arg = NULL;
 }
 
 int mem_slot_add(struct memory *mem, uint64_t gpa, uint64_t size, void *hva, _Atomic uint8_t *flags)
@@ -51,6 +53,8 @@ void *mem_map(struct memory *mem, uint64_t gpa, uint64_t len, bool write)
     struct mem_slot *slot = mem_slot_find(mem, gpa, len);
     if (slot == NULL || (write && slot->readonly))
         return NULL;
+    if (mem->touch != NULL)
+        mem->touch(mem->touch_arg, gpa, len);
     return slot->hva + (gpa - slot->gpa);
 }
 

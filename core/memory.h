@@ -39,6 +39,12 @@ struct memory {
     /* Told after bytes of a page that holds MEM_PAGE_CODE have changed. May be NULL. */
     void (*code_changed)(void *arg, uint64_t gpa, uint64_t len);
     void *code_changed_arg;
+    /*
+     * Called by mem_map with a range that is in one slot, before its pointer is handed out: for
+     * hypervisors that clear memory when it is first touched. May be NULL.
+     */
+    void (*touch)(void *arg, uint64_t gpa, uint64_t len);
+    void *touch_arg;
 };
 
 void mem_init(struct memory *mem);

@@ -131,6 +131,29 @@ static int check_payload(const struct place *place, const struct spec_vm *vm)
     return 0;
 }
 
+static bool begins(const char *text, const char *with)
+{
+    while (*with != 0 && *text == *with) {
+        text++;
+        with++;
+    }
+    return *with == 0;
+}
+
+bool spec_console_is_hvc(const struct spec_vm *vm)
+{
+    bool hvc = false;
+    for (const char *at = vm->cmdline; at != NULL && *at != 0;) {
+        if (begins(at, "console="))
+            hvc = begins(at, "console=hvc");
+        while (*at != 0 && *at != ' ')
+            at++;
+        while (*at == ' ')
+            at++;
+    }
+    return vm->virtio_console && hvc;
+}
+
 bool spec_board_index(const char *text, unsigned *index)
 {
     static const char prefix[] = "board:";
@@ -156,11 +179,12 @@ static bool of_board(const char *text)
     return text != NULL && strlen(text) >= 6 && memcmp(text, "board:", 6) == 0;
 }
 
-/* A disk that one VM writes belongs to that VM alone. */
-static int check_disk_alone(const struct place *place, const struct spec_fleet *fleet, unsigned d)
+/* A disk that one VM writes belongs to that VM alone: those of the board, or else the files. */
+static int check_disk_alone(const struct place *place, const struct spec_fleet *fleet, unsigned d,
+                            bool board)
 {
     const struct spec_disk *disk = &fleet->vms[place->index].disks[d];
-    for (unsigned v = 0; v <= place->index; v++) {
+    for (unsigned v = 0; v <= place->index && of_board(disk->path) == board; v++) {
         const struct spec_vm *vm = &fleet->vms[v];
         unsigned count = v == place->index ? d : vm->disk_count;
         for (unsigned i = 0; i < count; i++) {
@@ -203,7 +227,7 @@ static int check_disks(const struct place *place, const struct spec_fleet *fleet
             return fail_at(place,
                            "disks[%u].serial: must be at most %u printable characters; shorten it",
                            i, SERIAL_MAX);
-        int error = check_disk_alone(place, fleet, i);
+        int error = check_disk_alone(place, fleet, i, true);
         if (error != 0)
             return error;
     }
@@ -356,6 +380,8 @@ static int check_policy(const struct place *place, const struct spec_vm *vm)
 {
     if (vm->weight > SPEC_WEIGHT_MAX)
         return fail_at(place, "weight: %u is more than %u", vm->weight, SPEC_WEIGHT_MAX);
+    if (vm->budget > 100)
+        return fail_at(place, "budget: %u percent are more than 100", vm->budget);
     if (vm->watchdog > SPEC_WATCHDOG_MAX)
         return fail_at(place, "watchdog: %u seconds are more than %u", vm->watchdog,
                        SPEC_WATCHDOG_MAX);
@@ -369,6 +395,8 @@ static int check_policy(const struct place *place, const struct spec_vm *vm)
     }
     if (vm->on_failure != SPEC_FAILURE_STOP && vm->on_failure != SPEC_FAILURE_RESTART)
         return fail_at(place, "on_failure: write stop or restart");
+    if (vm->irq != NULL && strcmp(vm->irq, "plic") != 0 && strcmp(vm->irq, "aia") != 0)
+        return fail_at(place, "irq: '%s' is no interrupt controller; write plic or aia", vm->irq);
     return 0;
 }
 
@@ -465,6 +493,17 @@ int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem)
     return 0;
 }
 
+int spec_check_files(const struct spec_fleet *fleet, struct spec_problem *problem)
+{
+    int error = 0;
+    for (unsigned v = 0; v < fleet->vm_count; v++) {
+        struct place place = {.problem = problem, .index = v, .name = fleet->vms[v].name};
+        for (unsigned i = 0; error == 0 && i < fleet->vms[v].disk_count; i++)
+            error = check_disk_alone(&place, fleet, i, false);
+    }
+    return error;
+}
+
 static int check_hosted(const struct place *place, const struct spec_vm *vm)
 {
     static const char words[] = "is for bare metal alone (trivisor bundle)";
@@ -482,9 +521,11 @@ static int check_hosted(const struct place *place, const struct spec_vm *vm)
     if (vm->passthrough_count > 0)
         return fail_at(place, "passthrough: %s", words);
     const char *policy = vm->weight != 0                       ? "weight"
+                         : vm->budget != 0                     ? "budget"
                          : vm->pin_count != 0                  ? "pin"
                          : vm->watchdog != 0                   ? "watchdog"
                          : vm->on_failure != SPEC_FAILURE_STOP ? "on_failure"
+                         : vm->irq != NULL                     ? "irq"
                          : vm->placed                          ? "address"
                          : vm->trusted_dma                     ? "trusted_dma"
                          : vm->control                         ? "control"
@@ -561,14 +602,18 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
     put_optional(w, "engine", vm->engine);
     put_flag(w, "no-reboot", vm->no_reboot);
     put_flag(w, "no-balloon", vm->no_balloon);
+    put_flag(w, "lazy-memory", vm->lazy_memory);
     put_flag(w, "virtio-console", vm->virtio_console);
     if (vm->weight != 0)
         fdt_put_u32(w, "weight", vm->weight);
+    if (vm->budget != 0)
+        fdt_put_u32(w, "budget", vm->budget);
     if (vm->pin_count != 0)
         fdt_put_cells(w, "pin", vm->pins, vm->pin_count);
     if (vm->watchdog != 0)
         fdt_put_u32(w, "watchdog", vm->watchdog);
     put_flag(w, "restart-on-failure", vm->on_failure == SPEC_FAILURE_RESTART);
+    put_optional(w, "irq", vm->irq);
     if (vm->placed)
         fdt_put_u64(w, "address", vm->address);
     put_flag(w, "trusted-dma", vm->trusted_dma);
@@ -741,9 +786,11 @@ static void read_policy(struct reader *r, int node, struct spec_vm *vm)
 {
     uint32_t len;
     vm->weight = fdt_u32(r->fdt, node, "weight", 0);
+    vm->budget = fdt_u32(r->fdt, node, "budget", 0);
     vm->watchdog = fdt_u32(r->fdt, node, "watchdog", 0);
     vm->on_failure =
         read_flag(r, node, "restart-on-failure") ? SPEC_FAILURE_RESTART : SPEC_FAILURE_STOP;
+    vm->irq = read_str(r, node, "irq");
     const uint8_t *cell = fdt_prop(r->fdt, node, "pin", &len);
     if (cell == NULL)
         return;
@@ -769,6 +816,7 @@ static void read_vm(struct reader *r, int node, struct spec_vm *vm)
     vm->engine = read_str(r, node, "engine");
     vm->no_reboot = read_flag(r, node, "no-reboot");
     vm->no_balloon = read_flag(r, node, "no-balloon");
+    vm->lazy_memory = read_flag(r, node, "lazy-memory");
     vm->virtio_console = read_flag(r, node, "virtio-console");
     vm->placed = read_flag(r, node, "address");
     vm->address = fdt_u64(r->fdt, node, "address", 0);
@@ -793,7 +841,7 @@ int spec_decode(struct spec_fleet *fleet, const void *blob, size_t size,
                 struct spec_problem *problem)
 {
     struct fdt fdt;
-    memset(fleet, 0, sizeof(*fleet));
+    fleet->vm_count = 0;
     problem->text[0] = 0;
     if (fdt_open(&fdt, blob, size) != 0)
         return fail(problem, "the description is not a device tree, or a damaged one");
@@ -813,7 +861,9 @@ int spec_decode(struct spec_fleet *fleet, const void *blob, size_t size,
             return fail(problem, "vms: more than %u", SPEC_VMS_MAX);
         struct reader reader = {.fdt = &fdt,
                                 .place = {.problem = problem, .index = fleet->vm_count}};
-        read_vm(&reader, node, &fleet->vms[fleet->vm_count++]);
+        struct spec_vm *vm = &fleet->vms[fleet->vm_count++];
+        memset(vm, 0, sizeof *vm);
+        read_vm(&reader, node, vm);
         if (reader.error != 0)
             return reader.error;
     }

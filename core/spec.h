@@ -82,6 +82,7 @@ struct spec_vm {
     const char *engine;   /* "interp", "jit", "kvm"; NULL: the default */
     bool no_reboot;       /* a reboot request ends the VM */
     bool no_balloon;      /* leave the balloon device out */
+    bool lazy_memory;     /* type 1: memory is cleared and mapped when it is first touched */
     bool virtio_console;  /* add a virtio console (hvc0) beside the UART */
     struct spec_disk disks[SPEC_DISKS_MAX];
     unsigned disk_count;
@@ -93,10 +94,12 @@ struct spec_vm {
     unsigned passthrough_count;
     /* Type 1 alone: its share of the harts, and its keeper. */
     unsigned weight;              /* 1 to SPEC_WEIGHT_MAX; 0: the default, 100 */
+    unsigned budget;              /* percent of a hart that each VCPU may have, 1 to 100; 0: all */
     unsigned pins[SPEC_PINS_MAX]; /* the board's harts that may run its VCPUs, by number */
     unsigned pin_count;           /* 0: all */
     unsigned watchdog; /* seconds without a sign of life after which it has failed; 0: never */
     enum spec_on_failure on_failure;
+    const char *irq; /* its interrupt controller, "plic" or "aia"; NULL: what suits the board */
     /* Type 0 alone. */
     bool placed;      /* its RAM begins at `address` (a multiple of 2 MiB); else where it suits */
     bool trusted_dma; /* may have bus masters, which PMP does not confine */
@@ -121,6 +124,11 @@ struct spec_problem {
 
 /* Whether `text` is "board:N" (N at most 99, without leading zeros); *index gets N. */
 bool spec_board_index(const char *text, unsigned *index);
+/*
+ * Whether the VM's /dev/console is its virtio console: it has one, and the last console= of the
+ * command line names hvc.
+ */
+bool spec_console_is_hvc(const struct spec_vm *vm);
 /* The address of the network `index` of the VM `name` when none is given. */
 void spec_default_mac(const char *name, unsigned index, uint8_t mac[6]);
 /*
@@ -128,6 +136,11 @@ void spec_default_mac(const char *name, unsigned index, uint8_t mac[6]);
  * ..."), put into `problem`. 0 if there is nothing.
  */
 int spec_check_hosted(const struct spec_fleet *fleet, unsigned vm, struct spec_problem *problem);
+/*
+ * Where disks are the files themselves and no copies: that none is written by one VM and used by
+ * another. 0, or -E_INVAL with `problem` filled. Of a description that spec_check accepts.
+ */
+int spec_check_files(const struct spec_fleet *fleet, struct spec_problem *problem);
 /* Checks values, ranges and names across the fleet. 0, or -E_INVAL with `problem` filled. */
 int spec_check(const struct spec_fleet *fleet, struct spec_problem *problem);
 /* Writes the flattened form of a description that spec_check accepts. Its size, or a negative

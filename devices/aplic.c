@@ -64,6 +64,19 @@ static void send(const struct aplic *aplic, uint32_t target)
                  target & EIID_MASK);
 }
 
+uint32_t aplic_target(const struct aplic *aplic, uint32_t source)
+{
+    bool on = aplic->enabled && aplic->mode[source] > DETACHED &&
+              (aplic->enable[source / 32] & bit_of(source)) != 0;
+    return on ? aplic->target[source] : 0;
+}
+
+static void tell(const struct aplic *aplic, uint32_t source)
+{
+    if (aplic->real.from != 0 && source >= aplic->real.from)
+        aplic->real.changed(aplic->real.arg, source);
+}
+
 /* Forwarding a message clears the pending bit, of levels too (4.9.1). */
 static void forward(struct aplic *aplic, uint32_t source)
 {
@@ -76,8 +89,10 @@ static void forward(struct aplic *aplic, uint32_t source)
 
 static void forward_all(struct aplic *aplic)
 {
-    for (uint32_t source = 1; source < APLIC_SOURCES; source++)
+    for (uint32_t source = 1; source < APLIC_SOURCES; source++) {
+        tell(aplic, source);
         forward(aplic, source);
+    }
 }
 
 /* The rectified value has changed from `before`. */
@@ -121,6 +136,7 @@ static void mode_set(struct aplic *aplic, uint32_t source, uint32_t value)
         aplic->enable[source / 32] &= ~bit_of(source);
         aplic->target[source] = 0;
     }
+    tell(aplic, source);
     input_changed(aplic, source, before);
 }
 
@@ -129,6 +145,11 @@ static void pending_set(struct aplic *aplic, uint32_t source)
 {
     if (source == 0 || source >= APLIC_SOURCES || aplic->mode[source] == INACTIVE)
         return;
+    if (is_level(aplic, source) && aplic->real.from != 0 && source >= aplic->real.from) {
+        aplic->level[source / 32] &= ~bit_of(source);
+        if (aplic->real.again(aplic->real.arg, source))
+            aplic->level[source / 32] |= bit_of(source);
+    }
     if (!is_level(aplic, source) || rectified(aplic, source))
         aplic->pending[source / 32] |= bit_of(source);
     forward(aplic, source);
@@ -148,6 +169,7 @@ static void enable_set(struct aplic *aplic, uint32_t source, bool on)
         aplic->enable[source / 32] |= bit_of(source);
     else
         aplic->enable[source / 32] &= ~bit_of(source);
+    tell(aplic, source);
     forward(aplic, source);
 }
 
@@ -234,6 +256,7 @@ static int aplic_write(void *device, uint64_t offset, unsigned width, uint64_t v
             source = (uint32_t)(offset - APLIC_GENMSI) / 4;
             if (aplic->mode[source] != INACTIVE)
                 aplic->target[source] = value & TARGET_MASK;
+            tell(aplic, source);
         } else {
             write_words(aplic, offset, value);
         }

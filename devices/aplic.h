@@ -20,6 +20,19 @@
 #define APLIC_SOURCES 96 /* with source 0, which does not exist */
 #define APLIC_WORDS   (APLIC_SOURCES / 32)
 
+/*
+ * Wires of devices that do not drive them through aplic_set alone, because the real wire goes to
+ * the hypervisor, or past it. Called with the APLIC's lock held.
+ */
+struct aplic_real {
+    uint32_t from; /* such sources begin here; 0: there are none */
+    void *arg;
+    /* Whether and where the source is delivered may have changed (aplic_target). */
+    void (*changed)(void *arg, uint32_t source);
+    /* The guest asks whether the level is still up (4.9.2). What is known; more may come later. */
+    bool (*again)(void *arg, uint32_t source);
+};
+
 struct aplic {
     struct host_lock lock;
     struct msi msi;
@@ -31,6 +44,7 @@ struct aplic {
     uint32_t level[APLIC_WORDS]; /* input wires */
     uint32_t pending[APLIC_WORDS];
     uint32_t enable[APLIC_WORDS];
+    struct aplic_real real;
 };
 
 /* `msi` takes the messages, with the APLIC's lock held. */
@@ -38,6 +52,11 @@ void aplic_init(struct aplic *aplic, unsigned hart_count, uint64_t imsic, const 
 extern const struct bus_ops aplic_bus_ops;
 /* A struct irq sink: drives input `line` (1..95; others go nowhere). Any thread. */
 void aplic_set(void *aplic, uint32_t line, bool level);
+/*
+ * Where the source is sent when its wire says so (target: hart index and identity), or 0: nowhere
+ * now. Without the lock: after a change, `changed` is called.
+ */
+uint32_t aplic_target(const struct aplic *aplic, uint32_t source);
 /* Registers back to 0; the input wires keep their levels. */
 void aplic_reset(struct aplic *aplic);
 void aplic_state(struct aplic *aplic, struct state *state);

@@ -46,6 +46,7 @@ struct block_backend {
     bool readonly;
     bool discard;    /* DISCARD is worth offering */
     char serial[21]; /* "" if none */
+    unsigned depth;  /* no more requests at once do it any good; 0: as many as a queue holds */
 };
 
 struct net_backend;

@@ -1,6 +1,7 @@
 #include "devices/ns16550a.h"
 
 #include "core/error.h"
+#include "core/hot.h"
 
 /* PC16550D data sheet, table II "Summary of Registers". */
 enum uart_register {
@@ -194,7 +195,7 @@ static uint8_t iir_read(struct ns16550a *uart)
     return (uint8_t)(id | (fifo_on(uart) ? UART_IIR_FIFO : 0));
 }
 
-static int uart_read(void *device, uint64_t offset, unsigned width, uint64_t *value)
+HOT static int uart_read(void *device, uint64_t offset, unsigned width, uint64_t *value)
 {
     (void)width;
     struct ns16550a *uart = device;
@@ -243,7 +244,7 @@ static void fcr_write(struct ns16550a *uart, uint8_t value)
     uart->fcr = value & (UART_FCR_ENABLE | UART_FCR_TRIGGER);
 }
 
-static int uart_write(void *device, uint64_t offset, unsigned width, uint64_t value64)
+HOT static int uart_write(void *device, uint64_t offset, unsigned width, uint64_t value64)
 {
     (void)width;
     struct ns16550a *uart = device;

@@ -1,6 +1,7 @@
 #include "devices/plic.h"
 
 #include "core/error.h"
+#include "core/hot.h"
 
 /* RISC-V PLIC Specification 1.0.0, chapter 3 "Memory Map". */
 enum {
@@ -22,8 +23,8 @@ static uint32_t bit_of(uint32_t source)
  * The source that a claim returns: the highest priority, of equals the lowest id (chapter 8).
  * `above`: only priorities greater than it count. Priority 0 never interrupts (chapter 4).
  */
-static uint32_t context_best(const struct plic *plic, const struct plic_context *context,
-                             unsigned above)
+HOT static uint32_t context_best(const struct plic *plic, const struct plic_context *context,
+                                 unsigned above)
 {
     uint32_t ready[PLIC_WORDS], any = 0;
     for (unsigned w = 0; w < PLIC_WORDS; w++)
@@ -40,7 +41,7 @@ static uint32_t context_best(const struct plic *plic, const struct plic_context 
     return 0;
 }
 
-static void context_update(struct plic *plic, struct plic_context *context)
+HOT static void context_update(struct plic *plic, struct plic_context *context)
 {
     bool output = context_best(plic, context, context->threshold) != 0;
     if (output != context->output) {
@@ -50,7 +51,7 @@ static void context_update(struct plic *plic, struct plic_context *context)
 }
 
 /* After the pending bit or the priority of `source` has changed. */
-static void source_update(struct plic *plic, uint32_t source)
+HOT static void source_update(struct plic *plic, uint32_t source)
 {
     for (unsigned w = 0; w < PLIC_CONTEXT_WORDS; w++) {
         uint64_t contexts = plic->enabled_in[source][w];
@@ -74,7 +75,7 @@ static void source_sample(struct plic *plic, uint32_t source)
     }
 }
 
-void plic_set(void *sink, uint32_t line, bool level)
+HOT void plic_set(void *sink, uint32_t line, bool level)
 {
     struct plic *plic = sink;
     if (line == 0 || line >= PLIC_SOURCES)
@@ -146,7 +147,7 @@ static struct plic_context *context_at(struct plic *plic, uint64_t offset, unsig
     return &plic->contexts[*index];
 }
 
-static int plic_read(void *device, uint64_t offset, unsigned width, uint64_t *value)
+HOT static int plic_read(void *device, uint64_t offset, unsigned width, uint64_t *value)
 {
     (void)width;
     struct plic *plic = device;
@@ -178,7 +179,7 @@ static int plic_read(void *device, uint64_t offset, unsigned width, uint64_t *va
     return 0;
 }
 
-static int plic_write(void *device, uint64_t offset, unsigned width, uint64_t value64)
+HOT static int plic_write(void *device, uint64_t offset, unsigned width, uint64_t value64)
 {
     (void)width;
     struct plic *plic = device;

@@ -1,5 +1,6 @@
 #include "devices/rtc.h"
 
+#include "core/hot.h"
 enum {
     RTC_TIME_LOW = 0x00,
     RTC_TIME_HIGH = 0x04,
@@ -64,7 +65,7 @@ static uint64_t with_high(uint64_t whole, uint32_t high)
     return (whole & UINT64_C(0xffffffff)) | (uint64_t)high << 32;
 }
 
-static int rtc_read(void *device, uint64_t offset, unsigned width, uint64_t *value)
+HOT static int rtc_read(void *device, uint64_t offset, unsigned width, uint64_t *value)
 {
     (void)width;
     struct rtc *rtc = device;
@@ -90,7 +91,7 @@ static int rtc_read(void *device, uint64_t offset, unsigned width, uint64_t *val
     return 0;
 }
 
-static int rtc_write(void *device, uint64_t offset, unsigned width, uint64_t value64)
+HOT static int rtc_write(void *device, uint64_t offset, unsigned width, uint64_t value64)
 {
     (void)width;
     struct rtc *rtc = device;

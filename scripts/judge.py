@@ -15,8 +15,8 @@ def repeated(line, size):
     return (text * (size // len(text) + 1))[:size]
 
 
-def checksum(seed, parts):
-    digests = [hashlib.sha256(repeated(f"{seed} {part}", KIB * 1024)).hexdigest() for part in range(1, parts + 1)]
+def checksum(seed, parts, kib=KIB):
+    digests = [hashlib.sha256(repeated(f"{seed} {part}", kib * 1024)).hexdigest() for part in range(1, parts + 1)]
     return hashlib.sha256("".join(digest + "\n" for digest in digests).encode()).hexdigest()
 
 
@@ -43,10 +43,10 @@ class Checks:
         return "all of it was true" if not false else f"{false} of {len(self.lines)} was NOT true"
 
 
-def check_description(check, reports, guest, seed):
+def check_description(check, reports, guest, seed, kib=KIB):
     """What every guest says of itself, against what the host knows; reports(NAME, KEY) are the values of its lines."""
     name = guest.name
-    want = checksum(seed, guest.parts) + f" by {guest.parts} processes"
+    want = checksum(seed, guest.parts, kib) + f" by {guest.parts} processes"
     check(reports(name, "hostname") == [name], f"{name} knows its name")
     kernels = reports(name, "kernel")
     check(len(kernels) == 1, f"{name} runs a kernel of its own: {' '.join(kernels)}")

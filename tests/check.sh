@@ -31,7 +31,7 @@ failures=()
 # suite NAME SECONDS COMMAND...: SECONDS is the time after which it counts as hung.
 # Suites of $twice boot guests against the clock of a machine that others may share: one that fails is run a
 # second time, and the line says so.
-twice=' type0 type1 boot boot-all up cli save-restore storm '
+twice=' type0 type0-all type1 type1-all type1-qemu10 boot boot-all up cli save-restore storm '
 suite() {
     local name=$1 limit=$2 log start status try
     shift 2
@@ -71,13 +71,14 @@ done
 suite isa 600 tests/isa/run.sh "$TRIVISOR"
 suite cli 300 tests/boot/cli.sh
 suite up 300 tests/boot/up.sh
-# Its long suite (tests/type1/run.sh --long: Debian guests, reboots, storms) is not in CI until type 1 is whole.
-suite type1 900 tests/type1/run.sh
-suite type0 900 tests/type0/run.sh
 if [ -z "$long" ]; then
+    suite type1 900 tests/type1/run.sh
+    suite type0 900 tests/type0/run.sh
     suite random 300 tests/random/run.sh --short
     suite boot 600 tests/boot/run.sh
 else
+    suite type1-all 2400 tests/type1/run.sh --long
+    suite type1-qemu10 2400 tests/type1/run.sh --qemu10 --long
     suite random-50000 1500 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh --long
     suite storm 600 tests/boot/storm.sh 3 10

@@ -11,14 +11,24 @@
 #define SEND_NS    1000000000ULL /* a UART that takes nothing for so long is not there */
 #define CTRL_A     1
 
+/* What the UART has not taken yet. A guest may add so much at once while there is room for it with
+ * names before all of its lines, else a byte. */
+#define RING_SIZE  8192u
+#define RING_ROOM  4096u
+#define OUTPUT_MAX 64u
+#define RING_NS    1000000ULL /* a FIFO of 16 bytes at 115200 baud lasts longer */
+
 /* Registers of a 16550 (PC16550D data sheet, table II). */
-enum { UART_DATA = 0, UART_IER = 1, UART_FCR = 2, UART_LSR = 5 };
-enum { UART_LSR_DR = 0x01, UART_LSR_THRE = 0x20 };
+enum { UART_DATA = 0, UART_IER = 1, UART_IIR = 2, UART_FCR = 2, UART_LSR = 5 };
+enum { UART_FCR_ENABLE = 0x01, UART_IIR_FIFO = 0xc0, UART_LSR_DR = 0x01, UART_LSR_THRE = 0x20 };
 
 static struct host_lock lock;
 static volatile uint8_t *uart; /* NULL: the firmware's console */
 static unsigned uart_shift, uart_width;
+static unsigned uart_burst; /* bytes that it takes when it has room */
 static bool firmware_dbcn, uart_dead;
+static char ring[RING_SIZE];
+static unsigned ring_first, ring_count; /* more than RING_SIZE: a panic came between; none */
 
 static struct console_port *ports[PORTS_MAX];
 static struct console_port *entered; /* NULL: overview */
@@ -47,18 +57,51 @@ static void uart_write(unsigned reg, uint8_t value)
         *at = value;
 }
 
+static bool ring_holds(void)
+{
+    return ring_count - 1 < RING_SIZE;
+}
+
+static char ring_take(void)
+{
+    char c = ring[ring_first];
+    ring_first = (ring_first + 1) % RING_SIZE;
+    ring_count--;
+    return c;
+}
+
+/* As much as the UART takes now; `wait`: at least a byte. */
+static void ring_drain(bool wait)
+{
+    if (uart == NULL)
+        return;
+    bool ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
+    uint64_t since = wait && !ready && !uart_dead ? host_time_ns() : 0;
+
+    /* Bounded: a UART that is not there must not stop the guests. */
+    while (wait && !ready && !uart_dead) {
+        ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
+        uart_dead = !ready && host_time_ns() - since > SEND_NS;
+    }
+    uart_dead = uart_dead && !ready;
+    while (ring_holds() && (ready || (wait && uart_dead))) {
+        for (unsigned i = 0; i < uart_burst && ring_holds(); i++)
+            uart_write(UART_DATA, (uint8_t)ring_take());
+        ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
+        if (uart_dead)
+            break;
+    }
+}
+
 static void wire_put(char c)
 {
-    if (uart != NULL) {
-        /* Bounded: a UART that is not there must not stop the guests. */
-        bool ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
-        uint64_t since = !ready && !uart_dead ? host_time_ns() : 0;
-        while (!ready && !uart_dead) {
-            ready = (uart_read(UART_LSR) & UART_LSR_THRE) != 0;
-            uart_dead = !ready && host_time_ns() - since > SEND_NS;
-        }
-        uart_dead = uart_dead && !ready;
+    if (uart != NULL && ring_count == 0 && (uart_read(UART_LSR) & UART_LSR_THRE) != 0) {
         uart_write(UART_DATA, (uint8_t)c);
+    } else if (uart != NULL) {
+        if (ring_count >= RING_SIZE)
+            ring_drain(true);
+        ring[(ring_first + ring_count++) % RING_SIZE] = c;
+        ring_drain(false);
     } else if (firmware_dbcn) {
         sbi_ecall(SBI_DBCN, 2, (uint8_t)c, 0, 0);
     } else {
@@ -71,6 +114,11 @@ static int wire_get(void)
     enum { SBI_LEGACY_GETCHAR = 2 };
     if (uart != NULL)
         return (uart_read(UART_LSR) & UART_LSR_DR) != 0 ? uart_read(UART_DATA) : -1;
+    if (firmware_dbcn) { /* 1: console read, into our own memory, which is mapped as it is */
+        static uint8_t byte;
+        struct sbi_answer got = sbi_ecall(SBI_DBCN, 1, 1, (uintptr_t)&byte, 0);
+        return got.error == 0 && got.value == 1 ? *(volatile uint8_t *)&byte : -1;
+    }
     return (int)sbi_ecall(SBI_LEGACY_GETCHAR, 0, 0, 0, 0).error;
 }
 
@@ -101,11 +149,27 @@ void console_use_uart(uint64_t base, unsigned shift, unsigned width)
     uart_width = width;
     uart = (volatile uint8_t *)(uintptr_t)base;
     uart_write(UART_IER, 0);
+    uart_write(UART_FCR, UART_FCR_ENABLE);
+    uart_burst = (uart_read(UART_IIR) & UART_IIR_FIFO) == UART_IIR_FIFO ? 16 : 1;
+}
+
+void console_use_firmware(void)
+{
+    uart = NULL;
+    while (ring_holds())
+        wire_put(ring_take());
+}
+
+void console_flush(void)
+{
+    while (uart != NULL && ring_holds())
+        ring_drain(true);
 }
 
 void console_emergency(const char *text)
 {
     put_text(text);
+    console_flush();
 }
 
 /* ---- Lines of the hypervisor ---- */
@@ -215,11 +279,13 @@ static void port_show_held(struct console_port *port)
     port->held_lost = 0;
 }
 
-static size_t port_write(struct stream_backend *backend, const void *bytes, size_t len)
+/* How much of it was taken: the caller holds its hart and, meanwhile, our lock. */
+static size_t port_output(struct console_port *port, const char *text, size_t len)
 {
-    struct console_port *port = (struct console_port *)backend;
-    const char *text = bytes;
     host_lock_acquire(&lock);
+    size_t most = uart == NULL || RING_SIZE - ring_count < RING_ROOM ? 1 : OUTPUT_MAX;
+    if (len > most)
+        len = most;
     if (entered == port) {
         for (size_t i = 0; i < len; i++)
             wire_put(text[i]);
@@ -234,17 +300,32 @@ static size_t port_write(struct stream_backend *backend, const void *bytes, size
     return len;
 }
 
+static size_t uart_output(struct stream_backend *backend, const void *bytes, size_t len)
+{
+    return port_output(
+        (struct console_port *)((char *)backend - offsetof(struct console_port, uart)), bytes, len);
+}
+
+static size_t hvc_output(struct stream_backend *backend, const void *bytes, size_t len)
+{
+    return port_output(
+        (struct console_port *)((char *)backend - offsetof(struct console_port, hvc)), bytes, len);
+}
+
 static void port_resume(struct stream_backend *backend)
 {
     (void)backend;
     host_event_set(&keys);
 }
 
-static const struct stream_ops port_ops = {.write = port_write, .resume = port_resume};
+static const struct stream_ops uart_ops = {.write = uart_output, .resume = port_resume};
+static const struct stream_ops hvc_ops = {.write = hvc_output, .resume = port_resume};
 
-void console_port_init(struct console_port *port, const char *name, unsigned index)
+void console_port_init(struct console_port *port, const char *name, unsigned index, bool hvc)
 {
-    *port = (struct console_port){.backend.ops = &port_ops, .name = name, .colour = index % 6};
+    *port = (struct console_port){
+        .uart.ops = &uart_ops, .hvc.ops = &hvc_ops, .name = name, .colour = index % 6};
+    port->input_to = hvc ? &port->hvc : &port->uart;
 }
 
 void console_add(struct console_port *port)
@@ -372,9 +453,9 @@ bool console_type(struct console_port *port, const char *text, size_t length)
 /* The device takes what it has room for and calls resume when it has room again. */
 static void deliver(struct console_port *port)
 {
-    if (port == NULL || port->input_count == 0 || port->backend.receive == NULL)
+    if (port == NULL || port->input_count == 0 || port->input_to->receive == NULL)
         return;
-    size_t taken = port->backend.receive(port->backend.device, port->input, port->input_count);
+    size_t taken = port->input_to->receive(port->input_to->device, port->input, port->input_count);
     port->input_count -= (unsigned)taken;
     memmove(port->input, port->input + taken, port->input_count);
 }
@@ -401,7 +482,7 @@ bool console_used(void)
     return used;
 }
 
-_Noreturn void console_run(void (*command)(char *line))
+_Noreturn void console_run(void (*command)(char *line), void (*look)(void))
 {
     host_timer_init(&poll, poll_due, NULL);
     for (;;) {
@@ -410,7 +491,13 @@ _Noreturn void console_run(void (*command)(char *line))
         for (unsigned i = 0; i < PORTS_MAX; i++)
             deliver(ports[i]);
         show_partial_lines();
-        host_timer_arm(&poll, host_time_ns() + POLL_NS);
+        if (entered == NULL)
+            look();
+        host_lock_acquire(&lock);
+        ring_drain(false);
+        uint64_t pause = ring_count != 0 ? RING_NS : POLL_NS;
+        host_lock_release(&lock);
+        host_timer_arm(&poll, host_time_ns() + pause);
         host_event_wait(&keys, UINT64_MAX);
     }
 }

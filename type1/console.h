@@ -17,7 +17,8 @@
 
 /* A guest's line to the console. */
 struct console_port {
-    struct stream_backend backend; /* first; for board_init */
+    struct stream_backend uart, hvc; /* for board_init: what both say is shown as one */
+    struct stream_backend *input_to; /* which of them gets what is typed */
     const char *name;
     unsigned colour; /* 0..5 */
     char line[CONSOLE_LINE_MAX];
@@ -34,14 +35,19 @@ struct console_port {
 /* Works from the first instruction on: by the firmware, later by the UART at `base`. */
 void console_setup(void);
 void console_use_uart(uint64_t base, unsigned shift, unsigned width);
+/* The UART cannot be used after all; what it has not taken is said by the firmware. */
+void console_use_firmware(void);
 /* One line of the hypervisor's own. */
 void console_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Waits until the UART has taken all that was said. For the end. */
+void console_flush(void);
 /* For the end: no lock, no order. */
 void console_emergency(const char *text);
 /* A line of the monitor's answers: no prefix. */
 void console_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-void console_port_init(struct console_port *port, const char *name, unsigned index);
+/* `hvc`: what is typed is for the virtio console, not for the UART. */
+void console_port_init(struct console_port *port, const char *name, unsigned index, bool hvc);
 /* Ports in the order of their keys. */
 void console_add(struct console_port *port);
 void console_remove(struct console_port *port);
@@ -49,9 +55,10 @@ void console_remove(struct console_port *port);
  */
 bool console_type(struct console_port *port, const char *text, size_t length);
 /*
- * The task that reads keys: `command` gets each line typed in overview. Never returns.
+ * The task that reads keys: `command` gets each line typed in overview, and while that is shown
+ * `look` is called every 10 ms. Never returns.
  */
-_Noreturn void console_run(void (*command)(char *line));
+_Noreturn void console_run(void (*command)(char *line), void (*look)(void));
 /* Whether somebody has typed a command. */
 bool console_used(void);
 

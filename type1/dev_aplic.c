@@ -1,15 +1,17 @@
 /*
  * The board's APLIC (RISC-V AIA 1.0, chapter 4), the domain of S-mode: as messages to the IMSIC of
- * one hart (identity n + 1 is place n of the table of lines), or without IMSICs as its external
+ * a hart (identity n + 1 is place n of the table of lines), or without IMSICs as its external
  * interrupt.
  */
 #include "core/error.h"
+#include "type1/dev_imsic_map.h"
 #include "type1/dev_intc.h"
 
 enum {
     APLIC_DOMAINCFG = 0x0000,
     APLIC_SOURCECFG = 0x0000, /* + 4 * line */
     APLIC_SETIPNUM = 0x1cdc,
+    APLIC_IN_CLRIP = 0x1d00, /* + 4 * (line / 32) */
     APLIC_SETIENUM = 0x1edc,
     APLIC_CLRIE = 0x1f00, /* + 4 * (line / 32) */
     APLIC_CLRIENUM = 0x1fdc,
@@ -39,39 +41,68 @@ static void shut_all(const struct intc *intc)
         put(intc, APLIC_CLRIE + line / 32 * 4, UINT32_MAX);
 }
 
-static void configure(const struct intc *intc, uint32_t line, uint32_t target)
+/* `low`: an identity or a priority. */
+static void configure(const struct intc *intc, unsigned place, uint32_t low)
 {
+    uint32_t line = intc->lines[place].line;
     bool edge = (intc->edges[line / 32] >> line % 32 & 1) != 0;
     bool falling = (intc->falling[line / 32] >> line % 32 & 1) != 0;
+    uint32_t target = intc->contexts[intc->lines[place].hart] << TARGET_HART_SHIFT | low;
     put(intc, APLIC_SOURCECFG + 4 * line, (edge ? EDGE_RISING : LEVEL_HIGH) + falling);
-    put(intc, APLIC_TARGET + 4 * line, (uint32_t)intc->context << TARGET_HART_SHIFT | target);
+    put(intc, APLIC_TARGET + 4 * line,
+        intc->lines[place].aimed != 0 ? intc->lines[place].aimed : target);
 }
 
 /* ---- By messages ---- */
 
+/* The hart, as messages name it. */
+static int msi_context(const struct intc *intc, uint64_t hart)
+{
+    struct imsic_map map;
+    uint32_t parent = fdt_u32(intc->fdt, intc->node, "msi-parent", 0);
+    if (parent == 0 || imsic_map_read(&map, intc->fdt, fdt_by_phandle(intc->fdt, parent)) != 0)
+        return -E_NODEV;
+    uint64_t page = imsic_map_page(&map, hart);
+    return page != 0 ? (int)imsic_map_index(&map, page) : -E_NODEV;
+}
+
 static void msi_start(struct intc *intc)
 {
     shut_all(intc);
-    /* All identities that there may be, since a line is opened by whatever hart. */
-    intc->imsic->start(INTC_LINES_MAX);
     put(intc, APLIC_DOMAINCFG, DOMAINCFG_IE | DOMAINCFG_DM);
 }
 
-static void msi_enable(const struct intc *intc, uint32_t line, unsigned place, bool on)
+static void msi_start_context(const struct intc *intc, unsigned context)
 {
-    if (on) {
-        configure(intc, line, place + 1);
-        put(intc, APLIC_SETIENUM, line);
-        /* A level that was up before makes no edge of its own. */
+    (void)intc, (void)context;
+}
+
+/*
+ * A level that is up already makes no edge of its own, so it is asked to be sent (4.9.2). One that
+ * is down is left alone: QEMU 7.2 would send it too.
+ */
+static void msi_resend(const struct intc *intc, uint32_t line)
+{
+    if ((intc->access->read(intc->base, APLIC_IN_CLRIP + line / 32 * 4) >> line % 32 & 1) != 0)
         put(intc, APLIC_SETIPNUM, line);
+}
+
+static void msi_enable(const struct intc *intc, unsigned place, bool on)
+{
+    uint32_t line = intc->lines[place].line;
+    if (on) {
+        configure(intc, place, place + 1);
+        put(intc, APLIC_SETIENUM, line);
+        msi_resend(intc, line);
     } else {
         put(intc, APLIC_CLRIENUM, line);
     }
 }
 
 /* A message of a line that was closed meanwhile is nobody's. */
-static uint32_t msi_claim(struct intc *intc)
+static uint32_t msi_claim(struct intc *intc, unsigned context)
 {
+    (void)context;
     uint32_t identity;
     while ((identity = intc->imsic->claim()) != 0) {
         uint32_t line = identity <= INTC_LINES_MAX ? intc->lines[identity - 1].line : 0;
@@ -81,16 +112,19 @@ static uint32_t msi_claim(struct intc *intc)
     return 0;
 }
 
-/* A level that is still up sends another message, one that is down none (4.9.2). */
-static void msi_complete(const struct intc *intc, uint32_t line)
+static void msi_complete(const struct intc *intc, unsigned place)
 {
+    uint32_t line = intc->lines[place].line;
     if ((intc->edges[line / 32] >> line % 32 & 1) == 0)
-        put(intc, APLIC_SETIPNUM, line);
+        msi_resend(intc, line);
 }
 
 static const struct intc_kind msi_kind = {
     .name = "APLIC and IMSIC",
+    .messages = true,
+    .context = msi_context,
     .start = msi_start,
+    .start_context = msi_start_context,
     .enable = msi_enable,
     .claim = msi_claim,
     .complete = msi_complete,
@@ -98,45 +132,56 @@ static const struct intc_kind msi_kind = {
 
 /* ---- Directly ---- */
 
-static uint32_t idc(const struct intc *intc)
+static uint32_t idc(unsigned context)
 {
-    return APLIC_IDC + APLIC_IDC_SIZE * intc->context;
+    return APLIC_IDC + APLIC_IDC_SIZE * context;
+}
+
+static int direct_context(const struct intc *intc, uint64_t hart)
+{
+    int context = intc_context_of(intc->fdt, intc->node, hart);
+    return context >= 0 && intc->size >= idc((unsigned)context) + APLIC_IDC_SIZE ? context
+                                                                                 : -E_NODEV;
 }
 
 static void direct_start(struct intc *intc)
 {
     shut_all(intc);
-    put(intc, idc(intc) + IDC_ITHRESHOLD, 0);
-    put(intc, idc(intc) + IDC_IDELIVERY, 1);
     put(intc, APLIC_DOMAINCFG, DOMAINCFG_IE);
 }
 
-static void direct_enable(const struct intc *intc, uint32_t line, unsigned place, bool on)
+static void direct_start_context(const struct intc *intc, unsigned context)
 {
-    (void)place;
+    put(intc, idc(context) + IDC_ITHRESHOLD, 0);
+    put(intc, idc(context) + IDC_IDELIVERY, 1);
+}
+
+static void direct_enable(const struct intc *intc, unsigned place, bool on)
+{
     if (on)
-        configure(intc, line, 1); /* its priority */
-    put(intc, on ? APLIC_SETIENUM : APLIC_CLRIENUM, line);
+        configure(intc, place, 1); /* its priority */
+    put(intc, on ? APLIC_SETIENUM : APLIC_CLRIENUM, intc->lines[place].line);
 }
 
 /* A level stays pending while it is up: shut until it is completed. */
-static uint32_t direct_claim(struct intc *intc)
+static uint32_t direct_claim(struct intc *intc, unsigned context)
 {
-    uint32_t line = intc->access->read(intc->base, idc(intc) + IDC_CLAIMI) >> 16 & LINES_MAX;
+    uint32_t line = intc->access->read(intc->base, idc(context) + IDC_CLAIMI) >> 16 & LINES_MAX;
     if (line != 0)
         put(intc, APLIC_CLRIENUM, line);
     return line;
 }
 
-static void direct_complete(const struct intc *intc, uint32_t line)
+static void direct_complete(const struct intc *intc, unsigned place)
 {
-    if (intc_is_open(intc, line))
-        put(intc, APLIC_SETIENUM, line);
+    put(intc, APLIC_SETIENUM, intc->lines[place].line);
 }
 
 static const struct intc_kind direct_kind = {
     .name = "APLIC",
+    .context = direct_context,
     .start = direct_start,
+    .start_context = direct_start_context,
     .enable = direct_enable,
     .claim = direct_claim,
     .complete = direct_complete,
@@ -144,37 +189,21 @@ static const struct intc_kind direct_kind = {
 
 /* ---- The device tree ---- */
 
-/* Its place among the harts whose IMSICs `node` describes. Groups of harts are not told apart. */
-static int imsic_index(const struct fdt *fdt, int node, uint64_t hart)
-{
-    if (fdt_u32(fdt, node, "riscv,group-index-bits", 0) != 0 ||
-        fdt_u32(fdt, node, "riscv,num-ids", 0) < INTC_LINES_MAX)
-        return -E_NODEV;
-    return intc_context_of(fdt, node, hart);
-}
-
 int aplic_find(struct intc *intc, const struct fdt *fdt, uint64_t hart)
 {
     for (int node = fdt_compatible_next(fdt, -1, "riscv,aplic"); node >= 0;
          node = fdt_compatible_next(fdt, node, "riscv,aplic")) {
-        uint32_t parent = fdt_u32(fdt, node, "msi-parent", 0);
-        int context = intc_context_of(fdt, node, hart);
+        intc->node = node;
+        intc->line_max = fdt_u32(fdt, node, "riscv,num-sources", 0);
+        if (intc->line_max > LINES_MAX || fdt_reg(fdt, node, 0, &intc->address, &intc->size) != 0 ||
+            intc->size < APLIC_IDC)
+            continue;
         intc->kind = &direct_kind;
-        if (context < 0 && parent != 0) {
-            context = imsic_index(fdt, fdt_by_phandle(fdt, parent), hart);
-            intc->kind = &msi_kind;
-        }
-        uint32_t lines = fdt_u32(fdt, node, "riscv,num-sources", 0);
-        if (context < 0 || lines > LINES_MAX ||
-            fdt_reg(fdt, node, 0, &intc->address, &intc->size) != 0)
-            continue;
-        intc->context = (unsigned)context;
-        if (intc->size < APLIC_IDC ||
-            (intc->kind == &direct_kind && intc->size < idc(intc) + APLIC_IDC_SIZE))
-            continue;
-        intc->phandle = fdt_u32(fdt, node, "phandle", 0);
-        intc->line_max = lines;
-        return 0;
+        if (direct_context(intc, hart) >= 0)
+            return 0;
+        intc->kind = &msi_kind;
+        if (msi_context(intc, hart) >= 0)
+            return 0;
     }
     return -E_NODEV;
 }

@@ -11,6 +11,7 @@
 
 #define SECTOR      512ULL
 #define LENGTH_MAX  0x80000000u /* bytes of one descriptor */
+#define DEPTH       16          /* requests of one machine at once */
 #define ID_BYTES    20
 #define STATUS_NONE 0xff
 #define SPIN_MAX    10000000u /* looks at the ring before an answer is given up, at start */
@@ -219,6 +220,7 @@ int dev_blk_init(struct dev_blk *blk, const struct vio *vio)
     }
     uint64_t sectors = vio_config(&blk->vio, 0) | (uint64_t)vio_config(&blk->vio, 4) << 32;
     blk->backend.ops = &ops;
+    blk->backend.depth = DEPTH;
     blk->backend.size = sectors < UINT64_MAX / SECTOR ? sectors * SECTOR : 0;
     blk->backend.readonly = (blk->vio.features & BLK_F_RO) != 0;
     if ((blk->vio.features & BLK_F_WRITE_ZEROES) != 0)

@@ -6,6 +6,7 @@
 #include "type1/console.h"
 #include "type1/dev_blk.h"
 #include "type1/dev_entropy.h"
+#include "type1/dev_files.h"
 #include "type1/dev_intc.h"
 #include "type1/dev_iommu.h"
 #include "type1/dev_net.h"
@@ -16,13 +17,15 @@
 
 #include <stdatomic.h>
 
-#define VIOS_MAX     32
-#define SWITCHES_MAX 16
-#define PAGE         4096ULL
-#define VA_LIMIT     (1ULL << 38)
-#define SEED_BYTES   64
-#define DRAIN_NS     1000000ULL
-#define COPY_CHUNK   (1ULL << 20)
+#define VIOS_MAX       32
+#define SWITCHES_MAX   16
+#define PAGE           4096ULL
+#define VA_LIMIT       (1ULL << 38)
+#define SEED_BYTES     64
+#define DRAIN_NS       1000000ULL
+#define COPY_CHUNK     (1ULL << 20)
+#define FAULTS_AT_ONCE 256 /* more than the IOMMU's queue holds */
+#define FAULTS_SHOWN   4
 
 /* A virtio device of the board. */
 struct board_vio {
@@ -39,7 +42,6 @@ struct board_vio {
 
 static const struct fdt *tree;
 static struct intc intc;
-static uint64_t intc_hart; /* whose external interrupts they are */
 static struct iommu iommu;
 static struct board_vio vios[VIOS_MAX];
 static unsigned vio_count;
@@ -74,17 +76,28 @@ static void add_vio(const struct board_vio *vio)
 void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table)
 {
     tree = fdt;
-    intc_hart = hart;
     if (intc_find(&intc, fdt, hart) != 0 || !map_page_range(table, intc.address, intc.size))
         intc.base = NULL;
     iommu_find(&iommu, fdt);
     if (iommu.node >= 0 && !map_page_range(table, iommu.address, iommu.size))
         iommu.node = -1;
+    /* Without an IOMMU nobody looks at PCI. */
+    for (int node = -1; iommu.node >= 0 &&
+                        (node = fdt_compatible_next(fdt, node, "pci-host-ecam-generic")) >= 0;) {
+        uint64_t address, size;
+        if (fdt_reg(fdt, node, 0, &address, &size) == 0)
+            map_page_range(table, address, size < PASS_ECAM_MAX ? size : PASS_ECAM_MAX);
+    }
+    int last = -1, parent = -1;
     for (int node = fdt_compatible_next(fdt, -1, "virtio,mmio"); node >= 0 && vio_count < VIOS_MAX;
          node = fdt_compatible_next(fdt, node, "virtio,mmio")) {
         struct board_vio vio = {.node = node};
         uint64_t size;
-        if (fdt_reg(fdt, node, 0, &vio.address, &size) != 0 ||
+        /* They follow one another, and the parent is far to seek. */
+        if (fdt_next_sibling(fdt, last) != node)
+            parent = fdt_parent(fdt, node);
+        last = node;
+        if (fdt_reg_under(fdt, parent, node, 0, &vio.address, &size) != 0 ||
             !map_page_range(table, vio.address, size))
             continue;
         add_vio(&vio);
@@ -155,9 +168,12 @@ void dev_start(void)
         console_line("board: interrupts come through the %s", intc.kind->name);
     if (iommu.node >= 0)
         console_line("board: IOMMU %s is %s", fdt_name(tree, iommu.node),
-                     iommu_mode(&iommu, &dev_mmio));
+                     iommu_start(&iommu, &dev_mmio));
     for (unsigned i = 0; i < vio_count; i++) {
         struct board_vio *vio = &vios[i];
+        int own = iommu_grant(&iommu, tree, vio->node, NULL);
+        if (own >= 0)
+            iommu_open(&iommu, own, 0); /* the hypervisor's, until it is passed on */
         if (vio_probe(&vio->vio, &dev_mmio, (void *)(uintptr_t)vio->address) != 0) {
             vio->vio.id = 0;
             continue;
@@ -170,12 +186,23 @@ void dev_start(void)
     }
     start_entropy();
     console_line("board: random numbers come from %s", entropy_source_name(&pool));
-    task_start(&worker_task, "disks", NULL, worker_main, NULL, 0, UINT64_MAX);
+    task_start(&worker_task, "disks", NULL, worker_main, NULL, 0, 0, UINT64_MAX);
 }
 
-bool dev_interrupts_hart(uint64_t hart)
+void dev_add_hart(unsigned index, uint64_t hart)
 {
-    return intc.base != NULL && hart == intc_hart;
+    intc_add_hart(&intc, index, hart);
+}
+
+bool dev_hart_start(void)
+{
+    unsigned index = hext_this_hart()->index;
+    if (intc.base == NULL || intc.contexts[index] == INTC_NOWHERE)
+        return false;
+    /* All identities that there may be, since a line is opened by whatever hart. */
+    if (intc.kind->messages)
+        dev_imsic.start(INTC_LINES_MAX);
+    return true;
 }
 
 void dev_show(void)
@@ -203,7 +230,33 @@ void dev_show(void)
 
 void dev_interrupt(void)
 {
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, hext_this_hart()->index);
+}
+
+/* One line for each page, and not more than a few at once: a guest can make faults without end. */
+void dev_poll(void)
+{
+    static struct iommu_fault fault;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < FAULTS_AT_ONCE; i++) {
+        struct iommu_fault last = fault;
+        if (!iommu_next_fault(&iommu, &fault))
+            break;
+        if (fault.address / PAGE == last.address / PAGE && fault.device == last.device &&
+            fault.write == last.write)
+            continue;
+        if (count++ >= FAULTS_SHOWN)
+            continue;
+        const struct iommu_grant *grant = iommu_grant_of(&iommu, fault.device);
+        console_line("%s: the IOMMU stopped a %s %lx by device %02x:%02x.%x of %s (cause %u%s)",
+                     grant != NULL ? grant->owner : "board", fault.write ? "write to" : "read of",
+                     (unsigned long)fault.address, fault.device >> 8, fault.device >> 3 & 31,
+                     fault.device & 7, grant != NULL ? grant->device : "nobody", fault.cause,
+                     fault.cause < IOMMU_EVENTS ? ": not the guest's memory" : "");
+    }
+    if (count > FAULTS_SHOWN)
+        console_line("board: and %u more", count - FAULTS_SHOWN);
 }
 
 /* ---- The board's devices as backends ---- */
@@ -409,13 +462,16 @@ static int open_pass(struct opening *o, const char *device)
     struct board_vio *vio = vio_of_node(pass_node(tree, device));
     if (vio != NULL && vio->started)
         return refuse(o, -E_BUSY, "%s cannot be passed on: it is used already", device);
-    int error = pass_add(&o->guest->passes, &intc, device, &why);
+    int error = pass_add(&o->guest->passes, device, &why);
     if (error != 0)
         return refuse(o, error, "%s cannot be passed on: %s", device, why);
     if (vio != NULL)
         vio->started = true;
+    const struct pass *pass = &o->guest->passes.passes[o->guest->passes.count - 1];
     console_line("%s: has the board's %s; %s", o->guest->spec->name, device,
-                 iommu_trust(&iommu, tree, pass_node(tree, device)));
+                 pass->grant >= 0  ? "by DMA it reaches the guest's memory alone"
+                 : iommu.node >= 0 ? "it is not behind the IOMMU, so its DMA is trusted"
+                                   : "there is no IOMMU, so its DMA is trusted");
     return 0;
 }
 
@@ -428,6 +484,9 @@ int dev_guest_open(struct dev_guest *guest, const struct spec_vm *spec, const st
     guest->spec = spec;
     guest->passes.fdt = tree;
     guest->passes.access = &dev_mmio;
+    guest->passes.iommu = &iommu;
+    guest->passes.intc = &intc;
+    guest->passes.owner = spec->name;
     host_event_init(&guest->tick);
     for (unsigned i = 0; error == 0 && i < spec->disk_count; i++) {
         unsigned number;
@@ -448,6 +507,11 @@ int dev_guest_open(struct dev_guest *guest, const struct spec_vm *spec, const st
     return error;
 }
 
+static unsigned here(void)
+{
+    return hext_this_hart()->index;
+}
+
 int dev_guest_wire(struct dev_guest *guest, struct board *board, struct gstage *gstage,
                    const void *ram)
 {
@@ -460,22 +524,56 @@ int dev_guest_wire(struct dev_guest *guest, struct board *board, struct gstage *
         board->describe_more = pass_describe;
         board->describe_arg = passes;
     }
-    return pass_wire(passes, &board->plic, gstage);
+    bool aia = board->backends.imsic_ids != 0;
+    passes->vm = board->vm;
+    passes->here = here;
+    passes->file_of = files_target;
+    return pass_wire(passes, aia ? NULL : &board->plic, aia ? &board->aplic : NULL, gstage);
+}
+
+static void copy_image(uint8_t *disk, const struct board_blob *image)
+{
+    for (uint64_t at = 0; at < image->size; at += COPY_CHUNK) {
+        uint64_t left = image->size - at;
+        memcpy(disk + at, (const char *)image->bytes + at, left < COPY_CHUNK ? left : COPY_CHUNK);
+        task_breathe();
+    }
 }
 
 void dev_guest_renew(struct dev_guest *guest)
 {
     for (unsigned i = 0; i < guest->spec->disk_count; i++) {
-        const struct board_blob *image = &guest->images[i];
-        if (image->bytes == NULL || !guest->spec->disks[i].fresh)
-            continue;
-        for (uint64_t at = 0; at < image->size; at += COPY_CHUNK) {
-            uint64_t left = image->size - at;
-            memcpy(guest->disks[i].bytes + at, (const char *)image->bytes + at,
-                   left < COPY_CHUNK ? left : COPY_CHUNK);
-            task_breathe();
-        }
+        if (guest->images[i].bytes != NULL && guest->spec->disks[i].fresh)
+            copy_image(guest->disks[i].bytes, &guest->images[i]);
     }
+}
+
+void dev_guest_give_disks(struct dev_guest *guest)
+{
+    for (unsigned i = 0; i < guest->spec->disk_count; i++) {
+        if (guest->images[i].bytes != NULL && guest->disks[i].bytes != NULL)
+            memory_free_guest(guest->disks[i].bytes, disk_bytes(guest->images[i].size));
+        if (guest->images[i].bytes != NULL)
+            guest->disks[i].bytes = NULL;
+    }
+}
+
+int dev_guest_take_disks(struct dev_guest *guest)
+{
+    for (unsigned i = 0; i < guest->spec->disk_count; i++) {
+        const struct board_blob *image = &guest->images[i];
+        if (image->bytes == NULL)
+            continue;
+        uint8_t *copy = memory_alloc_guest(disk_bytes(image->size), PAGE);
+        if (copy == NULL) {
+            dev_guest_give_disks(guest);
+            return -E_NOMEM;
+        }
+        copy_image(copy, image);
+        memset(copy + image->size, 0, disk_bytes(image->size) - image->size);
+        guest->disks[i].bytes = copy;
+    }
+    return 0;
 }
 
 void dev_guest_quiet(struct dev_guest *guest)
@@ -493,6 +591,10 @@ void dev_guest_quiet(struct dev_guest *guest)
 void dev_guest_booted(struct dev_guest *guest)
 {
     pass_reset(&guest->passes);
+    int error = pass_start(&guest->passes);
+    if (error != 0)
+        console_line("%s: the IOMMU gives its devices no memory (error %d)", guest->spec->name,
+                     -error);
 }
 
 void dev_guest_close(struct dev_guest *guest)

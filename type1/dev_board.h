@@ -28,16 +28,20 @@ struct dev_guest {
 
 /*
  * Finds what the board has, without touching it, and maps its registers into `table`. `hart`: the
- * one that runs this, to which all interrupts will go.
+ * one that runs this, to which interrupts go at first.
  */
 void dev_find(const struct fdt *fdt, uint64_t hart, struct gstage *table);
 /* With paging and the clock on: what there is, and a line about it. Then on that hart SEI is
  * enabled. */
 void dev_start(void);
-/* Whether the board's devices interrupt the hart that has this number of the firmware's. */
-bool dev_interrupts_hart(uint64_t hart);
+/* Before dev_start: the hart that will have that index has that number of the firmware's. */
+void dev_add_hart(unsigned index, uint64_t hart);
+/* On that hart: whether the board's devices can interrupt it. */
+bool dev_hart_start(void);
 /* SEI is pending. */
 void dev_interrupt(void);
+/* From time to time: what the IOMMU has stopped. */
+void dev_poll(void);
 /* Tells the operator of the board's devices and the networks. */
 void dev_show(void);
 /* Random bytes for anything but the guests' devices. */
@@ -59,6 +63,12 @@ int dev_guest_wire(struct dev_guest *guest, struct board *board, struct gstage *
 void dev_guest_quiet(struct dev_guest *guest);
 /* The operator starts it: disks described as fresh are what their files are. The same. */
 void dev_guest_renew(struct dev_guest *guest);
+/*
+ * The copies of its disks in memory are given back; and made again from the bundle: -E_NOMEM, and
+ * then there are none. The guest is off, and none of its requests is in flight.
+ */
+void dev_guest_give_disks(struct dev_guest *guest);
+int dev_guest_take_disks(struct dev_guest *guest);
 /* After board_boot. */
 void dev_guest_booted(struct dev_guest *guest);
 /*

@@ -1,5 +1,6 @@
 #include "type1/dev_entropy.h"
 
+#include "core/hot.h"
 #define START_SAMPLES  16
 #define JITTER_SAMPLES 256 /* where there is nothing else */
 
@@ -18,8 +19,8 @@ static void quarter_round(uint32_t *a, uint32_t *b, uint32_t *c, uint32_t *d)
     *c += *d, *b = rotate(*b ^ *c, 7);
 }
 
-void chacha20_block(const uint32_t key[8], uint32_t counter, const uint32_t nonce[3],
-                    uint32_t out[16])
+HOT void chacha20_block(const uint32_t key[8], uint32_t counter, const uint32_t nonce[3],
+                        uint32_t out[16])
 {
     uint32_t start[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
     memcpy(start + 4, key, 32);
@@ -87,8 +88,11 @@ void entropy_init(struct entropy_pool *pool, uint64_t (*ticks)(void))
 {
     *pool = (struct entropy_pool){.backend = {.fill = pool_fill}, .ticks = ticks};
     host_lock_init(&pool->lock);
+    /* Of one reading the low bits alone are worth something. */
+    uint64_t word = 0;
     for (unsigned i = 0; i < START_SAMPLES; i++)
-        stir(pool, ticks(), 0);
+        word = (word << 4 | word >> 60) ^ ticks();
+    stir(pool, word, 0);
 }
 
 void entropy_settle(struct entropy_pool *pool)

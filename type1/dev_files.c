@@ -1,113 +1,191 @@
 #include "type1/dev_files.h"
 
 #include "core/error.h"
-#include "type1/dev_intc.h"
+#include "engine/hext/csr.h"
+#include "type1/dev_imsic_map.h"
+#include "type1/dev_mmio.h"
+#include "type1/guest.h"
 #include "type1/hart.h"
+#include "type1/task.h"
 
-#define PAGE     4096ULL
 #define VA_LIMIT (1ULL << 38)
 
-static const struct fdt *tree;
-static int node = -1;
-static uint64_t base, size;
-static unsigned guest_bits, ids;
+static struct imsic_map map;
+
+/* ---- The board's ---- */
 
 unsigned files_find(const struct fdt *fdt, struct gstage *table)
 {
-    tree = fdt;
-    for (int at = fdt_compatible_next(fdt, -1, "riscv,imsics"); at >= 0;
-         at = fdt_compatible_next(fdt, at, "riscv,imsics")) {
-        if (intc_context_of(fdt, at, harts[0]->id) < 0 ||
-            fdt_u32(fdt, at, "riscv,group-index-bits", 0) != 0 ||
-            fdt_reg(fdt, at, 0, &base, &size) != 0 || base % PAGE != 0 || size > VA_LIMIT - base)
-            continue;
-        guest_bits = fdt_u32(fdt, at, "riscv,guest-index-bits", 0);
-        ids = fdt_u32(fdt, at, "riscv,num-ids", 0);
-        if (guest_bits == 0 || guest_bits > 6 || ids < 63 || ids > 2047 ||
-            gstage_map(table, base, base, size & ~(PAGE - 1),
-                       PTE_R | PTE_W | PTE_A | PTE_D | PTE_G) != 0)
-            continue;
-        node = at;
-        return ids;
+    const unsigned flags = PTE_R | PTE_W | PTE_A | PTE_D | PTE_G;
+    uint64_t base, size;
+    if (imsic_map_find(&map, fdt, harts[0]->id) != 0)
+        return 0;
+    for (unsigned i = 0; fdt_reg(fdt, map.node, i, &base, &size) == 0; i++) {
+        size &= ~(IMSIC_PAGE - 1);
+        if (base > VA_LIMIT || size > VA_LIMIT - base || size == 0 ||
+            gstage_map(table, base, base, size, flags) != 0)
+            return 0;
+    }
+    return map.ids;
+}
+
+/* A free file of this hart; 0: none. */
+static unsigned find_free(struct hart *here, const struct hext_features *features)
+{
+    struct hext_hart *hext = &here->hext;
+    if (hext->files == NULL) {
+        hext->files = host_alloc((HEXT_FILES_MAX + 1) * sizeof *hext->files, 64);
+        hext->files_page = imsic_map_page(&map, here->id);
+    }
+    if (hext->files == NULL || hext->files_page == 0)
+        return 0;
+    for (unsigned n = 1; n <= features->files && n < 1U << map.guest_bits; n++) {
+        if (hext->files[n] == NULL)
+            return n;
     }
     return 0;
 }
 
-static unsigned used(const struct hart *hart)
+/* ---- A VCPU's ---- */
+
+static uint64_t gpa_of(const struct hext_vcpu *v)
 {
-    unsigned count = 0;
-    for (unsigned file = 1; hart->hext.files != NULL && file <= HEXT_FILES_MAX; file++)
-        count += hart->hext.files[file] != NULL;
-    return count;
+    return BOARD_IMSIC + v->hart->vcpu.id * IMSIC_PAGE;
 }
 
-/* A free file of that hart; `mine`: those that were just taken. 0: none. */
-static unsigned free_file(struct hart *hart, unsigned files, const struct files *mine)
+uint32_t files_target(struct vm *vm, unsigned vcpu)
 {
-    if (hart->hext.files == NULL)
-        hart->hext.files = host_alloc((HEXT_FILES_MAX + 1) * sizeof *hart->hext.files, 64);
-    for (unsigned file = 1; hart->hext.files != NULL && file <= files; file++) {
-        bool taken = hart->hext.files[file] != NULL;
-        for (unsigned i = 0; i < mine->count; i++)
-            taken = taken || (mine->places[i].hart == &hart->hext && mine->places[i].file == file);
-        if (!taken)
-            return file;
+    enum { HART_SHIFT = 18, GUEST_SHIFT = 12 };
+    if (vcpu >= vm->vcpu_count)
+        return 0;
+    const struct hext_vcpu *v = vm->vcpus[vcpu]->engine_data;
+    uint64_t page = v->page;
+    unsigned file = (unsigned)(page / IMSIC_PAGE) & ((1U << map.guest_bits) - 1);
+    return page != 0 ? imsic_map_index(&map, page) << HART_SHIFT | file << GUEST_SHIFT : 0;
+}
+
+/* Lines of the board that go straight to the file follow it. */
+static void moved(struct vm *vm)
+{
+    struct guest *guest = (struct guest *)((char *)vm - offsetof(struct guest, vm));
+    pass_files_moved(&guest->devices.passes);
+}
+
+void hext_host_file(struct hext_vcpu *v)
+{
+    const unsigned flags = PTE_R | PTE_W | PTE_U | PTE_A | PTE_D;
+    struct hart *here = this_hart();
+    unsigned file = find_free(here, v->vm->features);
+    if (file == 0)
+        return;
+    host_lock_acquire(&v->imsic_lock);
+    here->hext.files[file] = v;
+    v->file = file;
+    v->page = here->hext.files_page + file * IMSIC_PAGE;
+    hext_imsic_move(v->imsic, file, false);
+    /* A hart that has cached that nothing is there brings its messages to receive() still. */
+    gstage_page(&v->vm->gstage, gpa_of(v), v->page, flags);
+    moved(v->hart->vcpu.vm);
+    host_lock_release(&v->imsic_lock);
+    task_bind();
+}
+
+/* When it returns, no hart in the guest knows the page that was taken from its G-stage. */
+static void shoot_down(struct vm *vm)
+{
+    struct hext_vm *hv = vm->engine_data;
+    atomic_store(&hv->generation, guest_generation());
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        atomic_fetch_or(&vm->vcpus[i]->requests, VCPU_REQ_TLB_FLUSH);
+        hext_engine.kick(vm->vcpus[i]);
     }
-    return 0;
-}
-
-static bool take_one(struct files *files, const struct hext_features *features, uint64_t allowed)
-{
-    struct files_place best = {0};
-    unsigned least = 0;
-    for (unsigned i = 0; i < hart_count; i++) {
-        unsigned file = (allowed >> i & 1) != 0 ? free_file(harts[i], features->files, files) : 0;
-        int index = intc_context_of(tree, node, harts[i]->id);
-        if (file == 0 || file >= 1u << guest_bits || index < 0)
-            continue;
-        unsigned load = used(harts[i]);
-        for (unsigned k = 0; k < files->count; k++)
-            load += files->places[k].hart == &harts[i]->hext;
-        uint64_t page = base + (((uint64_t)index << guest_bits) + file) * PAGE;
-        if ((best.hart == NULL || load < least) && page + PAGE <= base + size) {
-            best = (struct files_place){.page = page, .hart = &harts[i]->hext, .file = file};
-            least = load;
-        }
+    /* Who leaves a guest says so before it takes any lock. */
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        while (!vcpu_post_done(vm->vcpus[i], VCPU_REQ_TLB_FLUSH))
+            host_yield();
     }
-    if (best.hart != NULL)
-        files->places[files->count++] = best;
-    return best.hart != NULL;
 }
 
-static void deliver(void *sink, uint64_t address, uint32_t identity)
+bool files_release(struct vcpu *vcpu)
 {
-    const struct files *files = sink;
-    uint64_t index = (address - BOARD_IMSIC) / PAGE;
-    if (index < files->count)
-        dev_mmio.write((void *)(uintptr_t)files->places[index].page, 0, identity);
-}
-
-bool files_take(struct files *files, const struct hext_features *features, unsigned vcpus,
-                uint64_t allowed, struct board_backends *backends)
-{
-    files->count = 0;
-    while (node >= 0 && features->files != 0 && files->count < vcpus &&
-           take_one(files, features, allowed))
-        ;
-    if (files->count < vcpus) {
-        files->count = 0;
+    struct hext_vcpu *v = vcpu->engine_data;
+    unsigned file = v->file;
+    if (file == 0)
         return false;
-    }
-    backends->imsic = (struct msi){.send = deliver, .sink = files};
-    backends->imsic_ids = ids;
+    host_lock_acquire(&v->imsic_lock);
+    v->file = 0;
+    v->page = 0;
+    gstage_page(&v->vm->gstage, gpa_of(v), 0, 0);
+    moved(vcpu->vm);
+    shoot_down(vcpu->vm);
+    hext_imsic_move(v->imsic, file, true);
+    v->file_moves++;
+    hcsr_clear(HCSR_HGEIE, 1UL << file);
+    this_hart()->hext.files[file] = NULL;
+    hext_imsic_look(v);
+    host_lock_release(&v->imsic_lock);
     return true;
 }
 
-int files_map(const struct files *files, struct gstage *gstage)
+/* ---- Messages that come to the hypervisor ---- */
+
+static void receive(void *sink, uint64_t address, uint32_t identity)
 {
-    const unsigned flags = PTE_R | PTE_W | PTE_U | PTE_A | PTE_D;
+    struct vm *vm = sink;
+    uint64_t index = (address - BOARD_IMSIC) / IMSIC_PAGE;
+    if (index >= vm->vcpu_count)
+        return;
+    struct hext_vcpu *v = vm->vcpus[index]->engine_data;
+    host_lock_acquire(&v->imsic_lock);
+    if (v->file != 0) {
+        dev_mmio.write((void *)(uintptr_t)v->page, 0, identity);
+    } else {
+        imsic_receive(v->imsic, identity);
+        hext_imsic_look(v);
+    }
+    host_lock_release(&v->imsic_lock);
+}
+
+/* seteipnum_le and, where a guest likes that, seteipnum_be (3.5); all else reads 0. */
+static int page_read(void *device, uint64_t offset, unsigned width, uint64_t *value)
+{
+    (void)device, (void)offset, (void)width;
+    *value = 0;
+    return 0;
+}
+
+static int page_write(void *device, uint64_t offset, unsigned width, uint64_t value)
+{
+    (void)width;
+    uint64_t at = offset % IMSIC_PAGE;
+    if (at == 0)
+        receive(device, BOARD_IMSIC + offset, (uint32_t)value);
+    else if (at == 4)
+        receive(device, BOARD_IMSIC + offset, __builtin_bswap32((uint32_t)value));
+    return 0;
+}
+
+static const struct bus_ops page_ops = {.read = page_read, .write = page_write, .widths = 4};
+
+void files_offer(struct vm *vm, struct board_backends *backends)
+{
+    backends->imsic = (struct msi){.send = receive, .sink = vm};
+    backends->imsic_ids = map.ids;
+}
+
+int files_init(struct vm *vm)
+{
+    int error = bus_add(&vm->bus, "imsic", BOARD_IMSIC, vm->vcpu_count * IMSIC_PAGE, &page_ops, vm);
+    for (unsigned i = 0; error == 0 && i < vm->vcpu_count; i++)
+        error = hext_vcpu_add_imsic(vm->vcpus[i]);
+    return error;
+}
+
+int files_map(struct vm *vm)
+{
+    struct hext_vm *hv = vm->engine_data;
     int error = 0;
-    for (unsigned i = 0; error == 0 && i < files->count; i++)
-        error = gstage_map(gstage, BOARD_IMSIC + i * PAGE, files->places[i].page, PAGE, flags);
+    for (unsigned i = 0; error == 0 && i < vm->vcpu_count; i++)
+        error = gstage_page(&hv->gstage, BOARD_IMSIC + i * IMSIC_PAGE, 0, 0);
     return error;
 }

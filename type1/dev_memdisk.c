@@ -134,7 +134,8 @@ void memdisk_init(struct memdisk *disk, const void *bytes, uint64_t size, bool r
     *disk = (struct memdisk){
         .backend = {.ops = &ops,
                     .size = (size + MEMDISK_SECTOR - 1) & ~(MEMDISK_SECTOR - 1),
-                    .readonly = readonly},
+                    .readonly = readonly,
+                    .depth = 2}, /* one that is worked on, and the next */
         .bytes = (uint8_t *)(uintptr_t)bytes,
         .worker = worker,
     };

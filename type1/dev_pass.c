@@ -5,7 +5,11 @@
 
 #include <stdatomic.h>
 
-#define PAGE 4096ULL
+#define PAGE         4096ULL
+#define LARGE        (2ULL << 20)
+#define LEAF_FLAGS   (PTE_R | PTE_W | PTE_U | PTE_A | PTE_D)
+#define PASS_IO      0x3000000ULL
+#define PASS_IO_SIZE 0x10000ULL
 
 /* ---- Which device ---- */
 
@@ -40,85 +44,259 @@ static bool virtio_translates(const struct dev_access *access, uint64_t address)
     return can;
 }
 
-int pass_add(struct pass_set *set, struct intc *intc, const char *device, const char **why)
+static int add_line(struct pass_set *set, uint32_t line)
 {
-    struct pass *pass = &set->passes[set->count];
-    int node = pass_node(set->fdt, device);
+    unsigned at = 0;
+    while (at < set->line_count && set->lines[at].line != line)
+        at++;
+    if (at == PASS_LINES_MAX)
+        return -E_NOSPC;
+    if (at == set->line_count) {
+        set->lines[at] = (struct pass_line){.set = set, .line = line};
+        set->line_count++;
+    }
+    return (int)at;
+}
 
-    *why = "the board has no such device";
-    if (node < 0)
-        return -E_NODEV;
-    memset(pass, 0, sizeof *pass);
-    if (set->count == 0)
-        set->gpa_next = PASS_BASE;
+/* What is particular about a PCI host; NULL: nothing that is in the way. */
+static const char *take_host(struct pass_set *set, struct pass *pass)
+{
+    struct pci_route route = {0};
+    if (pass->reg_size > PASS_ECAM_MAX)
+        pass->reg_size = PASS_ECAM_MAX;
+    if (pass->grant < 0)
+        return iommu_of_pci(set->fdt)
+                   ? "its IOMMU is a PCI device, which is not supported"
+                   : "there is no IOMMU for it, and its DMA would reach all memory";
+    if (!pci_quiet(set->access, pass->address, (unsigned)(pass->reg_size / PCI_BUS_SIZE)))
+        return "a virtio device on it takes untranslated addresses (give it iommu_platform=on, "
+               "disable-legacy=on)";
+    while (pci_next_route(set->fdt, pass->node, set->intc->phandle, &route)) {
+        if (add_line(set, intc_take_line(set->intc, route.cells, route.len)) < 0)
+            return "it has too many interrupts";
+    }
+    return NULL;
+}
+
+static int take(struct pass_set *set, struct pass *pass, const char **why)
+{
     *why = "it has no registers that could be mapped";
-    if (fdt_reg(set->fdt, node, 0, &pass->address, &pass->reg_size) != 0 || pass->reg_size == 0 ||
-        pass->reg_size > PASS_SIZE || pass->address > UINT64_MAX - 2 * PASS_SIZE)
+    if (fdt_reg(set->fdt, pass->node, 0, &pass->address, &pass->reg_size) != 0 ||
+        pass->reg_size == 0 || pass->reg_size > PASS_SIZE ||
+        pass->address > UINT64_MAX - 2 * PASS_SIZE)
         return -E_INVAL;
     *why = "memory and processors cannot be passed on";
-    if (fdt_prop(set->fdt, node, "device_type", NULL) != NULL || pass->address == intc->address)
+    if ((!pass->pci && fdt_prop(set->fdt, pass->node, "device_type", NULL) != NULL) ||
+        pass->address == set->intc->address || pass->node == set->iommu->node)
         return -E_INVAL;
     *why = "its registers share a page with something else";
     if (pass->address % PAGE != 0)
         return -E_INVAL;
-    pass->size = (pass->reg_size + PAGE - 1) & ~(PAGE - 1);
+    pass->grant = iommu_grant(set->iommu, set->fdt, pass->node, set->owner);
+    *why = "the IOMMU has no room for it, or it is another guest's";
+    if (pass->grant < 0 && pass->grant != -E_NODEV)
+        return pass->grant;
+    if (pass->pci && (*why = take_host(set, pass)) != NULL)
+        return -E_NOTSUP;
     *why = "it is too large";
-    if (pass->size > PASS_BASE + PASS_SIZE - set->gpa_next)
+    pass->size = (pass->reg_size + PAGE - 1) & ~(PAGE - 1);
+    pass->gpa = pass->pci ? (set->gpa_next + LARGE - 1) & ~(LARGE - 1) : set->gpa_next;
+    if (pass->size > PASS_BASE + PASS_SIZE - pass->gpa)
         return -E_NOSPC;
-    pass->virtio = fdt_prop(set->fdt, node, "compatible", NULL) != NULL &&
-                   strcmp(fdt_str_at(set->fdt, node, "compatible", 0), "virtio,mmio") == 0;
     *why = "it is a virtio device that takes untranslated addresses (legacy, or without "
            "iommu_platform); its DMA would land in others' memory";
     if (pass->virtio && !virtio_translates(set->access, pass->address))
         return -E_NOTSUP;
-    pass->intc = intc;
-    pass->node = node;
-    pass->line = intc_line_of(intc, set->fdt, node);
-    pass->guest_line = PASS_LINE + set->count;
-    pass->gpa = set->gpa_next;
-    set->gpa_next += pass->size;
-    set->count++;
-    return 0;
+    uint32_t line = intc_line_of(set->intc, set->fdt, pass->node);
+    if (line == 0)
+        return 0;
+    int at = add_line(set, line);
+    pass->line = (unsigned)at;
+    pass->has_line = at >= 0;
+    *why = "it has too many interrupts";
+    return at < 0 ? at : 0;
 }
 
-/* ---- The line ---- */
+int pass_add(struct pass_set *set, const char *device, const char **why)
+{
+    struct pass *pass = &set->passes[set->count];
 
-/* A pulse: the guest's gateway remembers it until the guest has completed it. */
+    if (set->count == 0) {
+        set->gpa_next = PASS_BASE;
+        set->line_count = 0;
+    }
+    *pass = (struct pass){.node = pass_node(set->fdt, device), .grant = -1};
+    *why = "the board has no such device";
+    if (pass->node < 0)
+        return -E_NODEV;
+    pass->pci = pci_is_host(set->fdt, pass->node);
+    pass->virtio = fdt_prop(set->fdt, pass->node, "compatible", NULL) != NULL &&
+                   strcmp(fdt_str_at(set->fdt, pass->node, "compatible", 0), "virtio,mmio") == 0;
+    int error = take(set, pass, why);
+    if (error == 0) {
+        set->gpa_next = pass->gpa + pass->size;
+        set->count++;
+    } else if (pass->grant >= 0) {
+        iommu_revoke(set->iommu, pass->grant);
+    }
+    return error;
+}
+
+/* ---- The lines ---- */
+
+static uint32_t guest_line(const struct pass_line *line)
+{
+    return PASS_LINE + (uint32_t)(line - line->set->lines);
+}
+
+static struct pass_line *line_of(struct pass_set *set, uint32_t source)
+{
+    return source >= PASS_LINE && source < PASS_LINE + set->line_count
+               ? &set->lines[source - PASS_LINE]
+               : NULL;
+}
+
+/*
+ * To a PLIC, a pulse: the guest's gateway remembers it until the guest has completed it. To an
+ * APLIC, a level that is up until the guest asks again.
+ */
 static bool pass_interrupt(void *arg)
 {
-    struct pass *pass = arg;
-    atomic_store(&pass->claimed, true);
-    plic_set(pass->plic, pass->guest_line, true);
-    plic_set(pass->plic, pass->guest_line, false);
+    struct pass_line *line = arg;
+    if (atomic_exchange(&line->claimed, true))
+        atomic_store(&line->missed, true);
+    if (line->set->aplic != NULL) {
+        aplic_set(line->set->aplic, guest_line(line), true);
+        return false;
+    }
+    plic_set(line->set->plic, guest_line(line), true);
+    plic_set(line->set->plic, guest_line(line), false);
     return false;
+}
+
+static void complete(const struct pass_line *line)
+{
+    intc_complete(line->set->intc, line->line);
+    intc_move(line->set->intc, line->line, line->set->here());
 }
 
 /* With the guest's PLIC locked. */
 static void pass_completed(void *arg, uint32_t source)
 {
-    struct pass_set *set = arg;
-    if (source < PASS_LINE || source >= PASS_LINE + set->count)
-        return;
-    struct pass *pass = &set->passes[source - PASS_LINE];
-    if (atomic_exchange(&pass->claimed, false))
-        intc_complete(pass->intc, pass->line);
+    struct pass_line *line = line_of(arg, source);
+    if (line != NULL && atomic_exchange(&line->claimed, false))
+        complete(line);
 }
 
-int pass_wire(struct pass_set *set, struct plic *plic, struct gstage *gstage)
+/* With the guest's APLIC locked. The board's line is asked even if it goes past us. */
+static bool pass_again(void *arg, uint32_t source)
 {
-    const unsigned flags = PTE_R | PTE_W | PTE_U | PTE_A | PTE_D;
+    struct pass_line *line = line_of(arg, source);
+    if (line == NULL)
+        return false;
+    bool missed = atomic_exchange(&line->missed, false);
+    atomic_store(&line->claimed, missed);
+    if (!missed)
+        complete(line);
+    return missed;
+}
+
+/*
+ * Who changes something of this does that first and calls then, so that of two the later one sees
+ * both changes. What was on its way to the old place may not have got there: a level comes again.
+ */
+static void route(struct pass_line *line)
+{
+    struct pass_set *set = line->set;
+    host_lock_acquire(&set->route_lock);
+    uint32_t target = aplic_target(set->aplic, guest_line(line));
+    uint32_t vcpu = target >> 18, file = target != 0 ? set->file_of(set->vm, vcpu) : 0;
+    intc_aim(set->intc, line->line, file != 0 ? file | (target & 0x7ff) : 0);
+    host_lock_release(&set->route_lock);
+}
+
+static void pass_changed(void *arg, uint32_t source)
+{
+    struct pass_line *line = line_of(arg, source);
+    if (line != NULL)
+        route(line);
+}
+
+/* A device may write to a file as to any page, and the IOMMU may remember where it was. */
+void pass_files_moved(struct pass_set *set)
+{
+    for (unsigned i = 0; i < set->line_count; i++)
+        route(&set->lines[i]);
+    for (unsigned i = 0; i < set->count; i++) {
+        if (set->passes[i].grant >= 0)
+            iommu_flush(set->iommu, set->passes[i].grant);
+    }
+}
+
+/*
+ * The guest sees a window where the board has it, unless it has something else there: its RAM, its
+ * own devices or what else it was given. I/O space is where QEMU's board, and nothing of ours, has
+ * it.
+ */
+static bool window_fits(const struct pass_set *set, const struct pci_window *window)
+{
+    uint64_t from = window->address, to = from + window->size;
+    if (((from | to) & (PAGE - 1)) != 0 || to <= from)
+        return false;
+    if (from >= PASS_IO && to <= PASS_IO + PASS_IO_SIZE)
+        return true;
+    return from >= PASS_BASE + PASS_SIZE &&
+           (to <= set->ram_gpa || from >= set->ram_gpa + set->ram_size);
+}
+
+static int map_windows(const struct pass_set *set, const struct pass *pass, struct gstage *gstage)
+{
+    struct pci_window window;
+    int error = 0;
+    for (unsigned i = 0; error == 0 && pci_window(set->fdt, pass->node, i, &window); i++) {
+        if (window_fits(set, &window))
+            error = gstage_map(gstage, window.address, window.address, window.size, LEAF_FLAGS);
+    }
+    return error;
+}
+
+int pass_wire(struct pass_set *set, struct plic *plic, struct aplic *aplic, struct gstage *gstage)
+{
     int error = 0;
 
     if (set->count == 0)
         return 0;
-    plic->completed = pass_completed;
-    plic->completed_arg = set;
+    host_lock_init(&set->route_lock);
+    set->plic = plic;
+    set->aplic = aplic;
+    if (aplic != NULL) {
+        aplic->real = (struct aplic_real){
+            .from = PASS_LINE, .arg = set, .changed = pass_changed, .again = pass_again};
+    } else {
+        plic->completed = pass_completed;
+        plic->completed_arg = set;
+    }
+    set->iohgatp = (uint64_t)gstage_mode(gstage) << 60 | (uint64_t)(uintptr_t)gstage->root >> 12;
     for (unsigned i = 0; error == 0 && i < set->count; i++) {
         struct pass *pass = &set->passes[i];
-        pass->plic = plic;
-        error = gstage_map(gstage, pass->gpa, pass->address, pass->size, flags);
-        if (error == 0 && pass->line != 0)
-            error = intc_open(pass->intc, pass->line, pass_interrupt, pass);
+        error = gstage_map(gstage, pass->gpa, pass->address, pass->size, LEAF_FLAGS);
+        if (error == 0 && pass->pci)
+            error = map_windows(set, pass, gstage);
+    }
+    for (unsigned i = 0; error == 0 && i < set->line_count; i++) {
+        struct pass_line *line = &set->lines[i];
+        error = line->open ? 0 : intc_open(set->intc, line->line, pass_interrupt, line);
+        line->open = line->open || error == 0;
+    }
+    return error;
+}
+
+int pass_start(struct pass_set *set)
+{
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < set->count; i++) {
+        if (set->passes[i].grant >= 0)
+            error = iommu_open(set->iommu, set->passes[i].grant, set->iohgatp);
     }
     return error;
 }
@@ -128,19 +306,44 @@ void pass_reset(struct pass_set *set)
     for (unsigned i = 0; i < set->count; i++) {
         struct pass *pass = &set->passes[i];
         struct vio vio;
+        if (pass->pci)
+            pci_quiet(set->access, pass->address, (unsigned)(pass->reg_size / PCI_BUS_SIZE));
         if (pass->virtio && vio_probe(&vio, set->access, (void *)(uintptr_t)pass->address) == 0)
             vio_stop(&vio);
-        if (atomic_exchange(&pass->claimed, false))
-            intc_complete(pass->intc, pass->line);
+        if (pass->grant >= 0)
+            iommu_close(set->iommu, pass->grant);
     }
+    for (unsigned i = 0; i < set->line_count; i++) {
+        struct pass_line *line = &set->lines[i];
+        atomic_store(&line->missed, false);
+        if (set->aplic != NULL)
+            aplic_set(set->aplic, guest_line(line), false);
+        if (atomic_exchange(&line->claimed, false))
+            intc_complete(set->intc, line->line);
+    }
+}
+
+bool pass_confined(const struct pass_set *set)
+{
+    for (unsigned i = 0; i < set->count; i++) {
+        if (set->passes[i].grant < 0)
+            return false;
+    }
+    return true;
 }
 
 void pass_close(struct pass_set *set)
 {
-    for (unsigned i = 0; i < set->count; i++)
-        intc_close(set->passes[i].intc, set->passes[i].line);
+    for (unsigned i = 0; i < set->line_count; i++) {
+        if (set->lines[i].open)
+            intc_close(set->intc, set->lines[i].line);
+    }
     pass_reset(set);
-    set->count = 0;
+    for (unsigned i = 0; i < set->count; i++) {
+        if (set->passes[i].grant >= 0)
+            iommu_revoke(set->iommu, set->passes[i].grant);
+    }
+    set->count = set->line_count = 0;
 }
 
 /* ---- What the guest is told ---- */
@@ -162,6 +365,11 @@ static bool left_out(const char *name)
                                         "iommus",
                                         "status",
                                         "dma-ranges",
+                                        "bus-range",
+                                        "interrupt-map",
+                                        "iommu-map",
+                                        "msi-map",
+                                        "msi-parent",
                                         "ranges"};
     size_t len = strlen(name);
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -171,6 +379,51 @@ static bool left_out(const char *name)
     return (len > 8 && memcmp(name, "pinctrl-", 8) == 0) ||
            (len > 7 && strcmp(name + len - 7, "-supply") == 0) ||
            (len > 6 && strcmp(name + len - 6, "-gpios") == 0);
+}
+
+static void put_cell(uint8_t *at, uint32_t value)
+{
+    for (unsigned i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* Buses, windows and the way of interrupts; the set's lines are those of pass_add. */
+static void describe_host(const struct pass_set *set, const struct pass *pass, struct fdt_writer *w,
+                          uint32_t plic_phandle)
+{
+    enum { ROUTES_MAX = 32, ROUTE = 24 };
+    uint8_t map[ROUTES_MAX * ROUTE];
+    uint32_t ranges[PCI_WINDOWS_MAX * 7], count = 0, len;
+    struct pci_route route = {0};
+    struct pci_window window;
+    const uint8_t *buses = fdt_prop(set->fdt, pass->node, "bus-range", &len);
+
+    uint32_t first = buses != NULL && len >= 4 ? fdt_cell(buses) : 0;
+    const uint32_t range[2] = {first, first + (uint32_t)(pass->reg_size / PCI_BUS_SIZE) - 1};
+    fdt_put_cells(w, "bus-range", range, 2);
+    for (unsigned i = 0; pci_window(set->fdt, pass->node, i, &window); i++) {
+        const uint32_t cells[7] = {window.space[0],          window.space[1],
+                                   window.space[2],          (uint32_t)(window.address >> 32),
+                                   (uint32_t)window.address, (uint32_t)(window.size >> 32),
+                                   (uint32_t)window.size};
+        if (window_fits(set, &window)) {
+            memcpy(ranges + count, cells, sizeof cells);
+            count += 7;
+        }
+    }
+    fdt_put_cells(w, "ranges", ranges, count);
+    len = 0;
+    while (len < sizeof map && pci_next_route(set->fdt, pass->node, set->intc->phandle, &route)) {
+        uint32_t line = fdt_cell(route.cells);
+        memcpy(map + len, route.pin, 16);
+        put_cell(map + len + 16, plic_phandle);
+        for (unsigned i = 0; i < set->line_count; i++) {
+            if (set->lines[i].line == line)
+                put_cell(map + len + 20, PASS_LINE + i);
+        }
+        len += ROUTE;
+    }
+    fdt_put(w, "interrupt-map", map, len);
 }
 
 static void describe(const struct pass_set *set, const struct pass *pass, struct fdt_writer *w,
@@ -187,10 +440,12 @@ static void describe(const struct pass_set *set, const struct pass *pass, struct
     name[n] = 0;
     fdt_node_at(w, name, pass->gpa);
     fdt_put_reg64(w, pass->gpa, pass->reg_size);
-    if (pass->line != 0) {
+    if (pass->has_line) {
         fdt_put_u32(w, "interrupt-parent", plic_phandle);
-        fdt_put_u32(w, "interrupts", pass->guest_line);
+        fdt_put_u32(w, "interrupts", PASS_LINE + pass->line);
     }
+    if (pass->pci)
+        describe_host(set, pass, w, plic_phandle);
     while (fdt_next_prop(set->fdt, pass->node, &cursor, &property, &value, &len)) {
         if (!left_out(property))
             fdt_put(w, property, value, len);
@@ -205,7 +460,14 @@ void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle)
                              (uint32_t)(set->ram_gpa >> 32),  (uint32_t)set->ram_gpa,
                              (uint32_t)(set->ram_size >> 32), (uint32_t)set->ram_size};
 
-    if (set->count == 0)
+    unsigned trusted = 0;
+    for (unsigned i = 0; i < set->count; i++) {
+        if (set->passes[i].grant >= 0)
+            describe(set, &set->passes[i], w, plic_phandle);
+        else
+            trusted++;
+    }
+    if (trusted == 0)
         return;
     fdt_node(w, "passthrough");
     fdt_put_u32(w, "#address-cells", 2);
@@ -213,7 +475,9 @@ void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle)
     fdt_put_str(w, "compatible", "simple-bus");
     fdt_put_empty(w, "ranges");
     fdt_put_cells(w, "dma-ranges", dma, 6);
-    for (unsigned i = 0; i < set->count; i++)
-        describe(set, &set->passes[i], w, plic_phandle);
+    for (unsigned i = 0; i < set->count; i++) {
+        if (set->passes[i].grant < 0)
+            describe(set, &set->passes[i], w, plic_phandle);
+    }
     fdt_end(w);
 }

@@ -1,6 +1,7 @@
 #include "type1/guest.h"
 
 #include "core/error.h"
+#include "type1/dev_files.h"
 #include "type1/memory.h"
 #include "type1/print.h"
 #include "vmm/sbi.h"
@@ -17,6 +18,11 @@ uint64_t entered_ns;
 struct guest *guests[SPEC_VMS_MAX];
 unsigned guest_count;
 static _Atomic uint32_t generations; /* of G-stage tables; see hext_vm */
+
+uint32_t guest_generation(void)
+{
+    return atomic_fetch_add(&generations, 1) + 1;
+}
 
 /* ---- Building ---- */
 
@@ -67,7 +73,10 @@ static int alloc_ram(struct guest *guest)
 static int build_vm(struct guest *guest, const struct bundle *bundle)
 {
     struct vm *vm = &guest->vm;
-    struct board_backends backends = {.uart = &guest->console.backend, .no_rom = true};
+    struct board_backends backends = {.uart = &guest->console.uart,
+                                      .console =
+                                          guest->spec->virtio_console ? &guest->console.hvc : NULL,
+                                      .no_rom = true};
     char why[sizeof guest->why];
 
     int error = dev_guest_open(&guest->devices, guest->spec, bundle, &backends, why, sizeof why);
@@ -77,10 +86,15 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
     vm->engine = &hext_engine;
     vm->engine_data = &guest->hext;
     vm->steal_time = true;
-    /* Lines of real devices come to its PLIC. */
-    if (guest->spec->passthrough_count == 0)
-        files_take(&guest->files, guest->hext.features, guest->spec->cpus, guest->harts_allowed,
-                   &backends);
+    vm->clock.guest_hz = guest->hext.features->timebase;
+    /* A real device would read what nobody has cleared yet. */
+    guest->hext.lazy = guest->spec->lazy_memory && guest->spec->passthrough_count == 0;
+    if (guest->spec->lazy_memory && !guest->hext.lazy)
+        console_line("%s: lazy_memory is not for guests with a device of the board; its memory is "
+                     "cleared at once",
+                     guest->spec->name);
+    if (guest->aia)
+        files_offer(vm, &backends);
     error = mem_slot_add(&vm->mem, BOARD_RAM, guest->spec->memory, guest->ram, NULL);
     if (error == 0)
         error = board_init(&guest->board, vm, guest->harts, guest->spec->cpus, &backends);
@@ -89,12 +103,11 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
     if (error == 0)
         error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
     if (error == 0)
-        error = files_map(&guest->files, &guest->hext.gstage);
+        error = guest->aia ? files_map(vm) : 0;
     for (unsigned i = 0; error == 0 && i < guest->spec->cpus; i++)
         error = hext_engine.vcpu_init(&guest->harts[i].vcpu);
-    for (unsigned i = 0; error == 0 && i < guest->files.count; i++)
-        hext_vcpu_set_file(&guest->harts[i].vcpu, guest->files.places[i].hart,
-                           guest->files.places[i].file);
+    if (error == 0 && guest->aia)
+        error = files_init(vm);
     return error == 0 ? 0 : fail(guest, error, "cannot be built (error %d)", -error);
 }
 
@@ -118,6 +131,22 @@ static int find_harts(struct guest *guest)
                : fail(guest, -E_NODEV, "is pinned to harts that the board does not have");
 }
 
+/* Unless it says what it wants: interrupt files where harts have some. */
+static int choose_controller(struct guest *guest)
+{
+    const struct hext_features *features = guest->hext.features;
+    const char *irq = guest->spec->irq;
+    bool can = features->aia && features->imsic_ids != 0;
+
+    if (irq == NULL)
+        guest->aia = can && features->files != 0;
+    else
+        guest->aia = strcmp(irq, "aia") == 0;
+    return can || !guest->aia
+               ? 0
+               : fail(guest, -E_NOTSUP, "irq: the board's harts have no IMSICs; write plic");
+}
+
 static int build(struct guest *guest, const struct bundle *bundle, const struct platform *platform)
 {
     const struct spec_vm *spec = guest->spec;
@@ -139,11 +168,13 @@ static int build(struct guest *guest, const struct bundle *bundle, const struct 
     if (error == 0)
         error = find_harts(guest);
     if (error == 0)
+        error = choose_controller(guest);
+    if (error == 0)
         error = alloc_ram(guest);
     if (error != 0)
         return error;
     error = build_vm(guest, bundle);
-    guest->board.cpu = guest->files.count != 0 ? &platform->aia_cpu : &platform->cpu;
+    guest->board.cpu = guest->aia ? &platform->aia_cpu : &platform->cpu;
     if (error != 0) {
         memory_free_guest(guest->ram, spec->memory);
         guest->ram = NULL;
@@ -160,6 +191,7 @@ static void vcpu_main(void *arg)
     if (hart->vcpu.id == 0)
         guest->began_ns = host_time_ns();
     vmm_run_vcpu(hart->vcpu.vm, hart, &guest->stats[hart->vcpu.id]);
+    hext_trace_ended(&hart->vcpu);
 }
 
 static bool vcpus_ended(const struct guest *guest)
@@ -171,23 +203,26 @@ static bool vcpus_ended(const struct guest *guest)
     return true;
 }
 
-static uint64_t may_run(const struct guest *guest, unsigned vcpu)
+/* A guest never sees what was there before. */
+static void clear_ram(struct guest *guest)
 {
-    return guest->files.count != 0 ? 1ULL << guest->files.places[vcpu].hart->index
-                                   : guest->harts_allowed;
-}
-
-/* Zeroed first: a guest never sees what was there before. */
-static int boot(struct guest *guest)
-{
-    const char *problem;
-    uint64_t since = host_time_ns();
-    atomic_store(&guest->want_restart, false); /* this is one */
+    if (guest->hext.lazy) {
+        hext_memory_reset(&guest->vm, atomic_fetch_add(&generations, 1) + 1);
+        return;
+    }
     for (uint64_t at = 0; at < guest->spec->memory; at += CLEAR_CHUNK) {
         uint64_t left = guest->spec->memory - at;
         memset((char *)guest->ram + at, 0, left < CLEAR_CHUNK ? left : CLEAR_CHUNK);
         task_breathe();
     }
+}
+
+static int boot(struct guest *guest)
+{
+    const char *problem;
+    uint64_t since = host_time_ns();
+    atomic_store(&guest->want_restart, false); /* this is one */
+    clear_ram(guest);
     guest->cleared_ns = host_time_ns() - since;
     if (guest->fresh)
         dev_guest_renew(&guest->devices);
@@ -209,7 +244,8 @@ static int boot(struct guest *guest)
     for (unsigned i = 0; i < guest->spec->cpus; i++) {
         guest->vcpu_tasks[i].ended_event = &guest->vcpu_ended;
         error = task_start(&guest->vcpu_tasks[i], guest->spec->name, &guest->harts[i].vcpu,
-                           vcpu_main, &guest->harts[i], guest->spec->weight, may_run(guest, i));
+                           vcpu_main, &guest->harts[i], guest->spec->weight, guest->spec->budget,
+                           guest->harts_allowed);
         if (error != 0) {
             vm_power_request(&guest->vm, VM_POWER_FAILED, 0, "no memory is left for its stacks");
             break;
@@ -381,6 +417,7 @@ static void take_apart(struct guest *guest)
     hext_engine.vm_destroy(&guest->vm);
     memory_free_guest(guest->ram, guest->spec->memory);
     guest->ram = NULL;
+    dev_guest_give_disks(&guest->devices);
     console_line("%s: is destroyed", guest->spec->name);
     atomic_store(&guest->state, GUEST_GONE);
 }
@@ -389,20 +426,32 @@ static void take_apart(struct guest *guest)
 static int put_together(struct guest *guest)
 {
     int error = alloc_ram(guest);
-    if (error != 0)
+    if (error != 0) {
+        atomic_store(&guest->state, GUEST_GONE);
         return error;
+    }
+    if (dev_guest_take_disks(&guest->devices) != 0) {
+        memory_free_guest(guest->ram, guest->spec->memory);
+        guest->ram = NULL;
+        fail(guest, -E_NOMEM, "no memory is left for its disks");
+        atomic_store(&guest->state, GUEST_GONE);
+        return -E_NOMEM;
+    }
     mem_slot_find(&guest->vm.mem, BOARD_RAM, 1)->hva = guest->ram;
-    guest->hext.generation = atomic_fetch_add(&generations, 1) + 1;
+    guest->hext.generation = guest_generation();
     error = hext_engine.vm_init(&guest->vm);
     if (error == 0)
         error = dev_guest_wire(&guest->devices, &guest->board, &guest->hext.gstage, guest->ram);
     if (error == 0)
-        error = files_map(&guest->files, &guest->hext.gstage);
+        error = guest->aia ? files_map(&guest->vm) : 0;
     if (error == 0)
         return 0;
     memory_free_guest(guest->ram, guest->spec->memory);
     guest->ram = NULL;
-    return fail(guest, error, "cannot be built (error %d)", -error);
+    dev_guest_give_disks(&guest->devices);
+    fail(guest, error, "cannot be built (error %d)", -error);
+    atomic_store(&guest->state, GUEST_GONE);
+    return error;
 }
 
 /* One task for each guest looks after it, whether it runs or not. */
@@ -415,6 +464,10 @@ static void keep(void *arg)
                 take_apart(guest);
             host_event_wait(&guest->vm.power_event, UINT64_MAX);
         }
+        /* In this order: a stop from here on is seen below, one before it in want_running. */
+        atomic_store(&guest->stopped, false);
+        if (!atomic_load(&guest->want_running))
+            continue;
         bool again = guest->fresh = true;
         while (again && boot(guest) == 0) {
             watch(guest);
@@ -423,7 +476,9 @@ static void keep(void *arg)
             dev_guest_quiet(&guest->devices);
             again = ended(guest);
         }
-        atomic_store(&guest->want_running, false);
+        /* Who was stopped may have been told to start again since. */
+        if (!atomic_load(&guest->stopped))
+            atomic_store(&guest->want_running, false);
         if (atomic_exchange(&guest->want_gone, false))
             take_apart(guest);
     }
@@ -446,6 +501,7 @@ void guest_start(struct guest *guest)
 void guest_stop(struct guest *guest)
 {
     atomic_store(&guest->want_running, false);
+    atomic_store(&guest->stopped, true);
     if (atomic_load(&guest->state) == GUEST_PAUSED)
         guest_resume(guest);
     vm_power_request(&guest->vm, VM_POWER_OFF, 0, NULL);
@@ -489,8 +545,9 @@ void guest_destroy(struct guest *guest)
         console_answer("%s has no memory to give back", guest->spec->name);
         return;
     }
-    if (guest->spec->passthrough_count != 0) {
-        console_answer("%s has devices of the board for good; stop it instead", guest->spec->name);
+    if (!pass_confined(&guest->devices.passes)) {
+        console_answer("%s has a device that no IOMMU keeps from its memory; stop it instead",
+                       guest->spec->name);
         return;
     }
     atomic_store(&guest->want_gone, true);
@@ -562,18 +619,19 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
         guest->spec = &fleet->vms[i];
         guest->index = i;
         guest->hext.features = features;
+        guest->hext.sbi_alone = sbi_call_alone;
         guest->hext.sbi_light = sbi_call_light;
         guest->hext.sbi_version = SBI_SPEC_VERSION;
         guest->hext.vmid = (uint16_t)(i + 1 < vmids ? i + 1 : 0);
-        guest->hext.generation = atomic_fetch_add(&generations, 1) + 1;
+        guest->hext.generation = guest_generation();
         host_event_init(&guest->vcpu_ended);
-        console_port_init(&guest->console, guest->spec->name, i);
+        console_port_init(&guest->console, guest->spec->name, i, spec_console_is_hvc(guest->spec));
         console_add(&guest->console);
         guests[guest_count++] = guest;
         if (build(guest, bundle, platform) != 0)
             continue;
         atomic_store(&guest->want_running, true);
-        if (task_start(&guest->keeper, guest->spec->name, NULL, keep, guest, 0, UINT64_MAX) != 0)
+        if (task_start(&guest->keeper, guest->spec->name, NULL, keep, guest, 0, 0, UINT64_MAX) != 0)
             fail(guest, -E_NOMEM, "no memory is left for it");
     }
 }

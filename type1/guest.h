@@ -9,7 +9,6 @@
 #include "engine/hext/hext.h"
 #include "type1/console.h"
 #include "type1/dev_board.h"
-#include "type1/dev_files.h"
 #include "type1/platform.h"
 #include "type1/task.h"
 #include "vmm/board.h"
@@ -47,7 +46,7 @@ struct guest {
     void *ram;
     uint64_t ram_align;
     struct dev_guest devices;
-    struct files files;     /* guest interrupt files of its VCPUs */
+    bool aia;               /* its interrupts come through interrupt files */
     bool fresh;             /* the next boot is the operator's: fresh disks are renewed */
     _Atomic uint32_t state; /* enum guest_state */
     char why[160];
@@ -57,8 +56,10 @@ struct guest {
     uint64_t cleared_ns, began_ns;
     /* What the operator wants: set, then the VM's power_event. */
     _Atomic bool want_running, want_restart, want_gone;
+    _Atomic bool stopped; /* by the operator, since it was last started */
     _Atomic bool pausing; /* somebody pauses it, resumes it, or looks at its VCPUs */
     struct host_event vcpu_ended;
+    struct trace *trace; /* trace.h; NULL: there was none yet */
 };
 
 /* When the hypervisor got its first instruction (host_time_ns). */
@@ -66,6 +67,8 @@ extern uint64_t entered_ns;
 extern struct guest *guests[SPEC_VMS_MAX];
 extern unsigned guest_count;
 
+/* A number that no G-stage table had before; see hext_vm. */
+uint32_t guest_generation(void);
 /* Makes a guest of each VM of the fleet and starts it; one that cannot be says so in a line. */
 void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
                   const struct platform *platform, const struct hext_features *features);

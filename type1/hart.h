@@ -8,9 +8,7 @@
 #include "engine/hext/host.h"
 #include "type1/offsets.h"
 
-#define HARTS_MAX       64
-#define HART_TIMERS_MAX 256
-#define HART_STACK_SIZE 16384
+#define HARTS_MAX 64
 
 /* Registers that a function call keeps; layout known to start.S. */
 struct context {
@@ -31,14 +29,14 @@ struct hart {
     struct task *current; /* NULL in the scheduler */
     _Atomic bool idle;    /* waits for work; under the scheduler's lock */
     _Atomic bool online;
-    bool panicking;
+    _Atomic bool unfit;    /* has looked at itself, and stops */
+    unsigned panics;       /* how many reports of this hart's end have begun */
     uint64_t slice_end_ns; /* when the current task's turn ends; UINT64_MAX: nobody waits */
     uint64_t armed_ticks;  /* what the hart's timer is set to */
     uint64_t idle_ns, started_ns;
 
-    /* Timers armed here, in no order; under the timers' lock. */
-    struct host_timer *timers[HART_TIMERS_MAX];
-    unsigned timer_count;
+    /* Under the timers' lock: the earliest of those armed here, root of a heap; or NULL. */
+    struct host_timer *timers;
     struct host_timer *timer_running;
 };
 
@@ -46,6 +44,7 @@ _Static_assert(offsetof(struct hart, stack) == HART_STACK, "offsets.h");
 _Static_assert(offsetof(struct hart, panic_stack) == HART_PANIC_STACK, "offsets.h");
 _Static_assert(offsetof(struct hart, scratch) == HART_SCRATCH, "offsets.h");
 _Static_assert(offsetof(struct hart, satp) == HART_SATP, "offsets.h");
+_Static_assert(offsetof(struct hart, id) == HART_ID, "offsets.h");
 
 /* Never keep it over something that may switch tasks. */
 static inline struct hart *this_hart(void)
@@ -53,7 +52,7 @@ static inline struct hart *this_hart(void)
     return (struct hart *)hext_this_hart();
 }
 
-extern struct hart *harts[HARTS_MAX];
+extern struct hart *harts[HARTS_MAX + 1]; /* NULL behind the last */
 extern unsigned hart_count;
 
 #endif

@@ -1,6 +1,7 @@
 /* core/host.h: memory, locks and log lines. Time is in timer.c, events are in task.c. */
 #include "core/host.h"
 
+#include "core/hot.h"
 #include "engine/hext/csr.h"
 #include "type1/console.h"
 #include "type1/hart.h"
@@ -36,7 +37,7 @@ static __attribute__((noinline)) void lock_wait(struct host_lock *lock, uint64_t
     panic("a lock is taken twice by one hart");
 }
 
-void host_lock_acquire(struct host_lock *lock)
+HOT void host_lock_acquire(struct host_lock *lock)
 {
     uint64_t me = (uint64_t)this_hart()->hext.index + 1, holder = 0;
     if (!atomic_compare_exchange_weak_explicit(lock_word(lock), &holder, me, memory_order_acquire,
@@ -44,7 +45,7 @@ void host_lock_acquire(struct host_lock *lock)
         lock_wait(lock, me);
 }
 
-void host_lock_release(struct host_lock *lock)
+HOT void host_lock_release(struct host_lock *lock)
 {
     atomic_store_explicit(lock_word(lock), 0, memory_order_release);
 }
@@ -90,6 +91,11 @@ void host_free(void *p, size_t size)
     host_lock_acquire(&pages_lock);
     pages_free(&pages, (uint64_t)(uintptr_t)p, size);
     host_lock_release(&pages_lock);
+}
+
+void *memory_alloc(size_t size)
+{
+    return (void *)(uintptr_t)alloc(size, PAGES_SIZE, false);
 }
 
 void *memory_alloc_guest(uint64_t size, uint64_t align)

@@ -4,24 +4,28 @@
 #include "engine/hext/hext.h"
 #include "type1/console.h"
 #include "type1/dev_board.h"
+#include "type1/dev_files.h"
 #include "type1/guest.h"
 #include "type1/memory.h"
 #include "type1/monitor.h"
 #include "type1/panic.h"
 #include "type1/platform.h"
 #include "type1/sbi.h"
+#include "type1/stacks.h"
 #include "type1/task.h"
 #include "type1/timer.h"
+#include "type1/trace.h"
 
-#define SATP_SV39    8ULL
-#define PAGE         4096ULL
-#define VA_LIMIT     (1ULL << 38) /* the identity map is the lower half of Sv39 */
-#define OFF_DELAY_NS 2000000000ULL
+#define SATP_SV39     8ULL
+#define PAGE          4096ULL
+#define VA_LIMIT      (1ULL << 38) /* the identity map is the lower half of Sv39 */
+#define OFF_DELAY_NS  2000000000ULL
+#define HART_START_NS 100000000ULL
 
-struct hart *harts[HARTS_MAX];
+struct hart *harts[HARTS_MAX + 1];
 unsigned hart_count;
 
-extern char image_start[], text_end[], image_end[], boot_panic_stack_top[];
+extern char image_start[], text_end[], image_end[], boot_stack_guard[], boot_panic_stack_top[];
 void trap_vector(void), hart_entry(void);
 _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered);
 _Noreturn void hart_main(void);
@@ -58,6 +62,7 @@ static void map_own(const struct pages *memory)
     const unsigned data = PTE_R | PTE_W | PTE_A | PTE_D | PTE_G;
     const unsigned text = PTE_R | PTE_X | PTE_A | PTE_G;
     uint64_t low = (uint64_t)(uintptr_t)image_start, high = (uint64_t)(uintptr_t)text_end;
+    uint64_t guard = (uint64_t)(uintptr_t)boot_stack_guard;
 
     if (gstage_init(&own_table, 3, 9) != 0)
         panic("no memory for page tables");
@@ -69,12 +74,15 @@ static void map_own(const struct pages *memory)
         }
         map(from, low, data);
         map(low, high, text);
-        map(high, to, data);
+        map(high, guard, data);
+        map(guard + PAGE, to, data);
     }
     if (platform.uart != 0)
-        map(platform.uart & ~(PAGE - 1), (platform.uart & ~(PAGE - 1)) + PAGE, data);
+        map(platform.uart & ~(PAGE - 1),
+            ((platform.uart + (8u << platform.uart_shift) - 1) | (PAGE - 1)) + 1, data);
     dev_find(&platform.fdt, boot_hart.id, &own_table);
-    features.imsic_ids = files_find(&platform.fdt, &own_table);
+    if (features.aia)
+        features.imsic_ids = files_find(&platform.fdt, &own_table);
 }
 
 /* What the firmware leaves us, without ourselves, what follows us, and the device tree. */
@@ -85,7 +93,7 @@ static void setup_memory(void)
     uint64_t image = (uint64_t)(uintptr_t)image_start;
 
     memory_setup();
-    platform_memory(&platform, &all);
+    platform_memory(&platform, image, &all);
     *pages = all;
     pages_reserve(pages, 0, PAGE);
     pages_reserve(pages, image, (uint64_t)(uintptr_t)image_end - image + bundle.size);
@@ -104,6 +112,14 @@ static void paging_on(uint64_t satp)
     __asm__ volatile("sfence.vma" ::: "memory");
 }
 
+/* The firmware does it on the other harts; those that start later begin with it. */
+static void fence_all(void)
+{
+    __asm__ volatile("sfence.vma" ::: "memory");
+    if (hart_count > 1)
+        sbi_fence_all();
+}
+
 /* ---- Harts ---- */
 
 static void hart_setup(struct hart *hart)
@@ -112,11 +128,36 @@ static void hart_setup(struct hart *hart)
     hart->slice_end_ns = UINT64_MAX;
     hart->started_ns = host_time_ns();
     hext_hart_init(&features);
-    hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI | (dev_interrupts_hart(hart->id) ? HIRQ_SEI : 0));
+    hcsr_write(HCSR_SIE, HIRQ_SSI | HIRQ_STI | (dev_hart_start() ? HIRQ_SEI : 0));
+}
+
+/* What this hart has less, or otherwise, than the one that booted; NULL: nothing that matters. */
+static const char *differs(void)
+{
+    struct hext_features own = {.v = features.v};
+
+    hext_probe(&own);
+    if (!own.h || own.levels != features.levels || own.vmid_bits < features.vmid_bits)
+        return "H extension";
+    if (own.sstc != features.sstc || own.senvcfg != features.senvcfg ||
+        (features.henvcfg & ~own.henvcfg) != 0)
+        return "henvcfg";
+    if (own.vlenb != features.vlenb)
+        return "V extension";
+    if (own.aia != features.aia || own.iselect != features.iselect || own.files < features.files)
+        return "AIA";
+    return NULL;
 }
 
 _Noreturn void hart_main(void)
 {
+    const char *what = differs();
+    if (what != NULL) {
+        console_line("hart %lu is left out: its %s is not that of the hart that boots",
+                     (unsigned long)this_hart()->id, what);
+        atomic_store(&this_hart()->unfit, true);
+        sbi_hart_stop();
+    }
     hart_setup(this_hart());
     task_loop();
 }
@@ -125,20 +166,26 @@ static void start_hart(uint64_t id)
 {
     uint64_t satp = boot_hart.satp;
     struct hart *hart = host_alloc(sizeof *hart, 64);
-    char *stack = host_alloc(HART_STACK_SIZE, 16), *panic_stack = host_alloc(PAGE, 16);
+    char *stack = stack_alloc(), *panic_stack = memory_alloc(PAGE);
     if (hart == NULL || stack == NULL || panic_stack == NULL)
         panic("no memory for hart %lu", (unsigned long)id);
     hart->id = id;
     hart->hext.index = hart_count;
-    hart->stack = (uint64_t)(uintptr_t)(stack + HART_STACK_SIZE);
+    hart->stack = (uint64_t)(uintptr_t)stack;
     hart->panic_stack = (uint64_t)(uintptr_t)(panic_stack + PAGE);
     hart->satp = satp;
+    dev_add_hart(hart_count, id);
     harts[hart_count++] = hart;
     int64_t error = sbi_hart_start(id, (uint64_t)(uintptr_t)hart_entry, (uint64_t)(uintptr_t)hart);
-    if (error == 0)
-        return;
-    hart_count--;
-    console_line("hart %lu does not start (SBI error %ld)", (unsigned long)id, (long)error);
+    if (error != 0)
+        console_line("hart %lu does not start (SBI error %ld)", (unsigned long)id, (long)error);
+    /* One that takes longer is waited for by nobody: it comes when it comes. */
+    for (uint64_t since = host_time_ns(); error == 0 && !atomic_load(&hart->online) &&
+                                          !atomic_load(&hart->unfit) &&
+                                          host_time_ns() - since < HART_START_NS;)
+        ;
+    if (error != 0 || atomic_load(&hart->unfit))
+        harts[--hart_count] = NULL;
 }
 
 /* ---- Guests ---- */
@@ -157,7 +204,7 @@ static void find_bundle(void)
 static void read_fleet(void)
 {
     struct spec_problem problem;
-    fleet = host_alloc(sizeof *fleet, PAGE);
+    fleet = memory_alloc(sizeof *fleet); /* which spec_read clears */
     if (fleet == NULL)
         panic("no memory for the description of the guests");
     if (spec_read(fleet, bundle.spec, bundle.spec_size, &problem) != 0) {
@@ -177,7 +224,7 @@ static void trim_fleet(void)
 static void console_main(void *arg)
 {
     (void)arg;
-    console_run(monitor_command);
+    console_run(monitor_command, trace_show);
 }
 
 /* With no guest left and nobody at the monitor, the board's work is done. */
@@ -188,6 +235,7 @@ static void end_main(void *arg)
     host_event_init(&tick);
     for (;;) {
         host_event_wait(&tick, OFF_DELAY_NS / 4);
+        dev_poll();
         if (guests_alive() || console_used())
             continue;
         bool failed = false;
@@ -214,8 +262,11 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
     harts[hart_count++] = &boot_hart;
     console_setup();
 
-    if (platform_read(&platform, fdt, &problem) != 0)
+    if (platform_read(&platform, fdt, hart_id, &problem) != 0)
         give_up(problem);
+    sbi_use_tree(&platform.fdt);
+    if (platform.uart >= VA_LIMIT - PAGE)
+        platform.uart = 0;
     if (platform.uart != 0)
         console_use_uart(platform.uart, platform.uart_shift, platform.uart_width);
     timer_setup(platform.timebase, false);
@@ -235,11 +286,17 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
     read_fleet();
     boot_hart.satp = SATP_SV39 << 60 | (uint64_t)(uintptr_t)own_table.root >> 12;
     paging_on(boot_hart.satp);
+    stacks_init(&own_table, memory_alloc, fence_all);
     task_setup();
     hart_setup(&boot_hart);
 
     for (unsigned i = 0; i < platform.hart_count; i++) {
-        if (platform.hart_ids[i] != hart_id)
+        if (platform.hart_ids[i] == hart_id)
+            continue;
+        if (platform.hart_lacks[i] != NULL)
+            console_line("hart %lu is left out: the hart that boots has %s, this one not",
+                         (unsigned long)platform.hart_ids[i], platform.hart_lacks[i]);
+        else
             start_hart(platform.hart_ids[i]);
     }
     struct memory_use use;
@@ -253,7 +310,7 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
         console_line("board: %u guest interrupt files on each hart", features.files);
     guests_start(fleet, &bundle, &platform, &features);
     trim_fleet();
-    task_start(&console_task, "console", NULL, console_main, NULL, 0, UINT64_MAX);
-    task_start(&end_task, "end", NULL, end_main, NULL, 0, UINT64_MAX);
+    task_start(&console_task, "console", NULL, console_main, NULL, 0, 0, UINT64_MAX);
+    task_start(&end_task, "end", NULL, end_main, NULL, 0, 0, UINT64_MAX);
     task_loop();
 }

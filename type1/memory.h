@@ -9,6 +9,8 @@
 void memory_setup(void);
 /* Before the first allocation. */
 struct pages *memory_pages(void);
+/* Pages that are not zeroed; NULL: none. host_free takes them back. */
+void *memory_alloc(size_t size);
 /* RAM for a guest, not zeroed; NULL: none. */
 void *memory_alloc_guest(uint64_t size, uint64_t align);
 void memory_free_guest(void *ram, uint64_t size);

@@ -5,6 +5,7 @@
 #include "type1/memory.h"
 #include "type1/print.h"
 #include "type1/sbi.h"
+#include "type1/trace.h"
 
 #include <stdatomic.h>
 
@@ -68,12 +69,9 @@ static void memory_all(void)
         (unsigned long)((use.used - use.guests) >> 10), (unsigned long)(use.largest >> 20));
 }
 
-static const char *const exit_names[HEXT_EXIT_COUNTS] = {"interrupt", "ecall",   "mmio",
-                                                         "wfi",       "virtual", "fault"};
-
 static void exits_one(struct guest *guest)
 {
-    const char *const *names = exit_names;
+    const char *const *names = trace_exit_names;
     for (unsigned i = 0; guest->harts != NULL && i < guest->spec->cpus; i++) {
         const struct hext_vcpu *v = guest->harts[i].vcpu.engine_data;
         if (v == NULL)
@@ -83,6 +81,9 @@ static void exits_one(struct guest *guest)
                        (unsigned long)v->counts[1], names[2], (unsigned long)v->counts[2], names[3],
                        (unsigned long)v->counts[3], names[4], (unsigned long)v->counts[4], names[5],
                        (unsigned long)v->counts[5]);
+        if (v->imsic != NULL)
+            console_answer("  interrupt file %u (0: in memory), %lu times taken from a hart",
+                           v->file, (unsigned long)v->file_moves);
     }
 }
 
@@ -110,8 +111,8 @@ static void exits_text(const struct guest *guest, char *text, size_t size)
             most = sums[n] > sums[most] ? n : most;
         if (sums[most] == 0)
             break;
-        at += text_format(text + at, size - at, "%s%s %lu", at != 0 ? ", " : "", exit_names[most],
-                          (unsigned long)sums[most]);
+        at += text_format(text + at, size - at, "%s%s %lu", at != 0 ? ", " : "",
+                          trace_exit_names[most], (unsigned long)sums[most]);
         sums[most] = 0;
     }
 }
@@ -203,6 +204,8 @@ static const struct command commands[] = {
     {"devices", "", "the board's devices, and the networks", .all = dev_show},
     {"exits", "[GUEST]", "why VCPUs left the guest", .all = exits_all, .one = exits_one},
     {"boot", "[GUEST]", "how long its start took", .all = boot_all, .one = boot_one},
+    {"trace", "GUEST on|off|N", "show each exit, or the next N", .all = trace_list,
+     .text = trace_command},
     {"vcpus", "[GUEST]", "where VCPUs are", .all = vcpus_all, .one = guest_show_vcpus},
     {"poweroff", "", "switch the board off", .all = poweroff_all},
     {"reboot", "", "restart the board", .all = reboot_all},
@@ -213,7 +216,7 @@ static const struct command commands[] = {
 static void help_all(void)
 {
     for (unsigned i = 0; i < COMMANDS; i++)
-        console_answer("%-9s %-10s %s", commands[i].name, commands[i].arguments,
+        console_answer("%-9s %-14s %s", commands[i].name, commands[i].arguments,
                        commands[i].summary);
 }
 

@@ -2,10 +2,15 @@
 #ifndef TYPE1_OFFSETS_H
 #define TYPE1_OFFSETS_H
 
-#define HART_STACK       48
-#define HART_PANIC_STACK 56
-#define HART_SCRATCH     64
-#define HART_SATP        72
+#define HART_STACK       56
+#define HART_PANIC_STACK 64
+#define HART_SCRATCH     72
+#define HART_SATP        80
+#define HART_ID          88
+
+/* How far the start is: bits of a word. */
+#define STARTED_FIRST 1 /* a hart boots */
+#define STARTED_READY 2 /* memory is as the program expects it */
 
 #define BOOT_STACK_SIZE 16384
 

@@ -4,6 +4,7 @@
 #include "type1/console.h"
 #include "type1/print.h"
 #include "type1/sbi.h"
+#include "type1/stacks.h"
 #include "type1/task.h"
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -35,26 +36,30 @@ static _Noreturn void stop(void)
     sbi_reset(false, true);
 }
 
-/* A second fault while reporting one must end, not repeat. */
-static void once(void)
+/*
+ * A trap while one is reported comes here again. It may be the board's console that trapped: the
+ * second report goes out by the firmware's. A third is not made: nothing is printed any more.
+ */
+static void begin(void)
 {
     struct hart *hart = this_hart();
     if (hart == NULL)
         return;
-    if (hart->panicking) {
-        say("\ntrivisor: PANIC within a panic: cause %lu pc %lx address %lx\n",
-            (unsigned long)hcsr_read(HCSR_SCAUSE), (unsigned long)hcsr_read(HCSR_SEPC),
-            (unsigned long)hcsr_read(HCSR_STVAL));
-        stop();
+    switch (hart->panics++) {
+    case 0: return;
+    case 1:
+        console_use_firmware();
+        say("\ntrivisor: PANIC within a panic:");
+        return;
+    default: stop();
     }
-    hart->panicking = true;
 }
 
 _Noreturn void panic(const char *format, ...)
 {
     char line[200];
     va_list arguments;
-    once();
+    begin();
     va_start(arguments, format);
     text_vformat(line, sizeof line, format, arguments);
     va_end(arguments);
@@ -90,15 +95,18 @@ static const char *cause_name(uint64_t cause)
 
 _Noreturn void panic_trap(const uint64_t *x)
 {
-    extern const char image_start[];
+    extern const char image_start[], boot_stack_guard[];
     uint64_t cause = hcsr_read(HCSR_SCAUSE), pc = hcsr_read(HCSR_SEPC);
-    once();
+    begin();
     say("\ntrivisor: PANIC: the hypervisor trapped: %s (cause %lu)\n", cause_name(cause),
         (unsigned long)cause);
     say("  pc %lx (image + %lx)  address %lx  guest-physical %lx  ra %lx (image + %lx)  sp %lx\n",
         (unsigned long)pc, (unsigned long)(pc - (uintptr_t)image_start),
         (unsigned long)hcsr_read(HCSR_STVAL), (unsigned long)hcsr_read(HCSR_HTVAL) << 2,
         (unsigned long)x[1], (unsigned long)(x[1] - (uintptr_t)image_start), (unsigned long)x[2]);
+    if (stack_below(hcsr_read(HCSR_STVAL)) ||
+        hcsr_read(HCSR_STVAL) - (uintptr_t)boot_stack_guard < 4096)
+        say("  the stack is overrun\n");
     say_where();
     for (unsigned i = 5; i < 32; i += 3)
         say("  x%-2u %016lx  x%-2u %016lx  x%-2u %016lx\n", i, (unsigned long)x[i], i + 1,

@@ -14,9 +14,10 @@ struct platform {
     struct fdt fdt;
     uint64_t timebase;
     uint64_t hart_ids[HARTS_MAX];
+    const char *hart_lacks[HARTS_MAX]; /* the extension for want of which it is left out; or NULL */
     unsigned hart_count;
-    bool has_h, has_fp, has_v, has_sstc;
-    uint64_t uart; /* 0: none that we know */
+    bool has_fp, has_v;
+    uint64_t uart; /* 0: none that we know; the firmware's console */
     unsigned uart_shift, uart_width;
     /* The CPU as guests are told of it: what all harts have and we can grant. */
     struct board_cpu cpu;
@@ -27,15 +28,16 @@ struct platform {
     char names[PLATFORM_NAMES_MAX];
 };
 
-/* 0, or -E_INVAL with `*problem` said in plain words. */
-int platform_read(struct platform *platform, const void *fdt, const char **problem);
+/* 0, or -E_INVAL with `*problem` said in plain words. `boot_id`: of the hart that reads it. */
+int platform_read(struct platform *platform, const void *fdt, uint64_t boot_id,
+                  const char **problem);
 /* Guests are not told of vectors: this hart, after all, has none that could be used. */
 void platform_hide_vectors(struct platform *platform);
 /* Where the range of memory that holds `address` ends; 0: none holds it. */
 uint64_t platform_memory_end(const struct platform *platform, uint64_t address);
 /* Fills aia_cpu, once cpu is as it shall be. */
 void platform_add_aia(struct platform *platform);
-/* All memory that is not reserved by the firmware. */
-void platform_memory(const struct platform *platform, struct pages *pages);
+/* All memory that is not the firmware's, which put us at `image`. */
+void platform_memory(const struct platform *platform, uint64_t image, struct pages *pages);
 
 #endif

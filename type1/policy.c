@@ -5,6 +5,22 @@
 void policy_account(struct policy_entity *entity, uint64_t ns)
 {
     entity->vruntime += ns * POLICY_WEIGHT_UNIT / entity->weight;
+    if (entity->budget != 0)
+        entity->used_ns += ns;
+}
+
+uint64_t policy_allowance(struct policy_entity *entity, uint64_t now_ns)
+{
+    uint64_t budget_ns = POLICY_PERIOD_NS / 100 * entity->budget;
+    if (entity->budget == 0)
+        return UINT64_MAX;
+    if (now_ns >= entity->period_end_ns) {
+        uint64_t periods = (now_ns - entity->period_end_ns) / POLICY_PERIOD_NS + 1;
+        uint64_t refill = periods * budget_ns; /* at most the time since the start */
+        entity->used_ns = entity->used_ns > refill ? entity->used_ns - refill : 0;
+        entity->period_end_ns += periods * POLICY_PERIOD_NS;
+    }
+    return entity->used_ns < budget_ns ? budget_ns - entity->used_ns : 0;
 }
 
 void policy_join(struct policy_entity *entity, uint64_t now, uint64_t slice_ns)

@@ -31,6 +31,11 @@ start:
     csrw HCSR_SATP, zero
     lla t0, early_trap
     csrw HCSR_STVEC, t0
+    /* Of the harts that come here, the first boots; the others see whether they were started. */
+    lla t0, started
+    li t1, STARTED_FIRST
+    amoor.w.aq t1, t1, (t0)
+    bnez t1, not_first
     lla sp, boot_stack + BOOT_STACK_SIZE
     mv s0, a0
     mv s1, a1
@@ -74,7 +79,10 @@ start:
 6:  addi t6, t6, 8
     j 3b
 4:  bltu t1, t2, 1b
-5:  mv a0, s0
+5:  li t1, STARTED_READY
+    lla t0, started
+    amoor.w.rl zero, t1, (t0)
+    mv a0, s0
     mv a1, s1
     mv a2, s2
     li tp, 0
@@ -83,6 +91,21 @@ early_trap:
     wfi
     j early_trap
 
+/*
+ * A hart that comes here though the image runs already. OpenSBI 1.1 says that a hart is to
+ * start before it notes where: one that was still on its way into the firmware then begins where
+ * the first one did, with its id, but with a1 old or new. Firmware older than HSM sends all harts
+ * here at once: those stay.
+ */
+not_first:
+    andi t1, t1, STARTED_READY
+    beqz t1, early_trap
+    lla t0, harts
+1:  ld a1, 0(t0)
+    beqz a1, early_trap
+    ld t1, HART_ID(a1)
+    addi t0, t0, 8
+    bne t1, a0, 1b
 /* A hart started by HSM: a0 is its id, a1 its struct hart. */
     .globl hart_entry
     .p2align 2
@@ -154,7 +177,16 @@ task_trampoline:
     jalr s0
     call task_exit
 
+    .section .data.start, "aw"
+    .p2align 2
+started:
+    .word 0
+
     .section .stacks, "aw", @nobits
+    .globl boot_stack_guard
+    .p2align 12
+boot_stack_guard:
+    .space 4096 /* not mapped */
     .globl boot_stack
     .p2align 4
 boot_stack:

@@ -1,12 +1,13 @@
 /* The functions that a C compiler may call by itself. */
 #include "core/host.h"
+#include "core/hot.h"
 
 static bool together(const void *a, const void *b)
 {
     return (((uintptr_t)a ^ (uintptr_t)b) & 7) == 0;
 }
 
-void *memcpy(void *restrict to, const void *restrict from, size_t len)
+HOT void *memcpy(void *restrict to, const void *restrict from, size_t len)
 {
     uint8_t *d = to;
     const uint8_t *s = from;
@@ -31,7 +32,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t len)
     return to;
 }
 
-void *memmove(void *to, const void *from, size_t len)
+HOT void *memmove(void *to, const void *from, size_t len)
 {
     uint8_t *d = to;
     const uint8_t *s = from;
@@ -45,14 +46,16 @@ void *memmove(void *to, const void *from, size_t len)
     return to;
 }
 
-void *memset(void *to, int byte, size_t len)
+HOT void *memset(void *to, int byte, size_t len)
 {
     uint8_t *d = to;
     for (; len != 0 && ((uintptr_t)d & 7) != 0; len--)
         *d++ = (uint8_t)byte;
     uint64_t word = (uint8_t)byte * 0x0101010101010101ULL, *dw = (uint64_t *)(void *)d;
-    for (; len >= 64; len -= 64, dw += 8)
+    for (; len >= 128; len -= 128, dw += 16) {
         dw[0] = dw[1] = dw[2] = dw[3] = dw[4] = dw[5] = dw[6] = dw[7] = word;
+        dw[8] = dw[9] = dw[10] = dw[11] = dw[12] = dw[13] = dw[14] = dw[15] = word;
+    }
     for (; len >= 8; len -= 8)
         *dw++ = word;
     for (d = (uint8_t *)dw; len != 0; len--)
@@ -60,7 +63,7 @@ void *memset(void *to, int byte, size_t len)
     return to;
 }
 
-int memcmp(const void *a, const void *b, size_t len)
+HOT int memcmp(const void *a, const void *b, size_t len)
 {
     const uint8_t *x = a, *y = b;
     for (size_t i = 0; i < len; i++) {
@@ -70,7 +73,7 @@ int memcmp(const void *a, const void *b, size_t len)
     return 0;
 }
 
-size_t strlen(const char *s)
+HOT size_t strlen(const char *s)
 {
     size_t len = 0;
     while (s[len] != 0)
@@ -78,7 +81,7 @@ size_t strlen(const char *s)
     return len;
 }
 
-int strcmp(const char *a, const char *b)
+HOT int strcmp(const char *a, const char *b)
 {
     for (; *a != 0 && *a == *b; a++, b++)
         ;

@@ -13,24 +13,26 @@
 #include "type1/hart.h"
 #include "type1/policy.h"
 
-#define TASK_STACK_SIZE     16384
 #define TASK_WEIGHT_DEFAULT 100
 #define TASK_SLICE_NS       5000000ULL
 
-enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_ENDED };
+enum task_state { TASK_READY, TASK_RUNNING, TASK_WAITING, TASK_MOVING, TASK_ENDED };
 
 struct task {
     struct context context; /* while it does not run */
     struct policy_entity share;
+    uint64_t may; /* where it may run; share.harts is one of them while it is bound */
+    bool unbind;  /* another hart wants it */
     enum task_state state;
     const char *name;
     struct vcpu *vcpu; /* whose task it is, or NULL */
     void (*fn)(void *arg);
     void *arg;
-    void *stack;
+    void *stack; /* its top */
     struct host_event *waiting;
     struct host_timer timeout;
     bool timed_out;
+    bool throttled;      /* ready, but its budget is used up */
     uint64_t started_ns; /* when it last began to run */
     uint64_t ran_ns;
     uint64_t ready_ns;  /* when it last became ready */
@@ -42,13 +44,18 @@ struct task {
 
 void task_setup(void);
 /*
- * Starts `fn`, which ends the task by returning. `harts`: bit n, hart n may run it. -E_NOMEM.
- * The struct is the caller's until `ended`.
+ * Starts `fn`, which ends the task by returning. `weight`, `budget`, `harts`: as in struct
+ * policy_entity; weight 0: the default. -E_NOMEM. The struct is the caller's until `ended`.
  */
 int task_start(struct task *task, const char *name, struct vcpu *vcpu, void (*fn)(void *arg),
-               void *arg, unsigned weight, uint64_t harts);
+               void *arg, unsigned weight, unsigned budget, uint64_t harts);
 /* The hart's loop; on its scheduler stack. */
 _Noreturn void task_loop(void);
+/*
+ * The current task, a VCPU's, has something of this hart (dev_files.h) and stays here, until
+ * another hart has nothing better to do and this one has taken it away.
+ */
+void task_bind(void);
 /* The rest of the current task's turn goes to others. */
 void task_yield(void);
 /* The same if the hart is asked for: for loops over much memory. */

@@ -1,7 +1,6 @@
 #include "type1/timer.h"
 
 #include "engine/hext/csr.h"
-#include "type1/panic.h"
 #include "type1/sbi.h"
 
 #include <stdatomic.h>
@@ -52,12 +51,9 @@ static void set_hardware(struct hart *hart, uint64_t ticks)
 
 static uint64_t earliest(const struct hart *hart)
 {
-    uint64_t deadline = hart->slice_end_ns;
-    for (unsigned i = 0; i < hart->timer_count; i++) {
-        if (hart->timers[i]->deadline_ns < deadline)
-            deadline = hart->timers[i]->deadline_ns;
-    }
-    return deadline;
+    const struct host_timer *first = hart->timers;
+    return first != NULL && first->deadline_ns < hart->slice_end_ns ? first->deadline_ns
+                                                                    : hart->slice_end_ns;
 }
 
 void timer_program(void)
@@ -69,21 +65,60 @@ void timer_program(void)
     set_hardware(hart, ticks_at(deadline));
 }
 
-/* heap_index of an armed timer: hart and place in its array, plus one so that 0 is "not armed". */
-static size_t where(unsigned hart, unsigned at)
+/*
+ * A hart's timers are a pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986), whose nodes are
+ * the timers: no VCPU is one too many. `link` is what points to a timer: its parent's child, its
+ * sibling's next or the hart's timers. heap_index is the hart's index + 1; 0: not armed.
+ */
+
+/* Of two heaps without siblings; NULL: none. */
+static struct host_timer *heap_meld(struct host_timer *a, struct host_timer *b)
 {
-    return ((size_t)hart << 16 | at) + 1;
+    if (a == NULL || b == NULL)
+        return a != NULL ? a : b;
+    if (b->deadline_ns < a->deadline_ns) {
+        struct host_timer *later = a;
+        a = b;
+        b = later;
+    }
+    b->next = a->child;
+    if (b->next != NULL)
+        b->next->link = &b->next;
+    a->child = b;
+    b->link = &a->child;
+    return a;
+}
+
+static void heap_add(struct hart *hart, struct host_timer *heap)
+{
+    hart->timers = heap_meld(hart->timers, heap);
+    if (hart->timers != NULL)
+        hart->timers->link = &hart->timers;
 }
 
 static void disarm(struct host_timer *timer)
 {
     if (timer->heap_index == 0)
         return;
-    struct hart *hart = harts[(timer->heap_index - 1) >> 16];
-    unsigned at = (unsigned)(timer->heap_index - 1) & 0xffff;
-    hart->timers[at] = hart->timers[--hart->timer_count];
-    hart->timers[at]->heap_index = where(hart->hext.index, at);
+    struct hart *hart = harts[timer->heap_index - 1];
+    struct host_timer *left = timer->child, *pairs = NULL;
     timer->heap_index = 0;
+    *timer->link = timer->next;
+    if (timer->next != NULL)
+        timer->next->link = timer->link;
+    while (left != NULL) {
+        struct host_timer *a = left, *b = a->next;
+        left = b != NULL ? b->next : NULL;
+        a = heap_meld(a, b);
+        a->next = pairs;
+        pairs = a;
+    }
+    while (pairs != NULL) {
+        struct host_timer *heap = pairs;
+        pairs = heap->next;
+        heap->next = NULL;
+        heap_add(hart, heap);
+    }
 }
 
 void host_timer_init(struct host_timer *timer, void (*fn)(void *arg), void *arg)
@@ -96,11 +131,10 @@ void host_timer_arm(struct host_timer *timer, uint64_t deadline_ns)
     struct hart *hart = this_hart();
     host_lock_acquire(&lock);
     disarm(timer);
-    if (hart->timer_count == HART_TIMERS_MAX)
-        panic("more than %u timers on a hart", HART_TIMERS_MAX);
     timer->deadline_ns = deadline_ns;
-    timer->heap_index = where(hart->hext.index, hart->timer_count);
-    hart->timers[hart->timer_count++] = timer;
+    timer->heap_index = (size_t)hart->hext.index + 1;
+    timer->child = timer->next = NULL;
+    heap_add(hart, timer);
     host_lock_release(&lock);
     uint64_t ticks = ticks_at(deadline_ns);
     if (ticks < hart->armed_ticks)
@@ -128,19 +162,14 @@ void timer_interrupt(void)
     uint64_t now = host_time_ns();
 
     host_lock_acquire(&lock);
-    for (unsigned i = 0; i < hart->timer_count;) {
-        struct host_timer *timer = hart->timers[i];
-        if (timer->deadline_ns > now) {
-            i++;
-            continue;
-        }
+    while (hart->timers != NULL && hart->timers->deadline_ns <= now) {
+        struct host_timer *timer = hart->timers;
         disarm(timer);
         hart->timer_running = timer;
         host_lock_release(&lock);
         timer->fn(timer->arg);
         host_lock_acquire(&lock);
         hart->timer_running = NULL;
-        i = 0;
     }
     if (now >= hart->slice_end_ns) {
         hart->slice_end_ns = UINT64_MAX;

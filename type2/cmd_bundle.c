@@ -272,7 +272,7 @@ static int bundle(const char *yaml, unsigned type, const char *hypervisor, const
     if (w == NULL)
         return command_fail("no memory");
     w->type = type;
-    int error = config_read(&config, yaml, &problem);
+    int error = config_read(&config, yaml, true, &problem);
     const struct spec_fleet *fleet = error == 0 ? config_fleet(config) : NULL;
     if (error == 0)
         error = prepare(w, fleet, hypervisor, &problem);

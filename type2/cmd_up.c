@@ -490,7 +490,7 @@ int cmd_up(int argc, char **argv)
         goto done;
     }
     struct config *config = NULL;
-    if (config_read(&config, argv[optind], &problem) < 0) {
+    if (config_read(&config, argv[optind], false, &problem) < 0) {
         command_fail("%s", problem.text);
         goto done;
     }

@@ -115,7 +115,7 @@ static int validate(const char *yaml, const struct wishes *wishes)
     struct config *config = NULL;
     bool type0 = wishes->type != NULL && strcmp(wishes->type, "0") == 0;
 
-    if (config_read(&config, yaml, &problem) < 0)
+    if (config_read(&config, yaml, type0, &problem) < 0)
         return command_fail("%s", problem.text);
     const struct spec_fleet *fleet = config_fleet(config);
     int status = 0;

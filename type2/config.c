@@ -43,14 +43,14 @@ struct yaml_shared {
 
 struct yaml_vm {
     char *name, *cpus, *memory, *kernel, *initrd, *firmware, *cmdline, *engine;
-    char *no_reboot, *no_balloon, *virtio_console;
+    char *no_reboot, *no_balloon, *lazy_memory, *virtio_console;
     struct yaml_disk *disks;
     unsigned disk_count;
     struct yaml_net *nets;
     unsigned net_count;
     struct yaml_passthrough *passthrough;
     unsigned passthrough_count;
-    char *weight, *watchdog, *on_failure;
+    char *weight, *budget, *watchdog, *on_failure, *irq;
     char **pin;
     unsigned pin_count;
     char *address, *trusted_dma, *control;
@@ -125,15 +125,18 @@ static const cyaml_schema_field_t vm_fields[] = {
     TEXT("engine", struct yaml_vm, engine),
     TEXT("no_reboot", struct yaml_vm, no_reboot),
     TEXT("no_balloon", struct yaml_vm, no_balloon),
+    TEXT("lazy_memory", struct yaml_vm, lazy_memory),
     TEXT("virtio_console", struct yaml_vm, virtio_console),
     LIST("disks", struct yaml_vm, disks, disk_count, &disk_schema, SPEC_DISKS_MAX),
     LIST("net", struct yaml_vm, nets, net_count, &net_schema, SPEC_NETS_MAX),
     LIST("passthrough", struct yaml_vm, passthrough, passthrough_count, &passthrough_schema,
          SPEC_PASSTHROUGH_MAX),
     TEXT("weight", struct yaml_vm, weight),
+    TEXT("budget", struct yaml_vm, budget),
     LIST("pin", struct yaml_vm, pin, pin_count, &text_schema, SPEC_PINS_MAX),
     TEXT("watchdog", struct yaml_vm, watchdog),
     TEXT("on_failure", struct yaml_vm, on_failure),
+    TEXT("irq", struct yaml_vm, irq),
     TEXT("address", struct yaml_vm, address),
     TEXT("trusted_dma", struct yaml_vm, trusted_dma),
     TEXT("control", struct yaml_vm, control),
@@ -168,6 +171,7 @@ struct reading {
     const char *folder;
     struct yaml_lines *lines;
     struct problem *problem;
+    bool bare_metal;
     int error; /* the first */
 };
 
@@ -473,6 +477,8 @@ static void convert_policy(struct reading *r, const char *base, const struct yam
     char path[PATH_SIZE], words[160];
     path_key(path, base, "weight");
     convert_number(r, path, yaml->weight, 1, &vm->weight);
+    path_key(path, base, "budget");
+    convert_number(r, path, yaml->budget, 1, &vm->budget);
     path_key(path, base, "watchdog");
     convert_number(r, path, yaml->watchdog, 1, &vm->watchdog);
     for (unsigned i = 0; i < yaml->pin_count; i++) {
@@ -480,6 +486,7 @@ static void convert_policy(struct reading *r, const char *base, const struct yam
         convert_number(r, path, yaml->pin[i], 0, &vm->pins[i]);
     }
     vm->pin_count = yaml->pin_count;
+    vm->irq = yaml->irq;
     if (yaml->on_failure == NULL || strcmp(yaml->on_failure, "stop") == 0)
         return;
     vm->on_failure = SPEC_FAILURE_RESTART;
@@ -542,6 +549,7 @@ static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *
     vm->engine = yaml->engine;
     convert_bool(r, base, "no_reboot", yaml->no_reboot, &vm->no_reboot);
     convert_bool(r, base, "no_balloon", yaml->no_balloon, &vm->no_balloon);
+    convert_bool(r, base, "lazy_memory", yaml->lazy_memory, &vm->lazy_memory);
     convert_bool(r, base, "virtio_console", yaml->virtio_console, &vm->virtio_console);
     for (unsigned i = 0; i < yaml->disk_count; i++) {
         path_entry(path, base, "disks", i);
@@ -565,7 +573,9 @@ static void check(struct reading *r)
 {
     struct spec_problem found;
     char path[PATH_SIZE] = "";
-    if (r->error != 0 || spec_check(&r->config->fleet, &found) == 0)
+    const struct spec_fleet *fleet = &r->config->fleet;
+    if (r->error != 0 ||
+        (spec_check(fleet, &found) == 0 && (r->bare_metal || spec_check_files(fleet, &found) == 0)))
         return;
     const char *words = found.text + found.words;
     const char *colon = strstr(words, ": ");
@@ -677,7 +687,8 @@ static void load(struct reading *r, const void *bytes, size_t size)
 }
 
 static int read_bytes(struct config **config, const char *name, const char *folder,
-                      const void *bytes, size_t size, bool files, struct problem *problem)
+                      const void *bytes, size_t size, bool files, bool bare_metal,
+                      struct problem *problem)
 {
     char reason[200];
     unsigned line;
@@ -696,6 +707,7 @@ static int read_bytes(struct config **config, const char *name, const char *fold
         .folder = folder,
         .lines = lines,
         .problem = problem,
+        .bare_metal = bare_metal,
     };
     if (r.config == NULL) {
         r.error = problem_set(problem, -E_NOMEM, "%s: not enough memory to read it", name);
@@ -718,10 +730,10 @@ static int read_bytes(struct config **config, const char *name, const char *fold
 int config_read_bytes(struct config **config, const char *name, const char *folder,
                       const void *bytes, size_t size, struct problem *problem)
 {
-    return read_bytes(config, name, folder, bytes, size, false, problem);
+    return read_bytes(config, name, folder, bytes, size, false, false, problem);
 }
 
-int config_read(struct config **config, const char *path, struct problem *problem)
+int config_read(struct config **config, const char *path, bool bare_metal, struct problem *problem)
 {
     struct blob file;
     *config = NULL;
@@ -732,7 +744,7 @@ int config_read(struct config **config, const char *path, struct problem *proble
     const char *slash = strrchr(path, '/');
     char *folder = slash != NULL ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : NULL;
     error = read_bytes(config, path, folder != NULL ? folder : ".", file.bytes, file.size, true,
-                       problem);
+                       bare_metal, problem);
     free(folder);
     blob_free(&file);
     return error;

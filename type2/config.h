@@ -16,11 +16,11 @@ struct config;
 
 /*
  * Reads and checks a description. Relative paths in it are relative to its own folder, and come out
- * joined with it. Kernel, initrd, firmware and disks must be there, and engines in this build. A
- * negative error with `problem`
- * filled, and *config NULL.
+ * joined with it. Kernel, initrd, firmware and disks must be there, and engines in this build.
+ * `bare_metal`: for a bundle, where each VM has a copy of its disks of its own. A negative error
+ * with `problem` filled, and *config NULL.
  */
-int config_read(struct config **config, const char *path, struct problem *problem);
+int config_read(struct config **config, const char *path, bool bare_metal, struct problem *problem);
 /*
  * The same from memory, without a look at the files it names: `name` stands for the file in
  * messages, `folder` ("" or ".": the current one) is what paths are relative to.

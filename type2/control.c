@@ -355,6 +355,17 @@ int control_connect(const char *name, struct problem *problem)
     if (fd < 0)
         return problem_set(problem, fd, "%s: cannot reach its control socket %s: %s", name,
                            address.sun_path, strerror(-fd));
+    /* Below /tmp anybody may have made the folder first, and would get the orders meant for ours.
+     */
+    struct ucred peer = {.uid = (uid_t)-1};
+    socklen_t len = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != geteuid()) {
+        close(fd);
+        return problem_set(problem, -E_INVAL,
+                           "%s: its control socket %s belongs to another user; remove the folder, "
+                           "or set XDG_RUNTIME_DIR",
+                           name, address.sun_path);
+    }
     return fd;
 }
 

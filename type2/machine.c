@@ -52,19 +52,6 @@ static void port_resume(struct stream_backend *backend)
 
 static const struct stream_ops port_ops = {.write = port_write, .resume = port_resume};
 
-/* The last console= of the command line is the one behind /dev/console. */
-static bool input_goes_to_hvc(const struct spec_vm *spec)
-{
-    const char *last = NULL;
-
-    if (!spec->virtio_console)
-        return false;
-    for (const char *at = spec->cmdline; at != NULL && (at = strstr(at, "console=")) != NULL; at++)
-        if (at == spec->cmdline || at[-1] == ' ')
-            last = at;
-    return last != NULL && strncmp(last, "console=hvc", strlen("console=hvc")) == 0;
-}
-
 static void machine_tap(void *arg, const void *bytes, size_t len)
 {
     struct machine *machine = arg;
@@ -230,7 +217,7 @@ static int machine_build_board(struct machine *machine, struct problem *problem)
     machine->built_board = true;
     struct stream_backend *mux = machine_mux_backend(machine);
     const struct stream_backend *chosen =
-        input_goes_to_hvc(spec) ? &machine->hvc.backend : &machine->uart.backend;
+        spec_console_is_hvc(spec) ? &machine->hvc.backend : &machine->uart.backend;
     mux->device = chosen->device;
     mux->receive = chosen->receive;
     return 0;

@@ -90,10 +90,17 @@ static void add_slot(struct board *board, struct virtio_device *device)
                      plic_wire(board, BOARD_IRQ_VIRTIO + slot));
 }
 
+/* A disk's device, and its requests behind it. */
+static size_t blk_size(const struct board *board, unsigned disk)
+{
+    return sizeof(struct virtio_blk) +
+           virtio_blk_depth(board->backends.disks[disk]) * sizeof(struct virtio_blk_request);
+}
+
 static void free_virtio(struct board *board)
 {
-    for (unsigned i = 0; i < SPEC_DISKS_MAX; i++) {
-        host_free(board->blks[i], sizeof *board->blks[i]);
+    for (unsigned i = 0; i < board->backends.disk_count; i++) {
+        host_free(board->blks[i], blk_size(board, i));
         board->blks[i] = NULL;
     }
     for (unsigned i = 0; i < SPEC_NETS_MAX; i++) {
@@ -108,7 +115,7 @@ static int alloc_virtio(struct board *board)
     memset(board->blks, 0, sizeof board->blks);
     memset(board->nets, 0, sizeof board->nets);
     for (unsigned i = 0; good && i < board->backends.disk_count; i++) {
-        board->blks[i] = host_alloc(sizeof *board->blks[i], 64);
+        board->blks[i] = host_alloc(blk_size(board, i), 64);
         good = board->blks[i] != NULL;
     }
     for (unsigned i = 0; good && i < board->backends.net_count; i++) {
@@ -129,7 +136,8 @@ static void init_virtio(struct board *board)
 
     board->slot_count = 0;
     for (unsigned i = 0; i < backends->disk_count; i++) {
-        virtio_blk_init(board->blks[i], mem, backends->disks[i]);
+        virtio_blk_init(board->blks[i], mem, backends->disks[i],
+                        (struct virtio_blk_request *)(void *)(board->blks[i] + 1));
         add_slot(board, &board->blks[i]->virtio);
     }
     for (unsigned i = 0; i < backends->net_count; i++) {

@@ -93,8 +93,8 @@ struct board {
     struct finisher finisher;
     struct virtio_mmio slots[BOARD_VIRTIO_SLOTS];
     unsigned slot_count;
-    struct virtio_blk *blks[SPEC_DISKS_MAX]; /* each is large: only those that there are */
-    struct virtio_net *nets[SPEC_NETS_MAX];  /* likewise */
+    struct virtio_blk *blks[SPEC_DISKS_MAX]; /* each with its requests behind it */
+    struct virtio_net *nets[SPEC_NETS_MAX];
     struct virtio_console console;
     struct virtio_rng rng;
     struct virtio_balloon balloon;

@@ -1,5 +1,6 @@
 #include "vmm/sbi_impl.h"
 
+#include "core/hot.h"
 #include "riscv/mmu.h"
 
 /*
@@ -31,22 +32,38 @@ enum sbi_extension_id {
     SBI_STA = 0x535441,
 };
 
-struct sbi_extension {
-    uint32_t first, last; /* ids */
-    struct sbi_result (*call)(struct vm *vm, struct riscv_vcpu *hart);
-    bool light; /* needs the integer registers alone: sbi_call_light */
+/* What the handlers of an extension need, and so what an engine has to bring up to date before the
+ * call. */
+enum sbi_needs {
+    NEEDS_REGISTERS, /* the integer registers, and nobody else */
+    NEEDS_OTHERS,    /* the same, but it may wait for others or let other tasks run */
+    NEEDS_ALL,
 };
 
-static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id);
+struct sbi_extension {
+    uint32_t id;
+    enum sbi_needs needs;
+    struct sbi_result (*call)(struct vm *vm, struct riscv_vcpu *hart);
+};
+
+/*
+ * Where an extension is in the table: each that SBI 3.0 defines has a slot of its own. (Two in one
+ * are a warning of the compiler.)
+ */
+#define SLOTS    32
+#define SLOT(id) (((id) >> 13 ^ (id) >> 2) & (SLOTS - 1))
+
+static const struct sbi_extension *extension_find(uint64_t id);
+static bool extension_offered(const struct vm *vm, uint64_t id);
 
 /* Chapter 4, Base Extension. */
-static struct sbi_result sbi_base(struct vm *vm, struct riscv_vcpu *hart)
+HOT static struct sbi_result sbi_base(struct vm *vm, struct riscv_vcpu *hart)
 {
     switch (hart->x[16]) {
     case 0: return sbi_value(SBI_SPEC_VERSION);
     case 1: return sbi_value(SBI_IMPL_ID);
     case 2: return sbi_value(SBI_IMPL_VERSION);
-    case 3: return sbi_value(extension_find(vm, hart->x[10]) != NULL);
+    case 3: return sbi_value(extension_offered(vm, hart->x[10]));
     case 4: /* mvendorid */
     case 5: /* marchid */
     case 6: /* mimpid */ return sbi_value(0);
@@ -57,10 +74,9 @@ static struct sbi_result sbi_base(struct vm *vm, struct riscv_vcpu *hart)
 /* Chapter 6, Timer Extension. */
 static struct sbi_result sbi_time(struct vm *vm, struct riscv_vcpu *hart)
 {
-    (void)vm;
     if (hart->x[16] != 0)
         return sbi_error(SBI_ERR_NOT_SUPPORTED);
-    riscv_vcpu_set_stimecmp(hart, hart->x[10]);
+    riscv_vcpu_set_stimecmp(hart, clock_of_guest(&vm->clock, hart->x[10]));
     return sbi_error(SBI_SUCCESS);
 }
 
@@ -149,7 +165,7 @@ static struct sbi_result sbi_srst(struct vm *vm, struct riscv_vcpu *hart)
         vm_power_request(vm, VM_POWER_FAILED, 1, "the guest reported a system failure");
     else
         vm_power_request(vm, type == SHUTDOWN ? VM_POWER_OFF : VM_POWER_REBOOT, 0, NULL);
-    return (struct sbi_result){.gone = true};
+    return sbi_error(SBI_GONE);
 }
 
 /* The hart mask of a legacy call is in the caller's virtual memory (5.5); address 0 means all
@@ -167,82 +183,98 @@ static bool legacy_mask(struct vm *vm, struct riscv_vcpu *hart, uint64_t *target
     return hart_mask(vm, mask, 0, targets);
 }
 
-/* Chapter 5, Legacy Extensions: a0 alone is the answer. */
-static struct sbi_result sbi_legacy(struct vm *vm, struct riscv_vcpu *hart)
+static int64_t legacy_answer(struct vm *vm, struct riscv_vcpu *hart)
 {
     uint8_t byte = (uint8_t)hart->x[10];
     uint64_t targets;
 
     switch (hart->x[17]) {
-    case SBI_LEGACY_SET_TIMER: riscv_vcpu_set_stimecmp(hart, hart->x[10]); break;
+    case SBI_LEGACY_SET_TIMER:
+        riscv_vcpu_set_stimecmp(hart, clock_of_guest(&vm->clock, hart->x[10]));
+        break;
     case SBI_LEGACY_PUTCHAR: sbi_console_write(vm, &byte, 1); break;
-    case SBI_LEGACY_GETCHAR:
-        return (struct sbi_result){.error = sbi_console_read(vm, &byte, 1) == 1 ? byte : -1};
+    case SBI_LEGACY_GETCHAR: return sbi_console_read(vm, &byte, 1) == 1 ? byte : SBI_ERR_FAILED;
     case SBI_LEGACY_CLEAR_IPI: riscv_vcpu_irq(hart, IRQ_SSI, false); break;
     case SBI_LEGACY_SEND_IPI:
     case SBI_LEGACY_FENCE_I:
     case SBI_LEGACY_SFENCE_VMA:
     case SBI_LEGACY_SFENCE_VMA_ASID:
         if (!legacy_mask(vm, hart, &targets))
-            return sbi_error(SBI_ERR_INVALID_PARAM);
+            return SBI_ERR_INVALID_PARAM;
         if (hart->x[17] == SBI_LEGACY_SEND_IPI)
             send_ipi(vm, targets);
         else
             sbi_remote(vm, hart, targets,
                        hart->x[17] == SBI_LEGACY_FENCE_I ? VCPU_REQ_FENCE_I : VCPU_REQ_TLB_FLUSH);
         break;
-    default: /* SBI_LEGACY_SHUTDOWN */
-        vm_power_request(vm, VM_POWER_OFF, 0, NULL);
-        return (struct sbi_result){.gone = true};
+    default: /* SBI_LEGACY_SHUTDOWN */ vm_power_request(vm, VM_POWER_OFF, 0, NULL); return SBI_GONE;
     }
-    return sbi_error(SBI_SUCCESS);
+    return SBI_SUCCESS;
 }
 
-/* Sorted by how often a running Linux calls them. */
-static const struct sbi_extension extensions[] = {
-    {SBI_RFENCE, SBI_RFENCE, sbi_rfence, true},
-    {SBI_IPI, SBI_IPI, sbi_ipi, true},
-    {SBI_TIME, SBI_TIME, sbi_time, false},
-    {SBI_PMU, SBI_PMU, sbi_pmu, false},
-    {SBI_DBCN, SBI_DBCN, sbi_dbcn, true},
-    {SBI_HSM, SBI_HSM, sbi_hsm, false},
-    {SBI_BASE, SBI_BASE, sbi_base, true},
-    {SBI_SRST, SBI_SRST, sbi_srst, false},
-    {SBI_SUSP, SBI_SUSP, sbi_susp, false},
-    {SBI_STA, SBI_STA, sbi_sta, true},
-    {SBI_LEGACY_SET_TIMER, SBI_LEGACY_SHUTDOWN, sbi_legacy, false},
+/* Chapter 5, Legacy Extensions: a0 alone is the answer, a1 stays. */
+static struct sbi_result sbi_legacy(struct vm *vm, struct riscv_vcpu *hart)
+{
+    int64_t error = legacy_answer(vm, hart);
+    return (struct sbi_result){.error = error, .value = hart->x[11]};
+}
+
+static struct sbi_result sbi_unknown(struct vm *vm, struct riscv_vcpu *hart)
+{
+    (void)vm, (void)hart;
+    return sbi_error(SBI_ERR_NOT_SUPPORTED);
+}
+
+#define EXTENSION(ID, CALL, NEEDS) [SLOT(ID)] = {.id = ID, .needs = NEEDS, .call = CALL}
+static const struct sbi_extension extensions[SLOTS] = {
+    EXTENSION(SBI_BASE, sbi_base, NEEDS_REGISTERS), EXTENSION(SBI_TIME, sbi_time, NEEDS_ALL),
+    EXTENSION(SBI_IPI, sbi_ipi, NEEDS_OTHERS),      EXTENSION(SBI_RFENCE, sbi_rfence, NEEDS_OTHERS),
+    EXTENSION(SBI_HSM, sbi_hsm, NEEDS_ALL),         EXTENSION(SBI_SRST, sbi_srst, NEEDS_ALL),
+    EXTENSION(SBI_PMU, sbi_pmu, NEEDS_ALL),         EXTENSION(SBI_DBCN, sbi_dbcn, NEEDS_OTHERS),
+    EXTENSION(SBI_SUSP, sbi_susp, NEEDS_ALL),       EXTENSION(SBI_STA, sbi_sta, NEEDS_OTHERS),
 };
+static const struct sbi_extension legacy = {.needs = NEEDS_ALL, .call = sbi_legacy};
+static const struct sbi_extension unknown = {.needs = NEEDS_REGISTERS, .call = sbi_unknown};
 
-static const struct sbi_extension *extension_find(const struct vm *vm, uint64_t id)
+static inline const struct sbi_extension *extension_find(uint64_t id)
 {
-    for (unsigned i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
-        if (id >= extensions[i].first && id <= extensions[i].last)
-            return extensions[i].call != sbi_sta || vm->steal_time ? &extensions[i] : NULL;
-    }
-    return NULL;
+    const struct sbi_extension *extension = &extensions[SLOT(id)];
+    if (id <= SBI_LEGACY_SHUTDOWN)
+        return &legacy;
+    return extension->id == id ? extension : &unknown;
 }
 
-static void answer(const struct sbi_extension *extension, struct vm *vm, struct riscv_vcpu *hart)
+static bool extension_offered(const struct vm *vm, uint64_t id)
 {
-    struct sbi_result result =
-        extension != NULL ? extension->call(vm, hart) : sbi_error(SBI_ERR_NOT_SUPPORTED);
-    if (result.gone)
-        return;
-    hart->x[10] = (uint64_t)result.error;
-    if (extension == NULL || extension->call != sbi_legacy)
+    return extension_find(id) != &unknown && (id != SBI_STA || vm->steal_time);
+}
+
+/* The call, unless it needs more than that. */
+static inline __attribute__((always_inline)) bool answer(struct vm *vm, struct riscv_vcpu *hart,
+                                                         enum sbi_needs most)
+{
+    const struct sbi_extension *extension = extension_find(hart->x[17]);
+    if (extension->needs > most)
+        return false;
+    struct sbi_result result = extension->call(vm, hart);
+    if (result.error != SBI_GONE) {
+        hart->x[10] = (uint64_t)result.error;
         hart->x[11] = result.value;
+    }
+    return true;
 }
 
 void sbi_call(struct vm *vm, struct riscv_vcpu *hart)
 {
-    answer(extension_find(vm, hart->x[17]), vm, hart);
+    answer(vm, hart, NEEDS_ALL);
 }
 
 bool sbi_call_light(struct vm *vm, struct riscv_vcpu *hart)
 {
-    const struct sbi_extension *extension = extension_find(vm, hart->x[17]);
-    if (extension == NULL || !extension->light)
-        return false;
-    answer(extension, vm, hart);
-    return true;
+    return answer(vm, hart, NEEDS_OTHERS);
+}
+
+HOT bool sbi_call_alone(struct vm *vm, struct riscv_vcpu *hart)
+{
+    return answer(vm, hart, NEEDS_REGISTERS);
 }

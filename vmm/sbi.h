@@ -20,6 +20,10 @@ void sbi_call(struct vm *vm, struct riscv_vcpu *hart);
  */
 bool sbi_call_light(struct vm *vm, struct riscv_vcpu *hart);
 
+/* Of those, calls that concern nobody but the caller and wait for nothing: it may count as running.
+ */
+bool sbi_call_alone(struct vm *vm, struct riscv_vcpu *hart);
+
 /*
  * Steal time (SBI 2.0, chapter 16), for hypervisors that set vm->steal_time: the VCPU could have
  * run but waited `ns` more for a hart; `preempted`: it does so now. While it does not run.

@@ -39,7 +39,7 @@ static struct sbi_result hart_start(struct vm *vm, uint64_t id, uint64_t address
 static struct sbi_result hart_stop(struct riscv_vcpu *hart)
 {
     atomic_store(&hart->vcpu.run_state, VCPU_STOPPED);
-    return (struct sbi_result){.gone = true};
+    return sbi_error(SBI_GONE);
 }
 
 static struct sbi_result hart_status(struct vm *vm, uint64_t id)
@@ -71,7 +71,7 @@ static struct sbi_result suspend_and_resume_at(struct riscv_vcpu *hart, uint64_t
     hart->x[11] = opaque;
     hart->effects |= EFFECT_TRANSLATION | EFFECT_MODE | EFFECT_INTERRUPTS;
     atomic_store(&hart->vcpu.run_state, VCPU_SUSPENDED);
-    return (struct sbi_result){.gone = true};
+    return sbi_error(SBI_GONE);
 }
 
 static struct sbi_result hart_suspend(struct vm *vm, struct riscv_vcpu *hart, uint32_t type,

@@ -10,6 +10,9 @@
 
 /* Standard errors (SBI 2.0, table 1). */
 enum sbi_error {
+    /* None, and not the byte that a legacy call answers: the registers are not to be written,
+     * because the hart does not return from this call, or belongs to another now. */
+    SBI_GONE = 0x100,
     SBI_SUCCESS = 0,
     SBI_ERR_FAILED = -1,
     SBI_ERR_NOT_SUPPORTED = -2,
@@ -21,12 +24,10 @@ enum sbi_error {
     SBI_ERR_ALREADY_STOPPED = -8,
 };
 
+/* Two words, which the C ABI passes in a0 and a1 as the SBI does. */
 struct sbi_result {
     int64_t error;
     uint64_t value;
-    /* The registers are not to be written: the hart does not return from this call, or belongs to
-     * another now. */
-    bool gone;
 };
 
 static inline struct sbi_result sbi_error(enum sbi_error error)

@@ -20,7 +20,7 @@ struct sbi_result sbi_sta(struct vm *vm, struct riscv_vcpu *hart)
     enum { SET_SHMEM = 0 };
     uint64_t low = hart->x[10], high = hart->x[11], flags = hart->x[12];
 
-    if (hart->x[16] != SET_SHMEM)
+    if (!vm->steal_time || hart->x[16] != SET_SHMEM)
         return sbi_error(SBI_ERR_NOT_SUPPORTED);
     if (flags != 0)
         return sbi_error(SBI_ERR_INVALID_PARAM);

@@ -50,7 +50,7 @@ static struct virtio_blk_request *request_take(struct virtio_blk *blk)
 
     if (request != NULL)
         blk->free = request->next;
-    else if (blk->touched < VIRTIO_BLK_REQUESTS)
+    else if (blk->touched < blk->request_count)
         request = &blk->requests[blk->touched++];
     return request;
 }
@@ -205,7 +205,7 @@ static bool request_parse(struct virtio_blk *blk, struct virtio_blk_request *req
 
 static bool has_room(const struct virtio_blk *blk)
 {
-    return blk->inflight < VIRTIO_BLK_REQUESTS && blk->bytes < VIRTIO_BLK_BYTES_MAX;
+    return blk->inflight < blk->request_count && blk->bytes < VIRTIO_BLK_BYTES_MAX;
 }
 
 static void blk_process(struct virtio_blk *blk);
@@ -339,7 +339,14 @@ static const struct virtio_ops blk_ops = {
     .inflight = blk_inflight,
 };
 
-void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_backend *backend)
+unsigned virtio_blk_depth(const struct block_backend *backend)
+{
+    return backend->depth != 0 && backend->depth < VIRTIO_BLK_REQUESTS ? backend->depth
+                                                                       : VIRTIO_BLK_REQUESTS;
+}
+
+void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_backend *backend,
+                     struct virtio_blk_request *requests)
 {
     uint64_t features = BLK_F_SEG_MAX | BLK_F_BLK_SIZE | BLK_F_FLUSH;
 
@@ -361,6 +368,8 @@ void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_ba
         .write_zeroes_may_unmap = backend->discard,
     };
     /* The pool itself is left alone: pages of it that are never used are never touched. */
+    blk->requests = requests;
+    blk->request_count = virtio_blk_depth(backend);
     blk->free = NULL;
     blk->touched = 0;
     blk->inflight = 0;

@@ -1,9 +1,9 @@
 /*
  * Virtio block device (Virtual I/O Device 1.2, section 5.2): one queue in front of a block backend.
  *
- * Read, write, flush, serial number, discard, write-zeroes. Requests lie in a fixed pool, so that
- * their number is bounded and nothing is allocated; when the pool is empty (requests of before a
- * reset may hold part of it) chains wait in the ring until one comes back.
+ * Read, write, flush, serial number, discard, write-zeroes. Requests lie in a pool of the
+ * creator's, so that their number is bounded and nothing is allocated; when the pool is empty
+ * (requests of before a reset may hold part of it) chains wait in the ring until one comes back.
  */
 #ifndef DEVICES_VIRTIO_BLK_H
 #define DEVICES_VIRTIO_BLK_H
@@ -11,7 +11,7 @@
 #include "devices/backend.h"
 #include "devices/virtio/virtio.h"
 
-#define VIRTIO_BLK_REQUESTS VIRTQ_SIZE_MAX
+#define VIRTIO_BLK_REQUESTS VIRTQ_SIZE_MAX /* the most */
 #define VIRTIO_BLK_SECTOR   512ULL
 /*
  * The largest request, and what may be in flight before no more is taken: a chain can name the same
@@ -61,15 +61,21 @@ struct virtio_blk {
     struct virtio_device virtio;
     struct block_backend *backend;
     struct virtio_blk_config config;
+    struct virtio_blk_request *requests; /* the pool */
+    unsigned request_count;
     struct virtio_blk_request *free; /* given back before; the rest of the pool was never touched */
     unsigned touched;                /* requests[touched ..) are untouched */
     unsigned inflight;
     uint64_t bytes; /* of the requests in flight */
     bool starved;   /* the pool was empty: look at the queue when a request comes back */
     bool resuming;  /* a thread is doing so */
-    struct virtio_blk_request requests[VIRTIO_BLK_REQUESTS];
 };
 
-void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_backend *backend);
+/* How large a pool the device in front of the backend wants: requests, 1 to VIRTIO_BLK_REQUESTS. */
+unsigned virtio_blk_depth(const struct block_backend *backend);
+/* `requests`: virtio_blk_depth(backend) of them, which stay the device's and need not be
+ * initialized. */
+void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_backend *backend,
+                     struct virtio_blk_request *requests);
 
 #endif

@@ -23,9 +23,12 @@ static void console_write(struct virtio_console *console)
 
     for (unsigned i = 0; i < chain->readable_count && room > 0; i++) {
         size_t len = chain->buffers[i].len < room ? chain->buffers[i].len : room;
+        const uint8_t *bytes = chain->buffers[i].base;
 
-        console->backend->ops->write(console->backend, chain->buffers[i].base, len);
-        room -= len;
+        for (size_t taken = 1; len > 0 && taken > 0; len -= taken, bytes += taken, room -= taken) {
+            taken = console->backend->ops->write(console->backend, bytes, len);
+            host_breathe();
+        }
     }
 }
 
@@ -44,6 +47,7 @@ static void console_transmit(struct virtio_console *console)
     while (virtio_pop(device, CONSOLE_TX, &console->tx) != 0) {
         virtio_unlock(device);
         console_write(console);
+        host_breathe();
         virtio_lock(device);
         virtio_push(device, CONSOLE_TX, &console->tx, 0);
         sent = true;

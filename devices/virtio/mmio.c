@@ -1,6 +1,7 @@
 #include "devices/virtio/mmio.h"
 
 #include "core/error.h"
+#include "core/hot.h"
 
 #define MAGIC     0x74726976U /* "virt" */
 #define VERSION   2U
@@ -90,7 +91,7 @@ static uint32_t register_read(struct virtio_mmio *mmio, uint64_t offset)
     }
 }
 
-static int mmio_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+HOT static int mmio_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
     struct virtio_mmio *mmio = opaque;
 
@@ -163,7 +164,7 @@ static bool register_write(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
     return false;
 }
 
-static int mmio_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+HOT static int mmio_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
 {
     struct virtio_mmio *mmio = opaque;
     struct virtio_device *device = mmio->device;

@@ -62,6 +62,7 @@ static void net_transmit(struct virtio_net *net)
     while (virtio_pop(device, NET_TX, &net->tx) != 0) {
         virtio_unlock(device);
         net_send(net);
+        host_breathe();
         virtio_lock(device);
         virtio_push(device, NET_TX, &net->tx, 0);
         sent = true;

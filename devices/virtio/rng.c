@@ -1,7 +1,8 @@
 #include "devices/virtio/rng.h"
 
-/* Fills the front of the chain; 0 if the source failed. Entropy never waits, so the lock may be
- * held. */
+/* Fills the front of the chain; 0 if the source failed. Without the lock; busy keeps the chain
+ * ours.
+ */
 static uint32_t rng_fill(struct virtio_rng *rng)
 {
     struct virtq_chain *chain = &rng->chain;
@@ -27,8 +28,17 @@ static void rng_notify(struct virtio_device *device, unsigned queue)
     bool pushed = false;
 
     virtio_lock(device);
+    /* The thread that fills looks at the queue once more, under the lock, before it leaves. */
+    if (rng->busy) {
+        virtio_unlock(device);
+        return;
+    }
+    rng->busy = true;
     while (virtio_pop(device, queue, &rng->chain) != 0) {
+        virtio_unlock(device);
         uint32_t filled = rng_fill(rng);
+        host_breathe();
+        virtio_lock(device);
 
         /* 5.4.6.2: at least one byte. A request without room, or a dry source, cannot be answered.
          */
@@ -39,6 +49,7 @@ static void rng_notify(struct virtio_device *device, unsigned queue)
         virtio_push(device, queue, &rng->chain, filled);
         pushed = true;
     }
+    rng->busy = false;
     if (pushed)
         virtio_signal(device, queue);
     virtio_unlock(device);
@@ -51,5 +62,6 @@ static const struct virtio_ops rng_ops = {
 void virtio_rng_init(struct virtio_rng *rng, struct memory *mem, struct entropy_backend *backend)
 {
     rng->backend = backend;
+    rng->busy = false;
     virtio_init(&rng->virtio, &rng_ops, VIRTIO_ID_ENTROPY, mem, 0, 1, NULL, 0);
 }

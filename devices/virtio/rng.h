@@ -12,7 +12,8 @@
 struct virtio_rng {
     struct virtio_device virtio;
     struct entropy_backend *backend;
-    struct virtq_chain chain; /* under the lock */
+    bool busy;                /* a thread is filling; it will see what is added meanwhile */
+    struct virtq_chain chain; /* of the thread that set busy */
 };
 
 void virtio_rng_init(struct virtio_rng *rng, struct memory *mem, struct entropy_backend *backend);

@@ -28,7 +28,7 @@ static void decode_long(uint32_t raw, struct hext_access *access)
         access->kind = fp ? ACCESS_FSTORES : ACCESS_NONE;
         access->reg = rs2;
         break;
-    case AMO: access->kind = ACCESS_ATOMIC; break;
+    case AMO: access->kind = raw >> 27 == 2 ? ACCESS_RESERVES : ACCESS_ATOMIC; break;
     default: break;
     }
 }

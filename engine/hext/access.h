@@ -14,7 +14,8 @@ enum hext_access_kind {
     ACCESS_STORES, /* integer store from x[reg] */
     ACCESS_FLOADS, /* the same for f[reg] */
     ACCESS_FSTORES,
-    ACCESS_ATOMIC, /* AMO, LR, SC: devices do not take them */
+    ACCESS_RESERVES, /* LR; it faults as a load. Devices take neither it nor */
+    ACCESS_ATOMIC,   /* AMO and SC, which fault as stores */
 };
 
 struct hext_access {

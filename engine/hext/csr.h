@@ -86,6 +86,7 @@
 /* hstatus (15.2.1) */
 #define HSTATUS_SPV         (1UL << 7)
 #define HSTATUS_SPVP        (1UL << 8)
+#define HSTATUS_VGEIN       (63UL << 12)
 #define HSTATUS_VGEIN_SHIFT 12
 #define HSTATUS_VTW         (1UL << 21)
 #define HSTATUS_VSXL_64     (2UL << 32)
@@ -94,6 +95,9 @@
 #define HVIP_VSSIP (1UL << 2)
 #define HVIP_VSTIP (1UL << 6)
 #define HVIP_VSEIP (1UL << 10)
+
+/* hvictl (AIA 1.0, 6.3.3): what vstopi says of VSEIP when no file does */
+#define HVICTL_EXTERNAL (9UL << 16 | 1)
 
 /* sie, sip */
 #define HIRQ_SSI  (1UL << 1)
@@ -138,6 +142,18 @@ static inline void hfence_vvma_all(void)
 static inline void hfence_gvma_all(void)
 {
     __asm__ volatile(".insn r 0x73, 0, 0x31, x0, x0, x0" ::: "memory");
+}
+
+/* Memory and devices, everything before before everything behind. */
+static inline void fence_devices(void)
+{
+    __asm__ volatile("fence iorw, iorw" ::: "memory");
+}
+
+/* A release that counts writes to devices, too. */
+static inline void fence_release_devices(void)
+{
+    __asm__ volatile("fence orw, w" ::: "memory");
 }
 
 static inline void fence_i(void)

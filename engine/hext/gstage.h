@@ -30,7 +30,8 @@ struct gstage {
     uint64_t *root;
     unsigned levels;    /* 3: Sv39, 4: Sv48, 5: Sv57 */
     unsigned root_bits; /* index bits of the root: 11 (SvNNx4, 16 KiB) or 9 */
-    /* Leaves by size: 4 KiB, 2 MiB, 1 GiB; and bytes of tables. */
+    unsigned leaf_max;  /* of the sizes below; 2 (set by gstage_init): 1 GiB */
+    /* Leaves by size: 4 KiB, 2 MiB, 1 GiB; hidden ones are not counted. And bytes of tables. */
     uint64_t leaves[3];
     uint64_t table_bytes;
 };
@@ -42,8 +43,23 @@ int gstage_init(struct gstage *table, unsigned levels, unsigned root_bits);
  * the table's range, -E_EXIST something is mapped there (then a part may be mapped), -E_NOMEM.
  */
 int gstage_map(struct gstage *table, uint64_t va, uint64_t pa, uint64_t size, unsigned flags);
+/*
+ * Maps the one page at `va` to `pa` instead of what is there, which is no larger leaf; `flags` 0:
+ * to nothing, and then it can be mapped later without more memory. -E_NOMEM, -E_EXIST. Translations
+ * that harts hold are the caller's.
+ */
+int gstage_page(struct gstage *table, uint64_t va, uint64_t pa, unsigned flags);
 /* The leaf that maps `va`, or 0; *size gets its size. */
 uint64_t gstage_find(const struct gstage *table, uint64_t va, uint64_t *size);
+/*
+ * Hides all leaves of [va, va + size), which begins and ends where leaves do: they are as if not
+ * there, until gstage_show. Whoever may hold translations flushes them.
+ */
+void gstage_hide(struct gstage *table, uint64_t va, uint64_t size);
+/* The hidden leaf that would map `va`, or NULL; *base and *size get its range. */
+uint64_t *gstage_hidden(const struct gstage *table, uint64_t va, uint64_t *base, uint64_t *size);
+/* Harts that walk the table see the leaf with all that was stored before. */
+void gstage_show(struct gstage *table, uint64_t *leaf, uint64_t size);
 void gstage_fini(struct gstage *table);
 /* hgatp or satp mode (8: Sv39 or Sv39x4, ...). */
 static inline unsigned gstage_mode(const struct gstage *table)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct hext_vcpu;
+struct hext_record;
 
 #define HEXT_FILES_MAX 15
 
@@ -21,6 +22,7 @@ struct hext_hart {
     struct hext_vcpu *fp_owner; /* whose floating-point registers are here (if it agrees) */
     struct hext_vcpu *v_owner;  /* the same for vector registers */
     struct hext_vcpu **files;   /* who has guest interrupt file n, to HEXT_FILES_MAX; or NULL */
+    uint64_t files_page;        /* where file 0 would be; 0: there are none */
     uint32_t generation;        /* of G-stage translations flushed here; see hext_vm */
     _Atomic bool resched;       /* hext_host_schedule has something to do */
 };
@@ -37,6 +39,11 @@ static inline struct hext_hart *hext_this_hart(void)
 void hext_host_ipi(unsigned hart);
 /* An interrupt for the hypervisor arrived while the guest ran (scause); interrupts are off. */
 void hext_host_interrupt(uint64_t scause);
+/* The VCPU is about to run here and its interrupt file is in memory: one of the hart's may be had.
+ */
+void hext_host_file(struct hext_vcpu *v);
+/* An exit of a VCPU that is traced; short, and no lock of the guest's devices is held. */
+void hext_host_record(struct hext_vcpu *v, const struct hext_record *record);
 /* Lets other work run if it is due; the caller may go on on another hart, its VS state unloaded. */
 void hext_host_schedule(void);
 

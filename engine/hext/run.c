@@ -6,6 +6,7 @@
  * in_guest false, as if the guest had been left.
  */
 #include "core/bus.h"
+#include "core/hot.h"
 #include "engine/hext/access.h"
 #include "engine/hext/csr.h"
 #include "engine/hext/internal.h"
@@ -19,7 +20,7 @@
 /* ---- Interrupts and requests on the way in ---- */
 
 /* Brings hvip in line with mip, as far as mip decides it. */
-static __attribute__((noinline)) void interrupts_tell(struct hext_vcpu *v, uint64_t pending)
+HOT static __attribute__((noinline)) void interrupts_tell(struct hext_vcpu *v, uint64_t pending)
 {
     uint64_t ssi = pending & 1ULL << IRQ_SSI, rest = pending & ~ssi;
 
@@ -31,6 +32,8 @@ static __attribute__((noinline)) void interrupts_tell(struct hext_vcpu *v, uint6
     /* Bits of hvip are one above those of mip (15.2.3). */
     hcsr_clear(HCSR_HVIP, (v->told & ~rest) << 1);
     hcsr_set(HCSR_HVIP, (rest & ~v->told) << 1);
+    if (v->imsic != NULL)
+        hcsr_write(HCSR_HVICTL, (rest & 1ULL << IRQ_SEI) != 0 ? HVICTL_EXTERNAL : 0);
     v->told = rest;
 }
 
@@ -45,7 +48,7 @@ static __attribute__((noinline)) void requests_serve(struct vcpu *vcpu)
 {
     uint32_t requests = atomic_exchange(&vcpu->requests, 0);
     if ((requests & VCPU_REQ_TLB_FLUSH) != 0)
-        hfence_vvma_all();
+        hext_flush(vcpu->engine_data);
     if ((requests & (VCPU_REQ_FENCE_I | VCPU_REQ_CODE_FLUSH)) != 0)
         fence_i();
 }
@@ -68,9 +71,11 @@ static inline bool guest_begin(struct hext_vcpu *v)
     return true;
 }
 
+/* A release, and of what the guest has written to interrupt files too: see hext_imsic_move. */
 static inline void guest_end(struct hext_vcpu *v)
 {
-    atomic_store_explicit(&v->hart->vcpu.in_guest, false, memory_order_release);
+    fence_release_devices();
+    atomic_store_explicit(&v->hart->vcpu.in_guest, false, memory_order_relaxed);
 }
 
 static inline void world_take(struct hext_vcpu *v)
@@ -97,7 +102,10 @@ static unsigned access_fault(uint64_t cause)
                                              : CAUSE_STORE_ACCESS;
 }
 
-/* The instruction, as htinst names it or fetched: 0 if the guest has taken a fault. */
+/*
+ * The instruction, as htinst names it or fetched. 0: the guest has taken a fault; or it is 0 by
+ * now, written by another VCPU, and the guest will take one when it goes on.
+ */
 static uint64_t access_find(struct hext_vcpu *v, uint64_t htinst, struct hext_access *access)
 {
     if (hext_access_transformed(htinst, access))
@@ -199,6 +207,12 @@ static void guest_page_fault(struct hext_vcpu *v, uint64_t cause)
     struct bus *bus = &v->hart->vcpu.vm->bus;
     struct hext_access access;
 
+    if (v->vm->lazy) {
+        bool found =
+            htval != 0 || gva < 4 || walk_own(v, gva, cause == HCAUSE_STORE_GUEST_PAGE, &gpa);
+        if (found && hext_lazy_fault(v, gpa))
+            return;
+    }
     if (cause == HCAUSE_FETCH_GUEST_PAGE || hext_access_implicit(htinst)) {
         hext_inject(v, access_fault(cause), gva);
         return;
@@ -208,7 +222,7 @@ static void guest_page_fault(struct hext_vcpu *v, uint64_t cause)
         return;
     bool load = access.kind == ACCESS_LOADS || access.kind == ACCESS_FLOADS;
     if (!load && access.kind != ACCESS_STORES && access.kind != ACCESS_FSTORES) {
-        /* AMOs and the like: the kind of the instruction decides, some harts report a load. */
+        /* AMOs: the kind of the instruction decides, some harts report a load. */
         hext_inject(v, access.kind == ACCESS_ATOMIC ? CAUSE_STORE_ACCESS : access_fault(cause),
                     gva);
         return;
@@ -236,11 +250,12 @@ static void guest_page_fault(struct hext_vcpu *v, uint64_t cause)
 
 /* ---- SBI ---- */
 
-/* Bit n of `mask` is hart base + n (SBI 2.0, 3.1): the caller and nobody else. */
+/* Bit n of `mask` is hart base + n (SBI 2.0, 3.1): the caller and nobody else. All are meant by a
+ * base of -1; 64 harts are all that there are. */
 static inline bool is_self(const struct hext_vcpu *v, uint64_t mask, uint64_t base)
 {
     uint64_t bit = v->hart->vcpu.id - base;
-    return bit < 64 && mask == 1ULL << bit;
+    return base < 64 && bit < 64 && mask == 1ULL << bit;
 }
 
 /*
@@ -280,15 +295,38 @@ static inline bool sbi_hot(struct hext_vcpu *v)
     }
     x[10] = 0;
     x[11] = value;
+    return true;
+}
+
+/* The guest goes on behind its ECALL. */
+static inline uint64_t sbi_answered(struct hext_vcpu *v)
+{
     v->counts[HEXT_EXIT_ECALL]++;
     hcsr_write(HCSR_SEPC, hcsr_read(HCSR_SEPC) + 4);
-    return true;
+    return HEXT_GO_ON;
+}
+
+/* ---- The interrupt file in memory ---- */
+
+static bool imsic_emulate(struct hext_vcpu *v, uint32_t insn)
+{
+    if (v->imsic == NULL || v->file != 0 || (v->world.sstatus & HSTAT_SPP) == 0)
+        return false;
+    host_lock_acquire(&v->imsic_lock);
+    bool done = imsic_execute(v->imsic, insn, hcsr_read(HCSR_VSISELECT), v->hart->x);
+    hext_imsic_look(v);
+    host_lock_release(&v->imsic_lock);
+    if (done) {
+        v->world.sepc += 4;
+        v->kept_lost = true;
+    }
+    return done;
 }
 
 /* ---- Exits ---- */
 
 /* EXIT_REASONS: answered here, the guest goes on. */
-static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause)
+HOT static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause)
 {
     uint64_t stval;
 
@@ -315,6 +353,8 @@ static enum exit_reason exit_answer(struct hext_vcpu *v, uint64_t cause)
             return EXIT_WFI;
         }
         v->counts[HEXT_EXIT_VIRTUAL]++;
+        if (imsic_emulate(v, (uint32_t)stval))
+            return EXIT_REASONS;
         hext_inject(v, CAUSE_ILLEGAL, stval);
         return EXIT_REASONS;
     case CAUSE_FETCH_MISALIGNED:
@@ -344,7 +384,7 @@ static inline __attribute__((always_inline)) bool goes_on(struct hext_vcpu *v)
            guest_begin(v);
 }
 
-static __attribute__((noinline)) uint64_t answer(struct hext_vcpu *v, uint64_t cause)
+HOT static __attribute__((noinline)) uint64_t answer(struct hext_vcpu *v, uint64_t cause)
 {
     enum exit_reason reason = EXIT_REASONS;
 
@@ -369,14 +409,16 @@ static __attribute__((noinline)) uint64_t answer(struct hext_vcpu *v, uint64_t c
     return v->kept_lost ? HEXT_GO_ON_ALL : HEXT_GO_ON;
 }
 
-/* The table's answer, which may be for other VCPUs too; else it is an exit. */
-static __attribute__((noinline)) uint64_t sbi_call_answer(struct hext_vcpu *v)
+/* The table's answer: for other VCPUs too, perhaps; else it is an exit. */
+HOT static __attribute__((noinline)) uint64_t sbi_call_answer(struct hext_vcpu *v)
 {
+    if (v->vm->sbi_alone(v->hart->vcpu.vm, v->hart))
+        return sbi_answered(v);
     world_take(v);
     guest_end(v);
     v->counts[HEXT_EXIT_ECALL]++;
     v->world.sepc += 4;
-    if (v->vm->sbi_light == NULL || !v->vm->sbi_light(v->hart->vcpu.vm, v->hart)) {
+    if (!v->vm->sbi_light(v->hart->vcpu.vm, v->hart)) {
         v->reason = EXIT_SBI;
         return HEXT_LEAVE;
     }
@@ -398,7 +440,7 @@ static __attribute__((noinline)) uint64_t device_refused(struct hext_vcpu *v, un
 
 /* What guest_page_fault does, for an access that it has seen before. Others are left to answer().
  */
-static __attribute__((noinline)) uint64_t device_hot(struct hext_vcpu *v, uint64_t cause)
+HOT static __attribute__((noinline)) uint64_t device_hot(struct hext_vcpu *v, uint64_t cause)
 {
     uint64_t gva = hcsr_read(HCSR_STVAL), htval = hcsr_read(HCSR_HTVAL);
     uint64_t insn = hcsr_read(HCSR_HTINST), data;
@@ -442,16 +484,16 @@ static __attribute__((noinline)) uint64_t device_hot(struct hext_vcpu *v, uint64
     return seen->back;
 }
 
-uint64_t hext_answer(struct hext_vcpu *v, uint64_t cause)
+HOT uint64_t hext_answer(struct hext_vcpu *v, uint64_t cause)
 {
     if (cause == HCAUSE_VS_ECALL)
-        return sbi_hot(v) ? HEXT_GO_ON : sbi_call_answer(v);
+        return sbi_hot(v) ? sbi_answered(v) : sbi_call_answer(v);
     if (cause == HCAUSE_LOAD_GUEST_PAGE || cause == HCAUSE_STORE_GUEST_PAGE)
         return device_hot(v, cause);
     return answer(v, cause);
 }
 
-enum exit_reason hext_run(struct vcpu *vcpu, struct exit *exit)
+HOT enum exit_reason hext_run(struct vcpu *vcpu, struct exit *exit)
 {
     struct hext_vcpu *v = vcpu->engine_data;
 

@@ -1,7 +1,7 @@
 /*
  * The world switch, in the style of a function call: hext_enter runs the guest and returns when C has
  * an exit for the run loop, so that the hypervisor's own traps keep their own vector. What a trap
- * needs is decided by hext_answer, called from here: it keeps the callee-saved registers, so that a
+ * needs is decided by v->answer (hext_answer), called from here: it keeps the callee-saved registers, so that a
  * guest that goes on has only the others loaded again.
  */
 #include "engine/hext/csr.h"
@@ -14,6 +14,7 @@
 #define F_X     112
 #define F_VCPU  120
 #define F_STVEC 128
+#define F_EXIT  136
 #define F_SIZE  144
 
 /* x[32] of struct riscv_vcpu holds the host's sp while hext_enter runs. */
@@ -65,6 +66,7 @@ hext_enter:
     lla t0, hext_exit
     csrrw t1, HCSR_STVEC, t0
     sd t1, F_STVEC(sp)
+    sd t0, F_EXIT(sp)
     csrw HCSR_SSCRATCH, a0
     sd sp, X_SP_HOST(a0)
 1:  for_kept ld
@@ -85,12 +87,13 @@ hext_exit:
     csrw HCSR_STVEC, t0
     ld a0, F_VCPU(sp)
     csrr a1, HCSR_SCAUSE
-    jal hext_answer
+    ld t1, HEXT_VCPU_ANSWER(a0)
+    jalr t1
     /* If it is to leave, the hart may be another one by now: its tp, stvec and sscratch stay. */
     addi t2, a0, -HEXT_GO_ON
     ld a0, F_X(sp)
     bgtz t2, 3f
-    lla t0, hext_exit
+    ld t0, F_EXIT(sp)
     csrw HCSR_STVEC, t0
     csrw HCSR_SSCRATCH, a0
     beqz t2, 2b
@@ -165,7 +168,7 @@ hext_fetch:
     .p2align 2
 hext_probe_read:
     probe_begin
-    .irp csr, HCSR_HGATP, HCSR_STIMECMP, HCSR_VSTIMECMP, HCSR_HENVCFG, HCSR_SENVCFG, HCSR_TIME, HCSR_HSTATUS, HCSR_VLENB, HCSR_VSISELECT, HCSR_HSTATEEN0
+    .irp csr, HCSR_HGATP, HCSR_STIMECMP, HCSR_VSTIMECMP, HCSR_HENVCFG, HCSR_SENVCFG, HCSR_TIME, HCSR_HSTATUS, HCSR_VLENB, HCSR_VSISELECT, HCSR_HSTATEEN0, HCSR_HVIPRIO1
     csrr t2, \csr
     j 2f
     .endr
@@ -179,7 +182,7 @@ hext_probe_read:
     .p2align 2
 hext_probe_write:
     probe_begin
-    .irp csr, HCSR_HGATP, HCSR_STIMECMP, HCSR_VSTIMECMP, HCSR_HENVCFG, HCSR_SENVCFG, HCSR_TIME, HCSR_HSTATUS, HCSR_VLENB, HCSR_VSISELECT, HCSR_HSTATEEN0
+    .irp csr, HCSR_HGATP, HCSR_STIMECMP, HCSR_VSTIMECMP, HCSR_HENVCFG, HCSR_SENVCFG, HCSR_TIME, HCSR_HSTATUS, HCSR_VLENB, HCSR_VSISELECT, HCSR_HSTATEEN0, HCSR_HVIPRIO1
     csrw \csr, a1
     j 2f
     .endr

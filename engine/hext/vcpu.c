@@ -45,7 +45,8 @@ void hext_probe(struct hext_features *f)
     f->senvcfg = hext_probe_read(PROBE_SENVCFG, &value);
     f->sstc = (f->henvcfg & ENVCFG_STCE) != 0 && hext_probe_read(PROBE_STIMECMP, &value) &&
               hext_probe_read(PROBE_VSTIMECMP, &value);
-    f->aia = hext_probe_read(PROBE_VSISELECT, &value);
+    f->iselect = hext_probe_read(PROBE_VSISELECT, &value);
+    f->aia = hext_probe_read(PROBE_HVIPRIO1, &value);
     f->files = 0;
     if (f->aia) {
         hcsr_write(HCSR_HGEIE, ~0UL);
@@ -83,18 +84,6 @@ void hext_hart_init(const struct hext_features *f)
     }
     hfence_gvma_all();
     hfence_vvma_all();
-}
-
-/* ---- Time ---- */
-
-static uint64_t ticks_convert(uint64_t ticks, uint64_t from, uint64_t to)
-{
-    if (from == to || ticks == UINT64_MAX)
-        return ticks;
-    uint64_t seconds = ticks / from;
-    if (seconds >= UINT64_MAX / to - 1)
-        return UINT64_MAX;
-    return seconds * to + ticks % from * to / from;
 }
 
 /* ---- Floating point ---- */
@@ -168,7 +157,11 @@ void hext_vcpu_reset(struct vcpu *vcpu)
     struct hext_vcpu *v = vcpu->engine_data;
     v->v_hart = HEXT_NO_HART;
     v->iselect = v->iprio1 = v->iprio2 = 0;
-    v->file_stale = v->file != 0;
+    if (v->imsic != NULL) {
+        host_lock_acquire(&v->imsic_lock);
+        imsic_reset(v->imsic);
+        host_lock_release(&v->imsic_lock);
+    }
     if (v->vector == NULL)
         return;
     memset(v->vector, 0, vector_size(v->vm->features));
@@ -177,34 +170,60 @@ void hext_vcpu_reset(struct vcpu *vcpu)
 
 /* ---- The interrupt architecture ---- */
 
-/* What another guest, or this one before it was reset, left in the file. hstatus is written anew.
- */
-static void file_clean(struct hext_vcpu *v)
+static void register_move(unsigned select, uint64_t *value, bool back)
 {
-    enum { EIDELIVERY = 0x70, EITHRESHOLD = 0x72, EIP0 = 0x80, EIE0 = 0xc0 };
-    hcsr_write(HCSR_HSTATUS, v->world.hstatus);
-    hcsr_write(HCSR_VSISELECT, EIDELIVERY);
-    hcsr_write(HCSR_VSIREG, 0);
-    hcsr_write(HCSR_VSISELECT, EITHRESHOLD);
-    hcsr_write(HCSR_VSIREG, 0);
-    for (unsigned id = 0; id <= v->vm->features->imsic_ids; id += 64) {
-        hcsr_write(HCSR_VSISELECT, EIE0 + id / 32);
-        hcsr_write(HCSR_VSIREG, 0);
-        hcsr_write(HCSR_VSISELECT, EIP0 + id / 32);
-        hcsr_write(HCSR_VSIREG, 0);
+    hcsr_write(HCSR_VSISELECT, select);
+    if (back)
+        *value = hcsr_read(HCSR_VSIREG);
+    else
+        hcsr_write(HCSR_VSIREG, *value);
+}
+
+void hext_imsic_move(struct imsic_file *imsic, unsigned file, bool back)
+{
+    uint64_t hstatus = hcsr_read(HCSR_HSTATUS), select = hcsr_read(HCSR_VSISELECT), off = 0;
+    /* What others sent before they left the guest (in_guest) has come. */
+    fence_devices();
+    hcsr_write(HCSR_HSTATUS, (hstatus & ~HSTATUS_VGEIN) | (uint64_t)file << HSTATUS_VGEIN_SHIFT);
+    for (unsigned w = 0; w <= imsic->ids / 64; w++) {
+        register_move(IMSIC_EIP0 + 2 * w, &imsic->pending[w], back);
+        register_move(IMSIC_EIE0 + 2 * w, &imsic->enabled[w], back);
     }
-    v->file_stale = false;
+    register_move(IMSIC_EITHRESHOLD, &imsic->threshold, back);
+    register_move(IMSIC_EIDELIVERY, &imsic->delivery, back);
+    if (back)
+        register_move(IMSIC_EIDELIVERY, &off, false);
+    hcsr_write(HCSR_VSISELECT, select);
+    hcsr_write(HCSR_HSTATUS, hstatus);
+}
+
+void hext_imsic_look(struct hext_vcpu *v)
+{
+    riscv_vcpu_irq(v->hart, IRQ_SEI, imsic_signals(v->imsic));
+}
+
+int hext_vcpu_add_imsic(struct vcpu *vcpu)
+{
+    struct hext_vcpu *v = vcpu->engine_data;
+    host_lock_init(&v->imsic_lock);
+    v->imsic = host_alloc(sizeof *v->imsic, 64);
+    if (v->imsic == NULL)
+        return -E_NOMEM;
+    v->imsic->ids = v->vm->features->imsic_ids;
+    return 0;
 }
 
 static void aia_load(struct hext_vcpu *v)
 {
+    const uint64_t sei = 1ULL << IRQ_SEI;
+    if (v->imsic != NULL && v->file == 0)
+        hext_host_file(v);
+    /* The file drives VSEIP itself; without one mip does. */
+    v->watched = v->file != 0 ? v->watched & ~sei : v->watched | sei;
     if (v->file != 0) {
         v->world.hstatus |= (uint64_t)v->file << HSTATUS_VGEIN_SHIFT;
         hcsr_clear(HCSR_HGEIE, 1UL << v->file);
-        if (v->file_stale)
-            file_clean(v);
     }
-    hcsr_write(HCSR_VSISELECT, v->iselect);
     hcsr_write(HCSR_HVIPRIO1, v->iprio1);
     hcsr_write(HCSR_HVIPRIO2, v->iprio2);
 }
@@ -220,20 +239,11 @@ static void file_look(struct hext_vcpu *v)
 
 static void aia_unload(struct hext_vcpu *v)
 {
-    v->iselect = hcsr_read(HCSR_VSISELECT);
     v->iprio1 = hcsr_read(HCSR_HVIPRIO1);
     v->iprio2 = hcsr_read(HCSR_HVIPRIO2);
+    hcsr_write(HCSR_HVICTL, 0);
     if (v->file != 0)
         file_look(v);
-}
-
-void hext_vcpu_set_file(struct vcpu *vcpu, struct hext_hart *hart, unsigned file)
-{
-    struct hext_vcpu *v = vcpu->engine_data;
-    v->file = file;
-    v->file_stale = true;
-    v->watched &= ~(1ULL << IRQ_SEI);
-    hart->files[file] = v;
 }
 
 /* The file is watched from hext_switch_out on; what came before that is pending still. */
@@ -251,22 +261,26 @@ void hext_files_interrupt(void)
 
 /* ---- Load and unload ---- */
 
+void hext_flush(struct hext_vcpu *v)
+{
+    struct hext_hart *here = hext_this_hart();
+    uint32_t generation = atomic_load(&v->vm->generation);
+    if (here->generation < generation || v->vm->vmid == 0) {
+        /* Tables of a VM that is gone may be cached under any VMID. */
+        hfence_gvma_all();
+        here->generation = here->generation < generation ? generation : here->generation;
+    }
+    hfence_vvma_all();
+}
+
 /* Translations that this hart may hold from earlier and that are not ours. */
 static void flush_foreign(struct hext_vcpu *v, struct hext_hart *here)
 {
-    const struct hext_vm *vm = v->vm;
-    if (here->generation < vm->generation || vm->vmid == 0) {
-        /* Tables of a VM that is gone may be cached under any VMID. */
-        hfence_gvma_all();
-        hfence_vvma_all();
-        here->generation = here->generation < vm->generation ? vm->generation : here->generation;
-    } else if (v->last_hart != here->index ||
-               (here->last != v && v->hart->vcpu.vm->vcpu_count > 1)) {
-        /* What the guest fenced on another hart, or for another VCPU, it did not fence here. */
-        hfence_vvma_all();
-    } else {
+    /* What the guest fenced on another hart, or for another VCPU, it did not fence here. */
+    if (here->generation >= atomic_load(&v->vm->generation) && v->vm->vmid != 0 &&
+        v->last_hart == here->index && (here->last == v || v->hart->vcpu.vm->vcpu_count == 1))
         return;
-    }
+    hext_flush(v);
     fence_i();
 }
 
@@ -280,8 +294,9 @@ void hext_load(struct hext_vcpu *v)
     hcsr_write(HCSR_VSATP, 0);
     hcsr_write(HCSR_HGATP, v->vm->hgatp);
     hcsr_write(HCSR_HENVCFG, hart->menvcfg & f->henvcfg);
-    uint64_t offset = atomic_load(&hart->vcpu.vm->clock.offset_ns) / CLOCK_NS_PER_TICK;
-    hcsr_write(HCSR_HTIMEDELTA, 0 - ticks_convert(offset, CLOCK_HZ, f->timebase));
+    const struct clock *clock = &hart->vcpu.vm->clock;
+    uint64_t offset = atomic_load(&clock->offset_ns) / CLOCK_NS_PER_TICK;
+    hcsr_write(HCSR_HTIMEDELTA, 0 - clock_to_guest(clock, offset));
     hcsr_write(HCSR_VSSTATUS, (hart->mstatus & VSSTATUS_MASK) | HSTAT_UXL_64);
     hcsr_write(HCSR_VSTVEC, hart->stvec);
     hcsr_write(HCSR_VSSCRATCH, hart->sscratch);
@@ -293,7 +308,7 @@ void hext_load(struct hext_vcpu *v)
     if (f->senvcfg)
         hcsr_write(HCSR_SENVCFG, hart->senvcfg);
     if (f->sstc)
-        hcsr_write(HCSR_VSTIMECMP, ticks_convert(hart->stimecmp, CLOCK_HZ, f->timebase));
+        hcsr_write(HCSR_VSTIMECMP, clock_to_guest(clock, hart->stimecmp));
     v->told = 0;
 
     v->world.sstatus = HSTAT_UXL_64 | (v->world.sstatus & (HSTAT_FS | HSTAT_VS));
@@ -305,6 +320,8 @@ void hext_load(struct hext_vcpu *v)
     v->world.sepc = hart->pc;
     if (f->aia)
         aia_load(v);
+    if (f->iselect)
+        hcsr_write(HCSR_VSISELECT, v->iselect);
     fp_load(v, here);
     v_load(v, here);
 
@@ -313,6 +330,8 @@ void hext_load(struct hext_vcpu *v)
     v->last_hart = here->index;
     here->last = v;
     v->loaded = true;
+    if (v->answer_due)
+        hext_trace_end(v, hart->pc == v->record.pc + 4);
 }
 
 void hext_unload(struct hext_vcpu *v)
@@ -336,7 +355,7 @@ void hext_unload(struct hext_vcpu *v)
     if (f->senvcfg)
         hart->senvcfg = hcsr_read(HCSR_SENVCFG);
     if (f->sstc) {
-        hart->stimecmp = ticks_convert(hcsr_read(HCSR_VSTIMECMP), f->timebase, CLOCK_HZ);
+        hart->stimecmp = clock_of_guest(&hart->vcpu.vm->clock, hcsr_read(HCSR_VSTIMECMP));
         hcsr_write(HCSR_VSTIMECMP, ~0UL);
     }
     /* The guest may have cleared, or set, its software interrupt itself. */
@@ -345,6 +364,8 @@ void hext_unload(struct hext_vcpu *v)
     /* A pending VS interrupt that is enabled would make the hypervisor's WFI return at once. */
     hcsr_write(HCSR_VSIE, 0);
     hcsr_write(HCSR_HVIP, 0);
+    if (f->iselect)
+        v->iselect = hcsr_read(HCSR_VSISELECT);
     if (f->aia)
         aia_unload(v);
     hext_fp_sync(v);
@@ -394,6 +415,10 @@ void hext_inject(struct hext_vcpu *v, unsigned cause, uint64_t tval)
 static int map_slots(struct vm *vm, struct hext_vm *hv)
 {
     int error = gstage_init(&hv->gstage, hv->features->levels, 11);
+    if (hv->lazy) {
+        hv->gstage.leaf_max = 1;
+        hext_lazy_init(vm);
+    }
     for (unsigned i = 0; error == 0 && i < vm->mem.slot_count; i++) {
         const struct mem_slot *slot = &vm->mem.slots[i];
         error = gstage_map(&hv->gstage, slot->gpa, (uint64_t)(uintptr_t)slot->hva, slot->size,
@@ -427,7 +452,10 @@ static int hext_vcpu_init(struct vcpu *vcpu)
     if (v == NULL)
         return -E_NOMEM;
     v->hart = riscv_of(vcpu);
+    v->answer = hext_answer;
     v->vm = vcpu->vm->engine_data;
+    for (unsigned i = 0; i < HEXT_SEEN; i++)
+        v->seen[i].insn = HEXT_SEEN_NONE;
     v->watched = 1ULL << IRQ_SSI | 1ULL << IRQ_SEI;
     if (!v->vm->features->sstc)
         v->watched |= 1ULL << IRQ_STI;
@@ -450,6 +478,7 @@ static void hext_vcpu_destroy(struct vcpu *vcpu)
 {
     struct hext_vcpu *v = vcpu->engine_data;
     if (v != NULL) {
+        host_free(v->imsic, sizeof *v->imsic);
         host_free(v->vector, vector_size(v->vm->features));
         host_free(v, sizeof *v);
     }

@@ -29,11 +29,20 @@ static const struct access accesses[] = {
     {0x8110, 1, LOAD},          /* c.lbu */
     {0x8510, 2, LOAD},          /* c.lhu */
     {0x8550, 2, LOAD},          /* c.lh */
+    {0x2602, 8, LOAD},          /* c.fldsp */
     {0x02050007, 1, LOAD},      /* vle8.v */
+    {0x02057007, 8, LOAD},      /* vle64.v */
+    {0x00156013, 1, LOAD},      /* prefetch.r */
     {0x1005262f, 4, LOAD},      /* lr.w */
+    {0x1605262f, 4, LOAD},      /* lr.w.aqrl */
     {0x1005362f, 8, LOAD},      /* lr.d */
     {0x60054673, 1, LOAD},      /* hlv.b */
+    {0x60154673, 1, LOAD},      /* hlv.bu */
+    {0x64054673, 2, LOAD},      /* hlv.h */
+    {0x64154673, 2, LOAD},      /* hlv.hu */
     {0x68054673, 4, LOAD},      /* hlv.w */
+    {0x68154673, 4, LOAD},      /* hlv.wu */
+    {0x68354673, 4, LOAD},      /* hlvx.wu */
     {0x6c054673, 8, LOAD},      /* hlv.d */
     {0x64354673, 2, LOAD},      /* hlvx.hu */
     {0x0005200f, 1, LOAD},      /* cbo.inval */
@@ -56,12 +65,20 @@ static const struct access accesses[] = {
     {0x00b5362f, 8, STORE},     /* amoadd.d */
     {0x08b5262f, 4, STORE},     /* amoswap.w */
     {0x08b5362f, 8, STORE},     /* amoswap.d */
+    {0x1ab5362f, 8, STORE},     /* sc.d.rl */
     {0x20b5262f, 4, STORE},     /* amoxor.w */
+    {0x40b5362f, 8, STORE},     /* amoor.d */
+    {0x60b5262f, 4, STORE},     /* amoand.w */
+    {0x80b5362f, 8, STORE},     /* amomin.d */
+    {0xa0b5262f, 4, STORE},     /* amomax.w */
+    {0xc0b5362f, 8, STORE},     /* amominu.d */
     {0xe0b5362f, 8, STORE},     /* amomaxu.d */
     {0x28b5262f, 4, STORE},     /* amocas.w */
+    {0x28b5362f, 8, STORE},     /* amocas.d */
     {0x28b5462f, 16, STORE},    /* amocas.q */
     {0x08b5062f, 1, STORE},     /* amoswap.b */
     {0x62b54073, 1, STORE},     /* hsv.b */
+    {0x66b54073, 2, STORE},     /* hsv.h */
     {0x6ab54073, 4, STORE},     /* hsv.w */
     {0x6eb54073, 8, STORE},     /* hsv.d */
     {0x0045200f, 64, FP_STORE}, /* cbo.zero: writes zeros wherever that is harmless, like these */
@@ -69,6 +86,7 @@ static const struct access accesses[] = {
     {0x00b52027, 4, FP_STORE},  /* fsw */
     {0x00b53027, 8, FP_STORE},  /* fsd */
     {0xa10c, 8, FP_STORE},      /* c.fsd */
+    {0xa02e, 8, FP_STORE},      /* c.fsdsp */
     {0x000500e7, 4, FETCH},     /* jalr */
     {0x8502, 2, FETCH},         /* c.jr */
 };
@@ -140,6 +158,40 @@ static bool value_pick(struct hart *hart, const struct region *region, uint64_t 
     }
 }
 
+enum { ILLEGAL = 2, NOTHING = 3, LOAD_MISALIGNED, LOAD_FAULT, STORE_MISALIGNED, STORE_FAULT };
+
+/* What may come of it where there is nothing, with translation off: never a page fault, and from
+ * what must access memory never success. */
+static bool answer_allowed(const struct access *access, uint64_t cause)
+{
+    uint32_t opcode = access->word & 0x7f, operation = access->word >> 27;
+    bool whole = (access->word & 3) == 3;
+
+    if (access->what == FETCH)
+        return cause < NOTHING;
+    if (whole && opcode == 0x03)
+        return cause == LOAD_MISALIGNED || cause == LOAD_FAULT;
+    if (whole && opcode == 0x23)
+        return cause == STORE_MISALIGNED || cause == STORE_FAULT;
+    if (whole && opcode == 0x2f && operation == 2) /* lr */
+        return cause == LOAD_MISALIGNED || cause == LOAD_FAULT;
+    if (whole && opcode == 0x2f && operation == 3) /* sc without a reservation accesses nothing */
+        return cause == NOTHING || cause == STORE_MISALIGNED || cause == STORE_FAULT;
+    if (whole && opcode == 0x2f)
+        return cause == ILLEGAL || cause == STORE_MISALIGNED || cause == STORE_FAULT;
+    return cause >= ILLEGAL && cause <= STORE_FAULT;
+}
+
+static bool nothing_at(uint64_t address, uint64_t width)
+{
+    for (unsigned i = 0; i < storm.region_count; i++) {
+        const struct region *region = &storm.regions[i];
+        if (address - region->base < region->size || region->base - address < width)
+            return false;
+    }
+    return true;
+}
+
 static void access_all(struct hart *hart, const struct region *region, uint64_t page)
 {
     unsigned begin = (unsigned)random_below(hart, sizeof(accesses) / sizeof(*accesses));
@@ -168,8 +220,28 @@ static void access_all(struct hart *hart, const struct region *region, uint64_t 
             continue;
         hart->regs[2] = hart->regs[BASE] = address;
         hart->regs[VALUE] = value;
-        run(hart, access->word, 0);
+        uint64_t cause = run(hart, access->word, 0);
+        if (!answer_allowed(access, cause) && nothing_at(address, access->width))
+            wrong("an access where nothing is", access->word, address, cause);
     }
+}
+
+/* The page before or behind a device's, if nothing is there. Not the finisher's: what lies across
+ * its edge may switch off. */
+static void access_beside(struct hart *hart)
+{
+    const struct region *region = &storm.regions[random_below(hart, storm.region_count)];
+    uint64_t page = (random_below(hart, 2) ? region->base - 1 : region->base + region->size + 4095);
+
+    page &= ~4095UL;
+    for (unsigned i = 0; i < storm.region_count; i++) {
+        const struct region *other = &storm.regions[i];
+        if (page - other->base < other->size || other->base - page < 4096 + 64 ||
+            (other->kind == FINISHER && page - other->base < other->size + 4096))
+            return;
+    }
+    if (!touches_ram(page, 8192))
+        access_all(hart, NULL, page);
 }
 
 /* Loads and stores across the last byte of RAM and just behind it. */
@@ -201,7 +273,7 @@ void storm_access(struct hart *hart)
         uint64_t pages = (storm.regions[i].size + 4095) / 4096;
         total += pages > 4096 ? 64 : pages;
     }
-    uint64_t step = (hart->origin + hart->walked_pages++) % (total + 16);
+    uint64_t step = (hart->origin + hart->walked_pages++) % (total + 32);
     registers_fill(hart);
     for (unsigned i = 0; i < storm.region_count; i++) {
         const struct region *region = &storm.regions[i];
@@ -216,6 +288,8 @@ void storm_access(struct hart *hart)
     }
     if (step == 0)
         access_ram_end(hart);
+    else if (step < 16 && storm.region_count)
+        access_beside(hart);
     else
         access_all(hart, NULL, random_hole(hart));
 }

@@ -89,7 +89,8 @@ static bool tame(struct hart *hart, uint64_t extension, uint64_t function, uint6
         }
         return true;
     case PMU:
-        if ((uint32_t)function == 7 && touches_ram(a[0], 1)) /* snapshots */
+        /* snapshots, and answers about events */
+        if (((uint32_t)function == 7 || (uint32_t)function == 8) && touches_ram(a[0], 1))
             a[0] = (uintptr_t)hart->scratch;
         return true;
     case STA:
@@ -137,8 +138,13 @@ void storm_call(struct hart *hart)
     hart->regs[16] = function;
     hart->regs[17] = extension;
     hart->calls++;
+    hart->user = random_below(hart, 32) == 0; /* from there it is no call */
     /* In the sandbox: the legacy calls answer a bad pointer with the fault of a load by the caller.
      */
     if (run(hart, ECALL, 0) == 3 && hart->result)
         hart->refused++;
+    hart->user = false;
+    /* SBI 3.0, 3.1: 0, or an error that it names; the legacy ones answer what they like. */
+    if (hart->cause == 3 && extension > 15 && hart->result + 14 > 14)
+        wrong("a call", extension, function, hart->result);
 }

@@ -1,4 +1,7 @@
-/* storm: instructions. All 16-bit ones and all opcode/funct3/funct7 in turn, and random words. */
+/*
+ * storm: instructions. All 16-bit ones, all opcode/funct3/funct7 and all of SYSTEM that are no
+ * CSR's in turn, and random words.
+ */
 #include "storm.h"
 
 enum { WFI = 0x10500073, WRS_NTO = 0x00d00073 };
@@ -72,14 +75,14 @@ void storm_insn(struct hart *hart)
     if (step % 8 == 0)
         registers_fill(hart);
     hart->user = random >> 62 == 0;
-    switch (step % 4) {
+    switch (step % 5) {
     case 0: /* 16 bits */
-        word = (uint32_t)(step / 4 * 40503) & 0xffff;
+        word = (uint32_t)(step / 5 * 40503) & 0xffff;
         if ((word & 3) == 3)
             word ^= 1;
         break;
     case 1: { /* opcode, funct3, funct7; the multiplier is odd, so that all come */
-        uint32_t index = (uint32_t)(step / 4 * 12289) & 0x7fff;
+        uint32_t index = (uint32_t)(step / 5 * 12289) & 0x7fff;
         word = (word & ~0xfe00707fU) | 3 | (index & 31) << 2 | (index >> 5 & 7) << 12 |
                (index >> 8) << 25;
         break;
@@ -90,6 +93,12 @@ void storm_insn(struct hart *hart)
         if ((word & 0x7f) == 0x73)
             word &= random >> 42 & 1 ? 0xfff0007fU : 0xffffc07fU;
         break;
+    case 3: { /* funct12 with funct3 0 and 4; half of them with registers 0, as the rules are */
+        uint32_t index = (uint32_t)(step / 5 * 4099) & 0x1fff;
+        word = (index & 0xfff) << 20 | (index >> 12) << 14 | 0x73 |
+               (random >> 40 & 1 ? 0 : (word & 0x000f8f80));
+        break;
+    }
     default: break;
     }
     if (ends(hart, word))

@@ -54,6 +54,7 @@ void storm_race(struct hart *hart)
         /* Woken by whatever comes, at the latest by the timer, which arms itself again. */
         __asm__ volatile("wfi");
         hart->sleeps++;
+        hart->progress++;
     }
     csr_clear(sstatus, SSTATUS_SIE);
     hart->racing = false;

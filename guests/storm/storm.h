@@ -67,6 +67,8 @@ struct storm {
     struct region regions[REGIONS_MAX];
     unsigned region_count;
     uint64_t timebase, ram, ram_end, plic, deadline;
+    uint64_t chance; /* of the device tree */
+    bool has_h;
 };
 extern struct storm storm;
 
@@ -79,6 +81,11 @@ void hart_entry(void);
 /* One or two instructions (`second` 0: one); 16-bit ones in the low half. Takes hart->regs as the
  * registers, returns the cause (scause) with which it ended: 3 if it did nothing wrong. */
 uint64_t run(struct hart *hart, uint32_t first, uint32_t second);
+/* A word of the hart's sandbox that others may change while run_shared runs it. */
+uint32_t *shared_word(struct hart *hart);
+uint64_t run_shared(struct hart *hart);
+/* Says that two things were answered as they must not be; the first few times. */
+void wrong(const char *what, uint64_t a, uint64_t b, uint64_t answer);
 uint64_t random_next(struct hart *hart);
 /* 0 to limit - 1 */
 uint64_t random_below(struct hart *hart, uint64_t limit);
@@ -100,6 +107,7 @@ void storm_walk(struct hart *hart);
 void storm_call(struct hart *hart);
 void storm_race(struct hart *hart);
 void storm_ring(struct hart *hart);
+void storm_code(struct hart *hart);
 /* The UART as a driver expects it. */
 void access_restore_uart(void);
 /* The SBI call that ends a hart that has done its work. */

@@ -164,8 +164,24 @@ unprivileged() {
 unprivileged "unreadable kernel" "locked.img.*permission" run --kernel locked.img
 [ ! -e /dev/net/tun ] ||
     unprivileged "no permission for tap" "tap trivtest0.*[Pp]ermission" run --kernel spin.img --net tap,ifname=trivtest0
+# Somebody else listens where a VM of ours would: he gets no orders.
+if [ ${#as[@]} -gt 0 ]; then
+    (umask 0 && mkdir "$XDG_RUNTIME_DIR/nobody/trivisor")
+    python3 -c 'import os, socket, sys, time
+os.setuid(65534)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+time.sleep(60)' "$XDG_RUNTIME_DIR/nobody/trivisor/theirs.sock" &
+    pids+=($!)
+    for _ in {1..100}; do [ -S "$XDG_RUNTIME_DIR/nobody/trivisor/theirs.sock" ] && break; sleep 0.1; done
+    sleep 0.2
+    as=()
+    XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR/nobody bad "a control socket of somebody else" "theirs.*another user" stop theirs
+    kill "${pids[-1]}"
+fi
 as=()
-rmdir "$XDG_RUNTIME_DIR/nobody"
+rm -rf "$XDG_RUNTIME_DIR/nobody"
 
 # ---- YAML ----
 yaml() { printf '%s\n' "${@:2}" >"$1"; }

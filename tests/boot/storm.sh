@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A guest that does everything a guest may not do (guests/storm), beside one that must not notice (guests/tiny).
 #
-#     tests/boot/storm.sh [SEEDS [SECONDS]]        3 seeds of 2 seconds each, with one hart and with four
+#     tests/boot/storm.sh [SEEDS [SECONDS]]        3 seeds (from SEED, 1) of 2 seconds each, with one hart and with four
 #
 # TRIVISOR and BUILD name what is tested. A failure names the seed that shows it again.
 set -u
@@ -46,7 +46,7 @@ neighbour &
 pids+=($!)
 calm=$!
 
-for seed in $(seq "$seeds"); do
+for seed in $(seq "${SEED:-1}" $((${SEED:-1} + seeds - 1))); do
     for harts in 1 4; do
         title="storm with seed $seed on $harts harts"
         truncate -s 0 "$work/disk" && truncate -s 4M "$work/disk"

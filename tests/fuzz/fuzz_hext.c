@@ -1,11 +1,12 @@
 /*
  * What type 1 makes of a guest's instructions, of mappings and of turns, with any input: the
- * decoder of accesses agrees with itself in both of its forms, tables of the G-stage say what was
- * mapped, and nobody starves under the policy.
+ * interrupt file in memory stays sound, the decoder of accesses agrees with itself in both of its
+ * forms, tables of the G-stage say what was mapped, and nobody starves under the policy.
  */
 #include "core/error.h"
 #include "engine/hext/access.h"
 #include "engine/hext/gstage.h"
+#include "engine/hext/imsic.h"
 #include "tests/fuzz/fuzz.h"
 #include "type1/pages.h"
 #include "type1/policy.h"
@@ -34,7 +35,7 @@ static void decode(uint64_t raw)
     expect(good == (access.kind != ACCESS_NONE));
     if (good) {
         expect(access.length == ((raw & 3) == 3 ? 4 : 2) && access.reg < 32);
-        if (access.kind != ACCESS_ATOMIC) {
+        if (access.kind != ACCESS_ATOMIC && access.kind != ACCESS_RESERVES) {
             expect(access.width == 1 || access.width == 2 || access.width == 4 ||
                    access.width == 8);
             uint64_t all = hext_access_extend(&access, raw);
@@ -139,6 +140,32 @@ static void allocate(const uint8_t *data, size_t size)
     expect(pages.used == 0 && pages.total == total);
 }
 
+/* Whatever a guest executes, a file holds identities that there are and claims are of those. */
+static void interrupt_file(const uint8_t *data, size_t size)
+{
+    static struct imsic_file file;
+    uint64_t x[33] = {0};
+    file.ids = 64 * (1 + (unsigned)word(data, size, 0) % 32) - 1;
+    imsic_reset(&file);
+    for (size_t at = 1; at + 8 <= size && at < 512; at += 8) {
+        uint64_t raw = word(data, size, at);
+        x[1 + raw % 31] = raw * 0x9e3779b97f4a7c15;
+        if ((raw >> 62) == 0)
+            imsic_receive(&file, (uint32_t)(raw >> 8));
+        /* Half of the time sireg or stopei, whatever else the input says. */
+        uint32_t insn = (uint32_t)raw;
+        if ((raw >> 63) != 0)
+            insn = (insn & 0xfff80) | 0x73 | ((raw & 1) != 0 ? 0x151u : 0x15cu) << 20;
+        imsic_execute(&file, insn, (raw >> 63) != 0 ? raw >> 32 & 0xff : raw >> 32, x);
+        uint32_t top = imsic_top(&file), id = top >> 16;
+        expect(x[0] == 0 && x[32] == 0 && id == (top & 0xffff) && id <= file.ids);
+        expect(id == 0 || (file.pending[id / 64] & file.enabled[id / 64]) >> id % 64 & 1);
+        expect((file.pending[0] & 1) == 0 && (file.enabled[0] & 1) == 0 && file.delivery <= 1);
+        for (unsigned w = file.ids / 64 + 1; w < 32; w++)
+            expect(file.pending[w] == 0 && file.enabled[w] == 0);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     for (size_t at = 0; at + 4 <= size; at += 4)
@@ -146,6 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     map(data, size);
     share(data, size);
     allocate(data, size);
+    interrupt_file(data, size);
     return 0;
 }
 

@@ -30,6 +30,7 @@ struct machine {
     struct memory mem;
     struct virtio_mmio mmio[DEVICES];
     struct virtio_blk *blk;
+    struct virtio_blk_request *requests;
     struct virtio_net net;
     struct virtio_console console;
     struct virtio_rng rng;
@@ -373,7 +374,8 @@ static void machine_init(struct machine *m)
 
     m->ram = aligned_alloc(MEM_PAGE_SIZE, RAM_SIZE);
     m->blk = calloc(1, sizeof(*m->blk));
-    if (m->ram == NULL || m->blk == NULL)
+    m->requests = calloc(VIRTIO_BLK_REQUESTS, sizeof(*m->requests));
+    if (m->ram == NULL || m->blk == NULL || m->requests == NULL)
         abort();
     memset(m->ram, 0, RAM_SIZE);
     mem_init(&m->mem);
@@ -385,7 +387,7 @@ static void machine_init(struct machine *m)
     m->terminal.ops = &terminal_ops;
     m->entropy.fill = entropy_fill;
     m->reclaim.release = reclaim_release;
-    virtio_blk_init(m->blk, &m->mem, &m->disk.backend);
+    virtio_blk_init(m->blk, &m->mem, &m->disk.backend, m->requests);
     virtio_net_init(&m->net, &m->mem, &m->wire);
     virtio_console_init(&m->console, &m->mem, &m->terminal);
     virtio_rng_init(&m->rng, &m->mem, &m->entropy);
@@ -412,6 +414,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     disk_drain(m);
     if (virtio_mmio_inflight(&m->mmio[0]) != 0)
         abort();
+    free(m->requests);
     free(m->blk);
     free(m->ram);
     free(m);

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 from main import BUILD, Failed, debian, test, tiny
 
@@ -10,6 +11,10 @@ PROBE = os.path.join(BUILD, "guests", "probe.bin")
 
 def probe(name, cmdline="", memory="64M", **more):
     return dict(name=name, cpus=1, memory=memory, kernel=PROBE, cmdline=f'"{cmdline}"', **more)
+
+
+def ops(name, cmdline):
+    return dict(name=name, cpus=1, memory="64M", kernel=os.path.join(BUILD, "guests", "ops.bin"), cmdline=f'"{cmdline}"')
 
 
 def rows(process):
@@ -57,6 +62,24 @@ def memory_that_another_guest_had_comes_empty(board):
 
 
 @test()
+def a_destroyed_guest_gives_back_its_disks_too(board):
+    disk = board.file("disk.raw", b"", 96 << 20)
+    board.bundle(probe("one", "sleep") | {"disks": f"[ {{ path: {disk} }} ]"}, probe("two", "sleep", "192M"))
+    # The bundle with the disk, one copy of it and both guests' memory: two cannot grow into what one has.
+    process = board.start(memory="512M")
+    process.expect(r"one\| \S*probe: 0 old words")
+    for _ in range(2):
+        process.send("memory\r")
+        process.expect(r"guests' RAM (352) MiB")
+        process.send("destroy one\r")
+        process.expect("one: is destroyed")
+        process.send("memory\r")
+        process.expect(r"guests' RAM 192 MiB")
+        process.send("create one\r")
+        process.expect(r"one\| \S*probe: 0 old words")
+
+
+@test()
 def a_guest_that_hangs_is_restarted_by_its_watchdog_and_one_that_computes_is_not(board):
     board.bundle(
         probe("hangs", "hang", watchdog=1, on_failure="restart"),
@@ -92,6 +115,15 @@ def a_guest_that_fails_stops_or_is_restarted_by_policy(board):
 
 
 @test()
+def the_board_ends_with_a_failure_if_a_guest_failed(board):
+    board.bundle(probe("fails", "fail"), tiny("other"))
+    process = board.start()
+    process.expect("fails .*reported a system failure")
+    process.expect("no guest is running; the board goes off")
+    process.ends(1)
+
+
+@test()
 def harts_are_shared_by_weight_and_pinned(board):
     board.bundle(
         probe("heavy", "spin", weight=300, pin="[0]"),
@@ -111,6 +143,52 @@ def harts_are_shared_by_weight_and_pinned(board):
         raise Failed(f"heavy had {heavy} s, light {light} s")
     if free < 0.7 * (heavy + light):
         raise Failed(f"one hart ran {heavy + light} s, the other, to which nobody is pinned, {free} s")
+
+
+@test()
+def a_budget_holds_although_the_hart_is_free(board):
+    board.bundle(
+        probe("quarter", "spin", pin="[0]", budget=25),
+        probe("tenth", "spin", pin="[0]", budget=10),
+        tiny("all", "hold"),
+    )
+    process = board.start()
+    process.expect(r"all\| \S*report: tick 8\b")
+    process.send("table\r")
+    process.expect(r"\nall .*runs")
+    before = {name: row[3] for name, row in rows(process).items()}
+    process.expect(r"all\| \S*report: tick 28\b")
+    process.send("table\r")
+    process.expect(r"\nall .*runs")
+    after = {name: row[3] for name, row in rows(process).items()}
+    # Seconds of harts as the table has them, to a tenth; what "all" had is no measure of time, as it waits.
+    quarter, tenth = (after[name] - before[name] for name in ("quarter", "tenth"))
+    if not 2.0 < quarter / tenth < 3.1:
+        raise Failed(f"quarter had {quarter:.1f} s more, tenth {tenth:.1f} s")
+
+
+@test()
+def lazy_memory_is_mapped_as_it_is_touched_and_empty_again_after_a_reboot(board):
+    board.bundle(probe("touches", "reboot", lazy_memory="true"), tiny("little", "hold", memory="256M") | {"lazy_memory": "true"})
+    process = board.start()
+    for _ in range(3):
+        process.expect(r"touches\| \S*probe: (\d+) old words in 64 MiB")
+    if set(re.findall(r"probe: (\d+) old words", process.text())) != {"0"}:
+        raise Failed("old words were found")
+    process.expect(r"little\| \S*report: tick ")
+    process.send("memory\r")
+    few = int(process.expect(r"little .* 0 leaves of 1 GiB, (\d+) of 2 MiB, 0 of 4 KiB").group(1))
+    if not 0 < few < 64:
+        raise Failed(f"{few} of 128 leaves are mapped for a guest that touches a few MiB")
+
+
+@test()
+def a_start_right_behind_a_stop_is_not_lost(board):
+    board.bundle(probe("one", "sleep"))
+    process = board.start()
+    for _ in range(5):
+        process.expect(r"one\| \S*probe: 0 old words")
+        process.send("stop one\rstart one\r")
 
 
 @test()
@@ -147,6 +225,47 @@ def the_monitor_says_where_vcpus_are_and_what_it_does_not_know(board):
     process.expect("loops +running")
 
 
+@test()
+def exits_are_traced(board):
+    board.bundle(probe("fails", "fail"), probe("off", ""), ops("device", "loops=100000000 ops=plic-read"), tiny("polls", "hold"))
+    process = board.start()
+    process.expect("fails: stopped")
+    # SBI 2.0, 12.1: of 7 bytes ("probe: "), at an address, 7 are written; 10.1: a shutdown, for system failure.
+    process.send("trace fails on\rstart fails\r")
+    process.expect(r"fails/0 ecall +pc 80200\w+  DBCN function 0 \(7, 8020\w+, 0\) = error 0, value 7\r")
+    process.expect(r"fails/0 ecall +pc 80200\w+  SRST function 0 \(0, 1, 0\) does not return\r")
+    process.send("trace device 3\r")
+    for _ in range(3):
+        # The priority of source 10 (PLIC 1.0.0, 4), which nobody has set.
+        process.expect(r"device/0 mmio +pc 80200\w+  read of 4 bytes at c000028 \(plic \+ 28\) = 0\r")
+    process.expect("device: the trace is off")
+    if len(re.findall("device/0 mmio", process.text())) != 3:
+        raise Failed("3 exits were asked for")
+    process.send("trace\rtrace off\rtrace off 0\rtrace off often\rtrace nobody on\r")
+    process.expect(r"fails +traced")
+    process.expect(r"device +not traced")
+    for _ in range(3):
+        process.expect("trace off: say on, off, or how many exits")
+    process.expect("no guest nobody")
+
+
+@test()
+def a_guest_that_exits_all_the_time_does_not_flood_the_console(board):
+    board.bundle(tiny("polls", "hold"), ops("device", "loops=100000000 ops=plic-read"))
+    process = board.start()
+    process.expect(r"polls\| \S*report: tick 1\b")
+    process.send("trace device on\r")
+    begun = time.monotonic()
+    for _ in range(3):
+        process.expect(r"device: \d{3,} more exits, not shown")
+        process.expect(r"polls\| \S*report: tick \d+")
+    process.send("trace device off\r")
+    process.expect("device: the trace is off")
+    lines, seconds = len(re.findall(r"device/0 \w+ +pc", process.text())), time.monotonic() - begun
+    if lines > 110 * (seconds + 1):
+        raise Failed(f"{lines} lines in {seconds:.1f} s")
+
+
 @test(long=True)
 def a_guest_reboots_twenty_times_while_others_compute(board):
     counter = os.path.join(board.dir, "counter.raw")
@@ -180,3 +299,27 @@ def a_guest_reboots_twenty_times_while_others_compute(board):
         if len(sums) < 10 or len(set(sums)) != 1:
             raise Failed(f"{name} computed {len(sums)} times, {len(set(sums))} different results")
 
+
+
+@test(long=True)
+def a_virtio_console_and_the_copy_of_a_disk_are_each_guests_own(board):
+    disk = board.file("disk.raw", b"as it began")
+
+    def writer(name):
+        # The driver of virtio-mmio is a module: the console is there only when init runs already.
+        guest = debian(
+            name,
+            "until [ -c /dev/hvc0 ]; do sleep 0.1; done; exec </dev/hvc0 >/dev/hvc0;"
+            f"printf {name}-wrote | dd of=/dev/vda conv=fsync,notrunc; sleep 6; head -c 11 /dev/vda; echo; read line; echo heard $line",
+        )
+        guest["cmdline"] = guest["cmdline"].replace("ttyS0", "ttyS0 console=hvc0")
+        return guest | {"virtio_console": "true", "disks": f"[ {{ path: {disk} }} ]"}
+
+    board.bundle(writer("first"), writer("other"))
+    process = board.start(memory="1G")
+    for _ in range(2):  # in any order
+        process.expect(r"(first|other)[|>] \S*\1-wrote", 400)
+    for name in ("first", "other"):
+        process.send(f"send {name} a line for {name}\r")
+        process.expect(rf"{name}[|>] \S*heard a line for {name}")
+    process.expect("no guest is running|other: is off")

@@ -383,6 +383,25 @@ static void time_never_runs_backwards_across_stop_and_start(void **state)
     assert_true(clock_now_ns(&shared) < 10000000000);
 }
 
+/* Of the guest's own ticks: 24 MHz are 2.4 a tick of ours, 4 MHz are 0.4. */
+static void ticks_of_another_frequency_are_never_early_and_settle(void **state)
+{
+    (void)state;
+    struct clock clock;
+    clock_init(&clock);
+    assert_int_equal(clock_of_guest(&clock, 12345), 12345);
+    clock.guest_hz = 24000000;
+    assert_int_equal(clock_of_guest(&clock, 24000000ULL * 3600 + 12), 36000000005);
+    assert_int_equal(clock_of_guest(&clock, 13), 6); /* 5.4 */
+    assert_int_equal(clock_to_guest(&clock, 6), 14); /* 14.4 */
+    assert_int_equal(clock_of_guest(&clock, 14), 6);
+    assert_int_equal(clock_of_guest(&clock, UINT64_MAX), UINT64_MAX);
+    clock.guest_hz = 4000000;
+    assert_int_equal(clock_of_guest(&clock, 3), 8); /* 7.5 */
+    assert_int_equal(clock_to_guest(&clock, 8), 3);
+    assert_int_equal(clock_of_guest(&clock, UINT64_MAX - 1), UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +417,7 @@ int main(void)
         cmocka_unit_test_setup(callback_may_arm_its_timer_again, setup),
         cmocka_unit_test_setup(saved_time_goes_on_after_loading, setup),
         cmocka_unit_test_setup(time_never_runs_backwards_across_stop_and_start, setup),
+        cmocka_unit_test_setup(ticks_of_another_frequency_are_never_early_and_settle, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

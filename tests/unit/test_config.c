@@ -295,8 +295,8 @@ static const struct mistake mistakes[] = {
     {VM "\n    memroy: 5\n",
      "f:6: vms[0].memroy: no such key; there are name, cpus, memory, kernel, "
      "initrd, firmware, cmdline, engine, no_reboot, no_balloon, "
-     "virtio_console, disks, net, passthrough, weight, pin, watchdog, on_failure, address, "
-     "trusted_dma, control, shared"},
+     "lazy_memory, virtio_console, disks, net, passthrough, weight, budget, pin, watchdog, "
+     "on_failure, irq, address, trusted_dma, control, shared"},
     {VM "\n    address: 88000000\n",
      "f:6: vms[0].address: '88000000' is not an address; write 0x88000000"},
     {VM "\n    shared: [ { name: box, size: 3K } ]\n",
@@ -404,7 +404,7 @@ static void missing_files_are_named_with_their_key(void **state)
 
     struct config *config;
     struct problem problem;
-    assert_int_equal(config_read(&config, path, &problem), -E_INVAL);
+    assert_int_equal(config_read(&config, path, false, &problem), -E_INVAL);
     snprintf(expected, sizeof(expected), "%s:4: vms[0].kernel: %s: no such file; check the path",
              path, kernel);
     assert_string_equal(problem.text, expected);
@@ -412,7 +412,7 @@ static void missing_files_are_named_with_their_key(void **state)
     file = fopen(kernel, "w");
     assert_non_null(file);
     fclose(file);
-    assert_int_equal(config_read(&config, path, &problem), -E_INVAL);
+    assert_int_equal(config_read(&config, path, false, &problem), -E_INVAL);
     snprintf(expected, sizeof(expected),
              "%s:5: vms[0].initrd: %s/.: is a folder, not a file; name a file in it", path, folder);
     assert_string_equal(problem.text, expected);
@@ -421,12 +421,12 @@ static void missing_files_are_named_with_their_key(void **state)
     assert_non_null(file);
     fputs("vms:\n  - name: a\n    memory: 16M\n    kernel: k\n", file);
     fclose(file);
-    assert_int_equal(config_read(&config, path, &problem), 0);
+    assert_int_equal(config_read(&config, path, false, &problem), 0);
     assert_string_equal(config_fleet(config)->vms[0].kernel, kernel);
     config_free(config);
 
     unlink(path);
-    assert_int_equal(config_read(&config, path, &problem), -E_NOENT);
+    assert_int_equal(config_read(&config, path, false, &problem), -E_NOENT);
     snprintf(expected, sizeof(expected), "description %s: no such file; check the path", path);
     assert_string_equal(problem.text, expected);
     unlink(kernel);

@@ -150,6 +150,43 @@ static void properties_come_in_the_order_written(void **state)
     assert_false(fdt_next_prop(&fdt, serial, &cursor, &name, &value, &len));
 }
 
+static void any_number_of_names_is_written_and_repeated_ones_share(void **state)
+{
+    (void)state;
+    enum { NAMES = 3 * FDT_NAMES };
+    struct fdt_writer w;
+    struct fdt fdt;
+    char name[8];
+
+    fdt_begin(&w, blob, sizeof(blob));
+    fdt_node(&w, "");
+    for (uint32_t i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        fdt_put_u32(&w, name, i);
+    }
+    fdt_end(&w);
+    assert_true(fdt_finish(&w) > 0);
+    assert_int_equal(fdt_open(&fdt, blob, sizeof(blob)), 0);
+    for (uint32_t i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        assert_int_equal(fdt_u32(&fdt, fdt_root(&fdt), name, UINT32_MAX), i);
+    }
+
+    fdt_begin(&w, blob, sizeof(blob));
+    fdt_node(&w, "");
+    for (uint32_t i = 0; i < FDT_NAMES / 2; i++) {
+        snprintf(name, sizeof name, "c%u", i);
+        fdt_node(&w, name);
+        fdt_put_empty(&w, "first");
+        fdt_put_empty(&w, "second");
+        fdt_end(&w);
+    }
+    fdt_end(&w);
+    assert_true(fdt_finish(&w) > 0);
+    assert_int_equal(fdt_open(&fdt, blob, sizeof(blob)), 0);
+    assert_int_equal(fdt.strings_size, sizeof "first" + sizeof "second");
+}
+
 static void a_buffer_too_small_by_any_amount_is_an_error(void **state)
 {
     (void)state;
@@ -487,6 +524,7 @@ int main(void)
         cmocka_unit_test(reg_that_cannot_be_read_is_not_there),
         cmocka_unit_test(nodes_are_found_by_every_road),
         cmocka_unit_test(properties_come_in_the_order_written),
+        cmocka_unit_test(any_number_of_names_is_written_and_repeated_ones_share),
         cmocka_unit_test(a_buffer_too_small_by_any_amount_is_an_error),
         cmocka_unit_test(misuse_of_the_writer_is_an_error),
         cmocka_unit_test(a_damaged_header_is_refused),

@@ -133,6 +133,69 @@ static void sv48x4_reaches_what_sv39x4_does_not(void **state)
     gstage_fini(&table);
 }
 
+static void one_page_comes_and_goes_without_more_memory(void **state)
+{
+    (void)state;
+    struct gstage table;
+    uint64_t pte;
+    assert_int_equal(gstage_init(&table, 3, 11), 0);
+    assert_int_equal(gstage_map(&table, 2 * GIB, 4 * GIB, GIB, GSTAGE_RWX), 0);
+    assert_int_equal(gstage_page(&table, 0x28001000, 0, 0), 0);
+    assert_int_equal(walk(&table, 0x28001000, &pte), UINT64_MAX);
+    uint64_t bytes = table.table_bytes;
+    assert_int_equal(gstage_page(&table, 0x28001000, 0x30005000, GSTAGE_RX), 0);
+    assert_int_equal(walk(&table, 0x28001678, &pte), 0x30005678);
+    assert_int_equal(walk(&table, 0x28002000, &pte), UINT64_MAX);
+    assert_int_equal(gstage_page(&table, 0x28001000, 0x30009000, GSTAGE_RX), 0);
+    assert_int_equal(walk(&table, 0x28001678, &pte), 0x30009678);
+    assert_int_equal(gstage_page(&table, 0x28001000, 0, 0), 0);
+    assert_int_equal(walk(&table, 0x28001678, &pte), UINT64_MAX);
+    assert_int_equal(table.table_bytes, bytes);
+    assert_int_equal(gstage_page(&table, 2 * GIB, 0x30009000, GSTAGE_RX), -E_EXIST);
+    gstage_fini(&table);
+}
+
+static void hidden_leaves_are_not_there_until_they_are_shown(void **state)
+{
+    (void)state;
+    struct gstage table;
+    uint64_t pte, base, size;
+    assert_int_equal(gstage_init(&table, 3, 11), 0);
+    table.leaf_max = 1;
+    assert_int_equal(gstage_map(&table, 2 * GIB, 4 * GIB, GIB + MIB, GSTAGE_RWX), 0);
+    assert_int_equal(table.leaves[2], 0);
+    assert_int_equal(table.leaves[1], 512);
+    assert_int_equal(table.leaves[0], 256);
+    uint64_t bytes = table.table_bytes;
+    gstage_hide(&table, 2 * GIB, GIB + MIB);
+    assert_int_equal(table.leaves[0] + table.leaves[1], 0);
+    for (uint64_t at = 0; at < GIB + MIB; at += 4096)
+        assert_int_equal(walk(&table, 2 * GIB + at, &pte), UINT64_MAX);
+    assert_int_equal(gstage_find(&table, 2 * GIB, &size), 0);
+
+    uint64_t *leaf = gstage_hidden(&table, 2 * GIB + 5 * MIB, &base, &size);
+    assert_non_null(leaf);
+    assert_int_equal(base, 2 * GIB + 4 * MIB);
+    assert_int_equal(size, 2 * MIB);
+    gstage_show(&table, leaf, size);
+    assert_int_equal(walk(&table, 2 * GIB + 5 * MIB + 7, &pte), 4 * GIB + 5 * MIB + 7);
+    assert_int_equal(walk(&table, 2 * GIB + 6 * MIB, &pte), UINT64_MAX);
+    assert_null(gstage_hidden(&table, 2 * GIB + 5 * MIB, &base, &size));
+    leaf = gstage_hidden(&table, 3 * GIB + 0x7123, &base, &size);
+    assert_int_equal(base, 3 * GIB + 0x7000);
+    assert_int_equal(size, 4096);
+    gstage_show(&table, leaf, size);
+    assert_int_equal(walk(&table, 3 * GIB + 0x7123, &pte), 5 * GIB + 0x7123);
+    assert_int_equal(table.leaves[0], 1);
+    assert_int_equal(table.leaves[1], 1);
+    assert_null(gstage_hidden(&table, GIB, &base, &size)); /* never mapped */
+    assert_null(gstage_hidden(&table, 1ULL << 41, &base, &size));
+    gstage_hide(&table, 2 * GIB, GIB + MIB);
+    assert_int_equal(walk(&table, 2 * GIB + 5 * MIB, &pte), UINT64_MAX);
+    assert_int_equal(table.table_bytes, bytes);
+    gstage_fini(&table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +204,8 @@ int main(void)
         cmocka_unit_test(the_ends_of_a_range_are_mapped_by_smaller_leaves),
         cmocka_unit_test(every_leaf_has_u_a_and_d_and_read_only_memory_has_no_w),
         cmocka_unit_test(ranges_that_cannot_be_mapped_are_refused),
+        cmocka_unit_test(one_page_comes_and_goes_without_more_memory),
+        cmocka_unit_test(hidden_leaves_are_not_there_until_they_are_shown),
         cmocka_unit_test(sv48x4_reaches_what_sv39x4_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

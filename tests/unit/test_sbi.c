@@ -112,6 +112,34 @@ static void unknown_calls_are_not_supported(void **state)
     }
 }
 
+/* What an engine may have answered before it has brought the VCPU up to date (vmm/sbi.h). */
+static void a_call_that_needs_more_than_it_may_have_is_left_alone(void **state)
+{
+    (void)state;
+    static const uint64_t alone[] = {BASE, 0x99, UINT64_MAX}, light[] = {IPI, RFENCE, DBCN, STA},
+                          whole[] = {TIME, HSM, SRST, PMU, SUSP, 0, 8};
+    uint64_t *x = harts[0].x;
+    for (unsigned i = 0; i < sizeof alone / sizeof alone[0]; i++) {
+        x[10] = x[11] = 77, x[16] = 99, x[17] = alone[i];
+        assert_true(sbi_call_alone(&vm, &harts[0]));
+        assert_int_equal((int64_t)x[10], NOT_SUPPORTED);
+        assert_int_equal(x[11], 0);
+    }
+    for (unsigned i = 0; i < sizeof light / sizeof light[0]; i++) {
+        x[10] = 77, x[16] = 99, x[17] = light[i];
+        assert_false(sbi_call_alone(&vm, &harts[0]));
+        assert_int_equal(x[10], 77);
+        assert_true(sbi_call_light(&vm, &harts[0]));
+        assert_int_equal((int64_t)x[10], NOT_SUPPORTED);
+    }
+    for (unsigned i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        x[10] = 77, x[16] = 0, x[17] = whole[i];
+        assert_false(sbi_call_light(&vm, &harts[0]));
+        assert_int_equal(x[10], 77);
+    }
+    assert_int_equal(vm_power_state(&vm), VM_POWER_ON);
+}
+
 static void set_timer_raises_stip_when_due(void **state)
 {
     (void)state;
@@ -478,6 +506,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(base_tells_version_2_and_probes_extensions),
         TEST(unknown_calls_are_not_supported),
+        TEST(a_call_that_needs_more_than_it_may_have_is_left_alone),
         TEST(set_timer_raises_stip_when_due),
         TEST(ipi_sets_ssip_of_the_harts_named),
         TEST(hart_that_does_not_exist_is_an_invalid_parameter),

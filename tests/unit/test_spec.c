@@ -179,16 +179,52 @@ static void names_are_plain_and_unique(void **state)
     expect_problem("vms[1]: name: is missing; write one, as name: web");
 }
 
-static void a_written_disk_belongs_to_one_vm(void **state)
+static void a_file_that_one_vm_writes_belongs_to_it_alone_unless_it_is_copied(void **state)
 {
+    assert_int_equal(spec_check_files(&fleet, &problem), 0);
     fleet.vms[1].disks[0].readonly = false;
-    expect_problem("vms[1] (db): disks[0].path: vms[0] has the same disk; give each its own file, "
-                   "or make all readonly");
+    assert_int_equal(spec_check(&fleet, &problem), 0);
+    assert_int_equal(spec_check_files(&fleet, &problem), -E_INVAL);
+    assert_string_equal(problem.text, "vms[1] (db): disks[0].path: vms[0] has the same disk; give "
+                                      "each its own file, or make all readonly");
     setup(state);
     fleet.vms[0].disks[1].path = "a.raw";
-    expect_problem("vms[0] (web): disks[1].path: disks[0] is the same file; give each its own, or "
-                   "make both readonly");
-    setup(state);
+    assert_int_equal(spec_check(&fleet, &problem), 0);
+    assert_int_equal(spec_check_files(&fleet, &problem), -E_INVAL);
+    assert_string_equal(problem.text, "vms[0] (web): disks[1].path: disks[0] is the same file; "
+                                      "give each its own, or make both readonly");
+}
+
+/* The last console= is the one behind /dev/console (Linux, admin-guide/serial-console.rst). */
+static void the_last_console_of_the_command_line_gets_what_is_typed(void **state)
+{
+    static const struct {
+        const char *cmdline;
+        bool hvc;
+    } rows[] = {
+        {NULL, false},
+        {"", false},
+        {"console=hvc0", true},
+        {"console=ttyS0 console=hvc0 quiet", true},
+        {"console=hvc0 console=ttyS0", false},
+        {"quiet  console=hvc1", true},
+        {"noconsole=hvc0", false},
+        {"console=ttyS0 noconsole=hvc0", false},
+        {"console=hv", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fleet.vms[0].cmdline = rows[i].cmdline;
+        fleet.vms[0].virtio_console = true;
+        assert_int_equal(spec_console_is_hvc(&fleet.vms[0]), rows[i].hvc);
+        fleet.vms[0].virtio_console = false;
+        assert_false(spec_console_is_hvc(&fleet.vms[0]));
+    }
+}
+
+static void disks_are_checked(void **state)
+{
+    (void)state;
     fleet.vms[0].disks[0].serial = "123456789012345678901";
     expect_problem(
         "vms[0] (web): disks[0].serial: must be at most 20 printable characters; shorten it");
@@ -484,7 +520,10 @@ int main(void)
         cmocka_unit_test_setup(flattening_needs_room_and_a_good_description, setup),
         cmocka_unit_test_setup(every_value_out_of_range_is_named, setup),
         cmocka_unit_test_setup(names_are_plain_and_unique, setup),
-        cmocka_unit_test_setup(a_written_disk_belongs_to_one_vm, setup),
+        cmocka_unit_test_setup(a_file_that_one_vm_writes_belongs_to_it_alone_unless_it_is_copied,
+                               setup),
+        cmocka_unit_test_setup(the_last_console_of_the_command_line_gets_what_is_typed, setup),
+        cmocka_unit_test_setup(disks_are_checked, setup),
         cmocka_unit_test_setup(networks_are_checked, setup),
         cmocka_unit_test_setup(bare_metal_fields_read_back_the_same, setup),
         cmocka_unit_test_setup(bare_metal_fields_are_checked, setup),

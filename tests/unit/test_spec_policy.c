@@ -28,7 +28,10 @@ static void policy_survives_flattening(void **state)
     struct spec_vm *vm = &fleet.vms[0];
     vm->weight = 250;
     vm->watchdog = 30;
+    vm->budget = 35;
+    vm->lazy_memory = true;
     vm->on_failure = SPEC_FAILURE_RESTART;
+    vm->irq = "aia";
     vm->pin_count = 2;
     vm->pins[0] = 3;
     vm->pins[1] = 0x12345678;
@@ -39,7 +42,10 @@ static void policy_survives_flattening(void **state)
     assert_int_equal(spec_read(&back, blob, (size_t)size, &problem), 0);
     assert_int_equal(back.vms[0].weight, 250);
     assert_int_equal(back.vms[0].watchdog, 30);
+    assert_int_equal(back.vms[0].budget, 35);
+    assert_true(back.vms[0].lazy_memory);
     assert_int_equal(back.vms[0].on_failure, SPEC_FAILURE_RESTART);
+    assert_string_equal(back.vms[0].irq, "aia");
     assert_int_equal(back.vms[0].pin_count, 2);
     assert_int_equal(back.vms[0].pins[0], 3);
     assert_int_equal(back.vms[0].pins[1], 0x12345678);
@@ -63,12 +69,18 @@ static void values_out_of_range_are_refused(void **state)
     fleet.vms[0].watchdog = SPEC_WATCHDOG_MAX + 1;
     refused(&fleet, "watchdog: 86401 seconds are more than 86400");
     plain(&fleet);
+    fleet.vms[0].budget = 101;
+    refused(&fleet, "budget: 101 percent are more than 100");
+    plain(&fleet);
     fleet.vms[0].pin_count = 2;
     fleet.vms[0].pins[0] = fleet.vms[0].pins[1] = 7;
     refused(&fleet, "pin[1]: hart 7 is named twice");
     plain(&fleet);
     fleet.vms[0].pin_count = SPEC_PINS_MAX + 1;
     refused(&fleet, "pin: 65 harts are more than 64");
+    plain(&fleet);
+    fleet.vms[0].irq = "apic";
+    refused(&fleet, "irq: 'apic' is no interrupt controller; write plic or aia");
 }
 
 static void policy_is_for_bare_metal_alone(void **state)
@@ -85,6 +97,10 @@ static void policy_is_for_bare_metal_alone(void **state)
     fleet.vms[0].on_failure = SPEC_FAILURE_RESTART;
     assert_int_not_equal(spec_check_hosted(&fleet, 0, &problem), 0);
     assert_non_null(strstr(problem.text, "on_failure: is for bare metal alone"));
+    plain(&fleet);
+    fleet.vms[0].irq = "plic";
+    assert_int_not_equal(spec_check_hosted(&fleet, 0, &problem), 0);
+    assert_non_null(strstr(problem.text, "irq: is for bare metal alone"));
 }
 
 /* Two that share a window. */

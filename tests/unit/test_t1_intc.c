@@ -92,7 +92,7 @@ static bool handle(void *arg)
 static void interrupts_come_to_the_s_context_of_the_named_hart(void **state)
 {
     (void)state;
-    assert_int_equal(intc.context, 3); /* the second hart's; M-mode contexts come first */
+    assert_int_equal(intc.contexts[0], 3); /* the second hart's; M-mode contexts come first */
     assert_int_equal(intc.address, 0xc000000);
     assert_int_equal(intc.line_max, PLIC_SOURCES - 1);
     struct intc none;
@@ -119,7 +119,7 @@ static void raised_line_is_handled_and_completed(void **state)
     plic_set(&plic, 7, true);
     for (unsigned i = 0; i < 2 * HARTS; i++)
         assert_int_equal(wires[i].level, i == 3);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_int_equal(handled, 1);
     assert_false(wires[3].level);
     plic_set(&plic, 7, true);
@@ -133,13 +133,13 @@ static void line_left_open_stays_shut_until_it_is_completed(void **state)
     finish = false;
     assert_int_equal(intc_open(&intc, 7, handle, NULL), 0);
     plic_set(&plic, 7, true);
-    intc_interrupt(&intc);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
+    intc_interrupt(&intc, 0);
     assert_int_equal(handled, 1);
     assert_false(wires[3].level);
     intc_complete(&intc, 7); /* the device still drives it */
     assert_true(wires[3].level);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_int_equal(handled, 2);
 }
 
@@ -150,9 +150,31 @@ static void line_that_never_falls_does_not_hold_the_hart(void **state)
     finish = true;
     assert_int_equal(intc_open(&intc, 7, handle, NULL), 0);
     plic_set(&plic, 7, true);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_in_range(handled, 1, 1000);
     assert_true(wires[3].level); /* and comes again */
+}
+
+static void line_follows_to_another_hart_even_while_it_is_claimed(void **state)
+{
+    (void)state;
+    handled = 0;
+    finish = false;
+    assert_true(intc_add_hart(&intc, 1, 12));
+    assert_int_equal(intc_open(&intc, 7, handle, NULL), 0);
+    intc_move(&intc, 7, 1);
+    plic_set(&plic, 7, true);
+    assert_false(wires[3].level);
+    assert_true(wires[5].level);
+    intc_interrupt(&intc, 0);
+    assert_int_equal(handled, 0);
+    intc_interrupt(&intc, 1);
+    assert_int_equal(handled, 1);
+    intc_move(&intc, 7, 0);
+    assert_false(wires[3].level);
+    intc_complete(&intc, 7);
+    assert_true(wires[3].level);
+    assert_false(wires[5].level);
 }
 
 static void closed_line_is_shut_and_its_place_free(void **state)
@@ -166,10 +188,10 @@ static void closed_line_is_shut_and_its_place_free(void **state)
     }
     plic_set(&plic, 7, true);
     assert_false(wires[3].level);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_int_equal(handled, 0);
     assert_int_equal(intc_open(&intc, 7, handle, &plic), 0);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_int_equal(handled, 1);
 }
 
@@ -192,7 +214,7 @@ static void guests_completion_is_told(void **state)
     plic_set(&plic, 7, true);
     plic_set(&plic, 7, false);
     finish = false;
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_int_equal(completions, 0);
     intc_complete(&intc, 7);
     assert_int_equal(completions, 7);
@@ -209,6 +231,7 @@ int main(void)
         T(raised_line_is_handled_and_completed),
         T(line_left_open_stays_shut_until_it_is_completed),
         T(line_that_never_falls_does_not_hold_the_hart),
+        T(line_follows_to_another_hart_even_while_it_is_claimed),
         T(closed_line_is_shut_and_its_place_free),
         T(guests_completion_is_told),
     };

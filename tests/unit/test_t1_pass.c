@@ -16,6 +16,7 @@
 static struct plic board_plic, guest_plic;
 static struct wire board_wires[2], guest_wires[2];
 static struct intc intc;
+static struct iommu iommu; /* there is none */
 static struct pass_set set;
 static struct gstage gstage;
 static uint8_t blob[8192], described[8192];
@@ -106,6 +107,13 @@ static void describe_board(void)
     assert_int_equal(fdt_open(&fdt, blob, (size_t)size), 0);
 }
 
+static unsigned here_now;
+
+static unsigned here(void)
+{
+    return here_now;
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -117,12 +125,17 @@ static int setup(void **state)
     plic_init(&guest_plic, 1, guest_out);
     describe_board();
     assert_int_equal(intc_find(&intc, &fdt, 0), 0);
+    iommu_find(&iommu, &fdt);
     intc_start(&intc, &board_access, NULL);
     set = (struct pass_set){.fdt = &fdt,
                             .access = &board_access,
+                            .iommu = &iommu,
+                            .intc = &intc,
+                            .owner = "guest",
                             .ram_gpa = 0x80000000,
                             .ram_hpa = 0x1c0000000,
-                            .ram_size = 0x10000000};
+                            .ram_size = 0x10000000,
+                            .here = here};
     assert_int_equal(gstage_init(&gstage, 3, 11), 0);
     resets = 0;
     return 0;
@@ -138,7 +151,7 @@ static int teardown(void **state)
 static void expect_refused(const char *name, int error, const char *words)
 {
     const char *why;
-    assert_int_equal(pass_add(&set, &intc, name, &why), error);
+    assert_int_equal(pass_add(&set, name, &why), error);
     assert_non_null(strstr(why, words));
     assert_int_equal(set.count, 0);
 }
@@ -160,9 +173,9 @@ static void what_would_harm_others_is_refused(void **state)
 static void add_both(void)
 {
     const char *why;
-    assert_int_equal(pass_add(&set, &intc, "virtio_mmio@10008000", &why), 0);
-    assert_int_equal(pass_add(&set, &intc, "/soc/timer@101000", &why), 0);
-    assert_int_equal(pass_wire(&set, &guest_plic, &gstage), 0);
+    assert_int_equal(pass_add(&set, "virtio_mmio@10008000", &why), 0);
+    assert_int_equal(pass_add(&set, "/soc/timer@101000", &why), 0);
+    assert_int_equal(pass_wire(&set, &guest_plic, NULL, &gstage), 0);
 }
 
 static void registers_are_mapped_and_nothing_else(void **state)
@@ -201,7 +214,7 @@ static void boards_claim_is_completed_when_the_guest_completes(void **state)
 
     plic_set(&board_plic, 8, true);
     assert_true(board_wires[1].level);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_true(guest_wires[1].level);
     /* The device still asks, and the hypervisor is left in peace. */
     assert_false(board_wires[1].level);
@@ -209,7 +222,7 @@ static void boards_claim_is_completed_when_the_guest_completes(void **state)
     assert_false(board_wires[1].level);
     guest_write(0x201004, PASS_LINE);
     assert_true(board_wires[1].level);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_int_equal(guest_claim(), PASS_LINE);
     plic_set(&board_plic, 8, false);
     guest_write(0x201004, PASS_LINE);
@@ -217,7 +230,7 @@ static void boards_claim_is_completed_when_the_guest_completes(void **state)
     assert_int_equal(guest_claim(), 0);
     /* A completion that nobody waits for completes nothing. */
     plic_set(&board_plic, 8, true);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     guest_write(0x201004, PASS_LINE + 1);
     assert_false(board_wires[1].level);
 }
@@ -228,7 +241,7 @@ static void reset_silences_the_device_and_opens_its_line(void **state)
     add_both();
     plic_set(&board_plic, 8, true);
     plic_set(&board_plic, 11, true);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     assert_false(board_wires[1].level);
     resets = 0;
     pass_reset(&set);
@@ -241,7 +254,7 @@ static void closed_devices_can_be_passed_again(void **state)
     (void)state;
     add_both();
     plic_set(&board_plic, 11, true);
-    intc_interrupt(&intc);
+    intc_interrupt(&intc, 0);
     pass_close(&set);
     assert_int_equal(set.count, 0);
     plic_set(&board_plic, 8, true);

@@ -18,6 +18,7 @@ static struct memory memory;
 static struct wire wire;
 static struct virtio_mmio transport;
 static struct virtio_blk *board_blk;
+static struct virtio_blk_request blk_requests[VIRTIO_BLK_REQUESTS];
 static struct virtio_net board_net;
 static struct virtio_rng board_rng;
 static struct memdisk disk;
@@ -72,7 +73,7 @@ static void plug(struct virtio_device *device)
 
 static void plug_blk(struct block_backend *backend)
 {
-    virtio_blk_init(board_blk, &memory, backend);
+    virtio_blk_init(board_blk, &memory, backend, blk_requests);
     plug(&board_blk->virtio);
     assert_int_equal(vio.id, VIRTIO_ID_BLOCK);
     assert_int_equal(dev_blk_init(&blk, &vio), 0);

@@ -94,6 +94,44 @@ static void the_one_at_home_is_preferred_by_no_more_than_a_slice(void **state)
     assert_true(policy_before(&stranger, &home, 0, SLICE));
 }
 
+static void a_budget_is_what_it_gets_of_a_free_hart(void **state)
+{
+    (void)state;
+    struct policy_entity entity = fresh;
+    uint64_t now = 123456789, end = now + 100 * POLICY_PERIOD_NS, ran = 0;
+    entity.budget = 30;
+    while (now < end) {
+        uint64_t allowance = policy_allowance(&entity, now);
+        if (allowance == 0) {
+            assert_in_range(entity.period_end_ns, now + 1, now + POLICY_PERIOD_NS);
+            now = entity.period_end_ns;
+            continue;
+        }
+        uint64_t step = allowance < SLICE ? allowance : SLICE;
+        policy_account(&entity, step);
+        ran += step;
+        now += step;
+    }
+    /* A period may have been cut at each end. */
+    assert_in_range(ran, 29 * POLICY_PERIOD_NS, 31 * POLICY_PERIOD_NS);
+}
+
+static void what_was_had_beyond_the_budget_is_taken_from_the_next_periods(void **state)
+{
+    (void)state;
+    struct policy_entity entity = fresh;
+    entity.budget = 10;
+    assert_int_equal(policy_allowance(&entity, 0), POLICY_PERIOD_NS / 10);
+    policy_account(&entity, POLICY_PERIOD_NS / 4);
+    assert_int_equal(policy_allowance(&entity, POLICY_PERIOD_NS / 4), 0);
+    assert_int_equal(policy_allowance(&entity, POLICY_PERIOD_NS), 0);
+    assert_int_equal(policy_allowance(&entity, 2 * POLICY_PERIOD_NS), POLICY_PERIOD_NS / 20);
+    /* A long sleep saves nothing up. */
+    assert_int_equal(policy_allowance(&entity, 1000 * POLICY_PERIOD_NS), POLICY_PERIOD_NS / 10);
+    entity.budget = 0;
+    assert_true(policy_allowance(&entity, 0) == UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +140,8 @@ int main(void)
         cmocka_unit_test(a_sleeper_comes_soon_but_has_saved_nothing),
         cmocka_unit_test(a_pinned_entity_runs_only_on_its_harts),
         cmocka_unit_test(the_one_at_home_is_preferred_by_no_more_than_a_slice),
+        cmocka_unit_test(a_budget_is_what_it_gets_of_a_free_hart),
+        cmocka_unit_test(what_was_had_beyond_the_budget_is_taken_from_the_next_periods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

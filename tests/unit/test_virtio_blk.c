@@ -81,6 +81,7 @@ struct fixture {
     struct guest g;
     struct disk disk;
     struct virtio_blk blk;
+    struct virtio_blk_request requests[VIRTIO_BLK_REQUESTS];
 };
 
 static int setup(void **state)
@@ -94,7 +95,7 @@ static int setup(void **state)
                                              .serial = "trivisor-0001"};
     for (unsigned i = 0; i < sizeof(f->disk.bytes); i++)
         f->disk.bytes[i] = (uint8_t)(i / 512 + i);
-    virtio_blk_init(&f->blk, &f->g.mem, &f->disk.backend);
+    virtio_blk_init(&f->blk, &f->g.mem, &f->disk.backend, f->requests);
     guest_attach(&f->g, &f->blk.virtio);
     *state = f;
     return 0;
@@ -254,7 +255,7 @@ static void read_only_disk_refuses_writes(void **state)
     struct fixture *f = *state;
 
     f->disk.backend.readonly = true;
-    virtio_blk_init(&f->blk, &f->g.mem, &f->disk.backend);
+    virtio_blk_init(&f->blk, &f->g.mem, &f->disk.backend, f->requests);
     guest_attach(&f->g, &f->blk.virtio);
     assert_int_equal(guest_offered(&f->g) & (1 << 5 | 1 << 13 | 1 << 14), 1 << 5);
     guest_start(&f->g, F_FLUSH, 1, 8);
@@ -448,6 +449,41 @@ static void full_pool_waits_for_requests_of_before_the_reset(void **state)
     assert_int_equal(f->disk.op_count, 400);
 }
 
+static void a_backend_with_a_depth_never_holds_more_requests(void **state)
+{
+    struct fixture *f = *state;
+    struct guest *g = &f->g;
+
+    for (unsigned depth = 1; depth <= 3; depth++) {
+        f->disk.backend.depth = depth;
+        virtio_blk_init(&f->blk, &g->mem, &f->disk.backend, f->requests);
+        memset(&f->requests[depth], 0xa5, sizeof f->requests[0]); /* nobody's */
+        guest_attach(g, &f->blk.virtio);
+        guest_start(g, F_FLUSH, 1, 256);
+        f->disk.later = true;
+        put_header(g, HEADER, T_IN, 0);
+        uint16_t head = guest_desc_put(g, 0, HEADER, 16, D_NEXT);
+        guest_desc_put(g, 0, DATA, 512, D_WRITE | D_NEXT);
+        guest_desc_put(g, 0, STATUS, 1, D_WRITE);
+        for (unsigned i = 0; i < 7; i++)
+            guest_avail(g, 0, head);
+        guest_notify(g, 0);
+        for (unsigned answered = 0; answered < 7; answered += depth) {
+            unsigned left = 7 - answered;
+            assert_int_equal(used(g, 0)[1], answered);
+            assert_int_equal(f->disk.held_count, left < depth ? left : depth);
+            disk_finish(&f->disk);
+        }
+        assert_int_equal(used(g, 0)[1], 7);
+        for (size_t i = 0; i < sizeof f->requests[0]; i++)
+            assert_int_equal(((uint8_t *)&f->requests[depth])[i], 0xa5);
+    }
+    f->disk.backend.depth = VIRTIO_BLK_REQUESTS + 1;
+    assert_int_equal(virtio_blk_depth(&f->disk.backend), VIRTIO_BLK_REQUESTS);
+    f->disk.backend.depth = 0;
+    assert_int_equal(virtio_blk_depth(&f->disk.backend), VIRTIO_BLK_REQUESTS);
+}
+
 static void data_pages_are_marked_dirty_by_reads_only(void **state)
 {
     struct fixture *f = *state;
@@ -473,7 +509,7 @@ static void saved_device_loads_and_another_disk_is_refused(void **state)
     send(g, T_IN, 1, 512, true);
     guest_used(g, 0, NULL);
     guest_save(g, &file);
-    virtio_blk_init(&f->blk, &g->mem, &f->disk.backend);
+    virtio_blk_init(&f->blk, &g->mem, &f->disk.backend, f->requests);
     guest_attach(g, &f->blk.virtio);
     assert_int_equal(guest_load(g, &file), 0);
     send(g, T_IN, 2, 512, true);
@@ -481,7 +517,7 @@ static void saved_device_loads_and_another_disk_is_refused(void **state)
     assert_memory_equal(at(g, DATA), f->disk.bytes + 2 * 512, 512);
 
     f->disk.backend.size /= 2;
-    virtio_blk_init(&f->blk, &g->mem, &f->disk.backend);
+    virtio_blk_init(&f->blk, &g->mem, &f->disk.backend, f->requests);
     guest_attach(g, &f->blk.virtio);
     assert_int_equal(guest_load(g, &file), -E_PROTO);
 }
@@ -556,6 +592,7 @@ int main(void)
         TEST(reset_with_requests_in_flight_is_silent),
         TEST(full_pool_waits_for_requests_of_before_the_reset),
         TEST(what_is_in_flight_is_bounded_in_bytes),
+        TEST(a_backend_with_a_depth_never_holds_more_requests),
         TEST(data_pages_are_marked_dirty_by_reads_only),
         TEST(saved_device_loads_and_another_disk_is_refused),
     };

@@ -30,6 +30,7 @@ struct fixture {
     struct guest g;
     struct backend backend;
     struct virtio_blk blk;
+    struct virtio_blk_request requests[VIRTIO_BLK_REQUESTS];
     pthread_mutex_t lock;
     pthread_cond_t rose;
     bool level;
@@ -134,7 +135,7 @@ static void no_notification_is_lost_between_threads(void **state)
     pthread_mutex_init(&f->backend.lock, NULL);
     pthread_cond_init(&f->backend.added, NULL);
     f->backend.block = (struct block_backend){.ops = &ops, .size = 1 << 20};
-    virtio_blk_init(&f->blk, &g->mem, &f->backend.block);
+    virtio_blk_init(&f->blk, &g->mem, &f->backend.block, f->requests);
     virtio_mmio_init(&g->mmio, &f->blk.virtio, &g->mem, irq);
     assert_int_equal(pthread_create(&worker, NULL, work, &f->backend), 0);
 
