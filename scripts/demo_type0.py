@@ -91,7 +91,7 @@ class Demo:
             words.update(boots=BOOTS, disk="vdb")
         words = " ".join(f"trivisor.{key}={value}" for key, value in words.items())
         keys.update(kernel=f"{self.cache}/debian/vmlinux", initrd=f"{self.cache}/debian/initrd.img")
-        keys["cmdline"] = f'"console=ttyS0 hostname={guest.name} {words}"'
+        keys["cmdline"] = f'"console=ttyS0 quiet hostname={guest.name} {words}"'
         if guest.disk:
             # Their DMA passes PMP by: whoever describes the board must say that this guest may.
             keys["passthrough"] = "[ { device: virtio_mmio@10001000 }, { device: virtio_mmio@10002000 } ]"
