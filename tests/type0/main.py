@@ -329,13 +329,15 @@ def a_partition_that_cannot_take_a_trap_fails_alone_with_a_report(board):
     process.expect(r"steady\| \S*report: tick 2", 60)
 
 
-def nested(board):
-    """Type 1 with two guests of its own, as the kernel of a partition."""
+def nested(board, guests=None):
+    """Type 1 with guests of its own, as the kernel of a partition."""
     image = os.path.join(board.dir, "type1.img")
-    inner = dict(tiny("inner"), memory="32M")
+    guests = guests or [dict(tiny("inner"), memory="32M")]
     path = os.path.join(board.dir, "inner.yaml")
     with open(path, "w") as file:
-        file.write("vms:\n  - " + "\n    ".join(f"{key}: {value}" for key, value in inner.items()) + "\n")
+        for guest in guests:
+            entry = "\n    ".join(f"{key}: {value}" for key, value in guest.items())
+            file.write(("vms:\n" if guest is guests[0] else "") + "  - " + entry + "\n")
     command = [TRIVISOR, "bundle", "--type", "1", "--hypervisor", type1.HYPERVISOR, path, "-o", image]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return dict(name="nest", cpus=2, memory="256M", kernel=image)
@@ -450,5 +452,6 @@ def the_payload_begins_soon(board):
 if __name__ == "__main__":
     sys.modules["main"] = sys.modules["__main__"]
     import attack  # noqa: E402, F401
+    import depth  # noqa: E402, F401
 
     sys.exit(type1.main())

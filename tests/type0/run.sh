@@ -1,9 +1,9 @@
 #!/bin/bash
 # Boots the type 0 firmware with small payloads of ours on QEMU's virt board, and looks at what comes of it.
 #
-#     tests/type0/run.sh [--long] [--only REGEX]
+#     tests/type0/run.sh [--long] [--qemu10] [--only REGEX]
 #
-# --long: Debian too (scripts/guest-debian.sh). TRIVISOR, BUILD, TYPE0 and QEMU name what is used.
+# --long: Debian too (scripts/guest-debian.sh). --qemu10: on Debian trixie's QEMU. TRIVISOR, BUILD, TYPE0 and QEMU name what is used.
 set -eu
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}
@@ -14,5 +14,10 @@ for guest in tiny probe ops intruder attack; do
     guests/$guest/build.sh "$BUILD/guests/$guest.bin"
 done
 case " $* " in *" --long "*) scripts/guest-debian.sh kernel ;; esac
+case " $* " in *" --qemu10 "*)
+    QEMU=$(scripts/qemu10.sh) || { echo "QEMU 10 could not be fetched (scripts/qemu10.sh)"; exit 0; }
+    export QEMU
+    ;;
+esac
 export PYTHONDONTWRITEBYTECODE=1
 exec python3 tests/type0/main.py "$@"
