@@ -158,9 +158,10 @@ check: $(TESTED)
 check-long: $(TESTED)
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh --long
 
-soak: $(TRIVISOR) $(TYPE1)
+soak: $(TRIVISOR) $(TYPE1) $(TYPE0)
 	@BUILD=$(BUILD) tests/soak.sh
 	@BUILD=$(BUILD) SOAK_MINUTES=60 tests/type1/run.sh --long --only storms
+	@BUILD=$(BUILD) RESTARTS=$(or $(RESTARTS),10000) tests/type0/run.sh --long --only 'restarted-(a-hundred|at-any)'
 
 bench: $(TRIVISOR)
 	@TRIVISOR=$(TRIVISOR) bench/run.sh $(BENCH)

@@ -31,7 +31,7 @@ failures=()
 # suite NAME SECONDS COMMAND...: SECONDS is the time after which it counts as hung.
 # Suites of $twice boot guests against the clock of a machine that others may share: one that fails is run a
 # second time, and the line says so.
-twice=' type0 type0-all type1 type1-all type1-qemu10 boot boot-all up cli save-restore storm '
+twice=' type0 type0-all type0-qemu10 type1 type1-all type1-qemu10 boot boot-all up cli save-restore storm '
 suite() {
     local name=$1 limit=$2 log start status try
     shift 2
@@ -79,6 +79,8 @@ if [ -z "$long" ]; then
 else
     suite type1-all 2400 tests/type1/run.sh --long
     suite type1-qemu10 2400 tests/type1/run.sh --qemu10 --long
+    suite type0-all 2400 tests/type0/run.sh --long
+    suite type0-qemu10 1200 tests/type0/run.sh --qemu10
     suite random-50000 1500 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh --long
     suite storm 600 tests/boot/storm.sh 3 10
