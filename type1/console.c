@@ -34,6 +34,7 @@ static struct console_port *ports[PORTS_MAX];
 static struct console_port *entered; /* NULL: overview */
 static struct host_event keys;
 static struct host_timer poll;
+static bool plain;     /* no colours */
 static bool prefix;    /* Ctrl-A was typed */
 static bool used;      /* a command was typed */
 static char edit[200]; /* the command being typed */
@@ -153,6 +154,16 @@ void console_use_uart(uint64_t base, unsigned shift, unsigned width)
     uart_burst = (uart_read(UART_IIR) & UART_IIR_FIFO) == UART_IIR_FIFO ? 16 : 1;
 }
 
+bool console_uses(uint64_t from, uint64_t size)
+{
+    return uart != NULL && (uint64_t)(uintptr_t)uart - from < size;
+}
+
+void console_plain(void)
+{
+    plain = true;
+}
+
 void console_use_firmware(void)
 {
     uart = NULL;
@@ -229,9 +240,12 @@ static void port_flush(struct console_port *port, bool ended)
     if (port->length == 0 && !ended)
         return;
     prompt_hide();
-    put_text(colours[port->colour]);
+    if (!plain)
+        put_text(colours[port->colour]);
     put_text(port->name);
-    put_text(port->cut ? "> \033[0m" : "| \033[0m");
+    put_text(port->cut ? "> " : "| ");
+    if (!plain)
+        put_text("\033[0m");
     put(port->line, port->length);
     put_text("\n");
     prompt_show();
@@ -239,13 +253,29 @@ static void port_flush(struct console_port *port, bool ended)
     port->cut = !ended;
 }
 
+/* What would move the cursor or change colours of others' lines (ECMA-48, 5.4 and clause 6). */
+static bool port_escapes(struct console_port *port, uint8_t c)
+{
+    enum { TEXT, ESCAPE, SEQUENCE };
+    if (c == '\033')
+        port->escape = ESCAPE;
+    else if (port->escape == ESCAPE && c == '[')
+        port->escape = SEQUENCE;
+    else if (port->escape == TEXT || c < ' ') /* a control is no part of a sequence */
+        return (c < ' ' && c != '\t') || c == 0x7f;
+    else if (c >= (port->escape == SEQUENCE ? '@' : '0'))
+        port->escape = TEXT;
+    return true;
+}
+
 static void port_put(struct console_port *port, char c)
 {
     if (c == '\n') {
+        port->escape = 0;
         port_flush(port, true);
         return;
     }
-    if (c == '\r')
+    if (port_escapes(port, (uint8_t)c))
         return;
     if (port->length == CONSOLE_LINE_MAX)
         port_flush(port, false);
@@ -386,6 +416,8 @@ static void key_after_prefix(uint8_t key)
         console_answer("Ctrl-A 1..9  enter a guest's console");
         console_answer("Ctrl-A 0     overview of all guests; type 'help' there");
         console_answer("Ctrl-A Ctrl-A  one Ctrl-A for the guest");
+    } else {
+        console_answer("Ctrl-A h lists the keys behind Ctrl-A");
     }
 }
 

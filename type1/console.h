@@ -25,6 +25,7 @@ struct console_port {
     unsigned length;
     uint64_t touched_ns; /* when the line last grew */
     bool cut;            /* the line's beginning is on the console already */
+    uint8_t escape;      /* in overview: how far an escape sequence has come that is left out */
     uint8_t input[CONSOLE_INPUT_MAX];
     unsigned input_count;
     char held[CONSOLE_HELD_MAX]; /* the latest of what was not shown */
@@ -35,6 +36,10 @@ struct console_port {
 /* Works from the first instruction on: by the firmware, later by the UART at `base`. */
 void console_setup(void);
 void console_use_uart(uint64_t base, unsigned shift, unsigned width);
+/* It is in these pages, or whatever, of the board. */
+bool console_uses(uint64_t from, uint64_t size);
+/* No colours in overview, for terminals and files that have none. */
+void console_plain(void);
 /* The UART cannot be used after all; what it has not taken is said by the firmware. */
 void console_use_firmware(void);
 /* One line of the hypervisor's own. */

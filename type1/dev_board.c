@@ -47,6 +47,7 @@ static struct board_vio vios[VIOS_MAX];
 static unsigned vio_count;
 static struct net_switch *switches[SWITCHES_MAX];
 static unsigned switch_count;
+static struct pass_set *sets; /* of all guests */
 static struct entropy_pool pool;
 static struct memdisk_worker worker;
 static struct task worker_task;
@@ -447,27 +448,37 @@ static int open_net(struct opening *o, unsigned i)
     return 0;
 }
 
-static struct board_vio *vio_of_node(int node)
+static bool vio_in(const struct board_vio *vio, uint64_t from, uint64_t size)
+{
+    return vio->address - from < size;
+}
+
+static bool used(uint64_t from, uint64_t size)
 {
     for (unsigned i = 0; i < vio_count; i++) {
-        if (vios[i].node == node)
-            return &vios[i];
+        if (vios[i].started && vio_in(&vios[i], from, size))
+            return true;
     }
-    return NULL;
+    return console_uses(from, size);
+}
+
+/* Nobody else starts what is there meanwhile. */
+static void mark_given(const struct pass *pass, bool given)
+{
+    for (unsigned i = 0; i < vio_count; i++) {
+        if (vio_in(&vios[i], pass->address, pass->size))
+            vios[i].started = given;
+    }
 }
 
 static int open_pass(struct opening *o, const char *device)
 {
     const char *why;
-    struct board_vio *vio = vio_of_node(pass_node(tree, device));
-    if (vio != NULL && vio->started)
-        return refuse(o, -E_BUSY, "%s cannot be passed on: it is used already", device);
     int error = pass_add(&o->guest->passes, device, &why);
     if (error != 0)
         return refuse(o, error, "%s cannot be passed on: %s", device, why);
-    if (vio != NULL)
-        vio->started = true;
     const struct pass *pass = &o->guest->passes.passes[o->guest->passes.count - 1];
+    mark_given(pass, true);
     console_line("%s: has the board's %s; %s", o->guest->spec->name, device,
                  pass->grant >= 0  ? "by DMA it reaches the guest's memory alone"
                  : iommu.node >= 0 ? "it is not behind the IOMMU, so its DMA is trusted"
@@ -482,6 +493,12 @@ int dev_guest_open(struct dev_guest *guest, const struct spec_vm *spec, const st
     int error = 0;
 
     guest->spec = spec;
+    if (guest->passes.all == NULL) {
+        guest->passes.next = sets;
+        sets = &guest->passes;
+    }
+    guest->passes.all = &sets;
+    guest->passes.used = used;
     guest->passes.fdt = tree;
     guest->passes.access = &dev_mmio;
     guest->passes.iommu = &iommu;
@@ -608,10 +625,7 @@ void dev_guest_close(struct dev_guest *guest)
             memory_free_guest(guest->disks[i].bytes, disk_bytes(guest->images[i].size));
         guest->images[i] = (struct board_blob){0};
     }
-    for (unsigned i = 0; i < guest->passes.count; i++) {
-        struct board_vio *vio = vio_of_node(guest->passes.passes[i].node);
-        if (vio != NULL)
-            vio->started = false;
-    }
+    for (unsigned i = 0; i < guest->passes.count; i++)
+        mark_given(&guest->passes.passes[i], false);
     pass_close(&guest->passes);
 }

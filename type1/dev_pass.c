@@ -5,11 +5,12 @@
 
 #include <stdatomic.h>
 
-#define PAGE         4096ULL
-#define LARGE        (2ULL << 20)
-#define LEAF_FLAGS   (PTE_R | PTE_W | PTE_U | PTE_A | PTE_D)
-#define PASS_IO      0x3000000ULL
-#define PASS_IO_SIZE 0x10000ULL
+#define PAGE          4096ULL
+#define LARGE         (2ULL << 20)
+#define LEAF_FLAGS    (PTE_R | PTE_W | PTE_U | PTE_A | PTE_D)
+#define REG_INDEX_MAX 64
+#define PASS_IO       0x3000000ULL
+#define PASS_IO_SIZE  0x10000ULL
 
 /* ---- Which device ---- */
 
@@ -30,6 +31,110 @@ int pass_node(const struct fdt *fdt, const char *device)
 {
     return device[0] == '/' ? fdt_path(fdt, device) : named(fdt, fdt_root(fdt), device, 0);
 }
+
+/* ---- What no guest may have ---- */
+
+static bool is_a(const struct fdt *fdt, int node, const char *compatible)
+{
+    const char *name;
+    for (unsigned i = 0; (name = fdt_str_at(fdt, node, "compatible", i)) != NULL; i++) {
+        if (strcmp(name, compatible) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool switches_off(const struct fdt *fdt, int node)
+{
+    static const char *const by[] = {"syscon-poweroff", "syscon-reboot"};
+    for (unsigned i = 0; i < sizeof by / sizeof by[0]; i++) {
+        for (int user = -1; (user = fdt_compatible_next(fdt, user, by[i])) >= 0;) {
+            if (fdt_by_phandle(fdt, fdt_u32(fdt, user, "regmap", 0)) == node)
+                return true;
+        }
+    }
+    return is_a(fdt, node, "sifive,test0");
+}
+
+/* Its lines go to the harts' own controllers: what has IPIs and timers, of whatever make. */
+static bool interrupts_harts(const struct fdt *fdt, int node)
+{
+    uint32_t len = 0;
+    const uint8_t *cells = fdt_prop(fdt, node, "interrupts-extended", &len);
+    if (cells == NULL || len < 4)
+        return false;
+    const char *type =
+        fdt_str(fdt, fdt_parent(fdt, fdt_by_phandle(fdt, fdt_cell(cells))), "device_type");
+    return type != NULL && strcmp(type, "cpu") == 0;
+}
+
+/* By its kind; NULL: nothing is in the way. */
+static const char *forbidden(const struct fdt *fdt, int node)
+{
+    if (fdt_prop(fdt, node, "interrupt-controller", NULL) != NULL ||
+        fdt_prop(fdt, node, "msi-controller", NULL) != NULL)
+        return "it is an interrupt controller";
+    if (interrupts_harts(fdt, node))
+        return "it is the harts' timer or IPIs";
+    if (fdt_prop(fdt, node, "#iommu-cells", NULL) != NULL)
+        return "it is an IOMMU";
+    return switches_off(fdt, node) ? "it switches the board off" : NULL;
+}
+
+/* Neither range wraps. */
+static bool meets(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+    return a - b < b_size || b - a < a_size;
+}
+
+/* RAM, or what is reserved, which may be no RAM of the tree. */
+static bool is_memory(const struct fdt *fdt, uint64_t from, uint64_t size)
+{
+    const int parents[2] = {fdt_root(fdt), fdt_path(fdt, "/reserved-memory")};
+    for (unsigned i = 0; i < 2; i++) {
+        for (int node = fdt_first_child(fdt, parents[i]); node >= 0;
+             node = fdt_next_sibling(fdt, node)) {
+            const char *type = fdt_str(fdt, node, "device_type");
+            uint64_t base, length;
+            if (i == 0 && (type == NULL || strcmp(type, "memory") != 0))
+                continue;
+            for (unsigned n = 0;
+                 n < REG_INDEX_MAX && fdt_reg_under(fdt, parents[i], node, n, &base, &length) == 0;
+                 n++) {
+                if (meets(from, size, base, length))
+                    return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool is_given(const struct pass_set *set, uint64_t from, uint64_t size)
+{
+    for (const struct pass_set *other = *set->all; other != NULL; other = other->next) {
+        for (unsigned i = 0; i < other->count; i++) {
+            if (meets(from, size, other->passes[i].address, other->passes[i].size))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* By its place; NULL: nothing is in the way. Whole pages. */
+static const char *occupied(const struct pass_set *set, uint64_t from, uint64_t size)
+{
+    if (is_memory(set->fdt, from, size))
+        return "that is memory";
+    if (is_given(set, from, size))
+        return "it is given already";
+    if (meets(from, size, set->intc->address, set->intc->size) ||
+        (set->iommu->node >= 0 && meets(from, size, set->iommu->address, set->iommu->size)) ||
+        set->used(from, size))
+        return "the hypervisor uses it";
+    return NULL;
+}
+
+/* ---- Giving ---- */
 
 /* 6.1 of the virtio specification: without ACCESS_PLATFORM it takes guest-physical addresses. */
 static bool virtio_translates(const struct dev_access *access, uint64_t address)
@@ -82,12 +187,14 @@ static int take(struct pass_set *set, struct pass *pass, const char **why)
 {
     *why = "it has no registers that could be mapped";
     if (fdt_reg(set->fdt, pass->node, 0, &pass->address, &pass->reg_size) != 0 ||
-        pass->reg_size == 0 || pass->reg_size > PASS_SIZE ||
-        pass->address > UINT64_MAX - 2 * PASS_SIZE)
+        pass->reg_size == 0 || pass->address > UINT64_MAX - 2 * PASS_SIZE)
         return -E_INVAL;
-    *why = "memory and processors cannot be passed on";
-    if ((!pass->pci && fdt_prop(set->fdt, pass->node, "device_type", NULL) != NULL) ||
-        pass->address == set->intc->address || pass->node == set->iommu->node)
+    pass->size = (pass->reg_size + PAGE - 1) & ~(PAGE - 1);
+    if ((*why = forbidden(set->fdt, pass->node)) != NULL ||
+        (*why = occupied(set, pass->address & ~(PAGE - 1), pass->size)) != NULL)
+        return -E_BUSY;
+    *why = "it is too large";
+    if (pass->reg_size > PASS_SIZE)
         return -E_INVAL;
     *why = "its registers share a page with something else";
     if (pass->address % PAGE != 0)
@@ -130,8 +237,7 @@ int pass_add(struct pass_set *set, const char *device, const char **why)
     if (pass->node < 0)
         return -E_NODEV;
     pass->pci = pci_is_host(set->fdt, pass->node);
-    pass->virtio = fdt_prop(set->fdt, pass->node, "compatible", NULL) != NULL &&
-                   strcmp(fdt_str_at(set->fdt, pass->node, "compatible", 0), "virtio,mmio") == 0;
+    pass->virtio = is_a(set->fdt, pass->node, "virtio,mmio");
     int error = take(set, pass, why);
     if (error == 0) {
         set->gpa_next = pass->gpa + pass->size;
@@ -246,7 +352,8 @@ static bool window_fits(const struct pass_set *set, const struct pci_window *win
     if (from >= PASS_IO && to <= PASS_IO + PASS_IO_SIZE)
         return true;
     return from >= PASS_BASE + PASS_SIZE &&
-           (to <= set->ram_gpa || from >= set->ram_gpa + set->ram_size);
+           !meets(from, window->size, set->ram_gpa, set->ram_size) &&
+           !is_memory(set->fdt, from, window->size);
 }
 
 static int map_windows(const struct pass_set *set, const struct pass *pass, struct gstage *gstage)

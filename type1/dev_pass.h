@@ -50,6 +50,10 @@ struct pass {
 };
 
 struct pass_set {
+    struct pass_set *const *all; /* the first of all guests' sets */
+    struct pass_set *next;
+    /* The hypervisor drives something in these pages of the board. */
+    bool (*used)(uint64_t from, uint64_t size);
     const struct fdt *fdt;           /* the board's */
     const struct dev_access *access; /* to look at virtio devices and PCI */
     struct iommu *iommu;
@@ -74,7 +78,10 @@ struct pass_set {
 
 /* The node that `device` names: a path, or a node's full name anywhere. Negative: there is none. */
 int pass_node(const struct fdt *fdt, const char *device);
-/* Adds a device to what a guest gets. On an error `*why` says what is wrong, in words. */
+/*
+ * Adds a device to what a guest gets. On an error `*why` says what is wrong, in words. Nobody gets
+ * memory, what interrupts harts, an IOMMU, what switches the board off, or pages that somebody has.
+ */
 int pass_add(struct pass_set *set, const char *device, const char **why);
 /*
  * Maps the registers and opens the lines, once the guest's board and G-stage are there; again when

@@ -18,6 +18,11 @@ uint64_t entered_ns;
 struct guest *guests[SPEC_VMS_MAX];
 unsigned guest_count;
 static _Atomic uint32_t generations; /* of G-stage tables; see hext_vm */
+/* What guests are made of, at any time. */
+static const struct bundle *source;
+static const struct platform *board_is;
+
+static void keep(void *arg);
 
 uint32_t guest_generation(void)
 {
@@ -39,13 +44,13 @@ static int fail(struct guest *guest, int error, const char *format, ...)
     return error;
 }
 
-static int payload_file(struct guest *guest, const struct bundle *bundle, const char *what,
-                        const char *path, struct board_blob *blob)
+static int payload_file(struct guest *guest, const char *what, const char *path,
+                        struct board_blob *blob)
 {
     uint64_t size;
     if (path == NULL)
         return 0;
-    blob->bytes = bundle_file(bundle, path, &size);
+    blob->bytes = bundle_file(source, path, &size);
     blob->size = size;
     if (blob->bytes == NULL)
         return fail(guest, -E_NOENT, "the bundle holds no %s %s", what, path);
@@ -70,7 +75,19 @@ static int alloc_ram(struct guest *guest)
     return 0;
 }
 
-static int build_vm(struct guest *guest, const struct bundle *bundle)
+static void clear_away(struct guest *guest)
+{
+    struct vm *vm = &guest->vm;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        hext_engine.vcpu_destroy(vm->vcpus[i]);
+    dev_guest_close(&guest->devices);
+    gstage_fini(&guest->hext.gstage);
+    if (vm->board != NULL)
+        board_fini(&guest->board);
+}
+
+/* The last thing is the task that looks after it, which waits for guest_start. */
+static int build_vm(struct guest *guest)
 {
     struct vm *vm = &guest->vm;
     struct board_backends backends = {.uart = &guest->console.uart,
@@ -79,7 +96,7 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
                                       .no_rom = true};
     char why[sizeof guest->why];
 
-    int error = dev_guest_open(&guest->devices, guest->spec, bundle, &backends, why, sizeof why);
+    int error = dev_guest_open(&guest->devices, guest->spec, source, &backends, why, sizeof why);
     if (error != 0)
         return fail(guest, error, "%s", why);
     vm_init(vm, guest->spec->name);
@@ -108,7 +125,13 @@ static int build_vm(struct guest *guest, const struct bundle *bundle)
         error = hext_engine.vcpu_init(&guest->harts[i].vcpu);
     if (error == 0 && guest->aia)
         error = files_init(vm);
-    return error == 0 ? 0 : fail(guest, error, "cannot be built (error %d)", -error);
+    guest->board.cpu = guest->aia ? &board_is->aia_cpu : &board_is->cpu;
+    if (error == 0)
+        error = task_start(&guest->keeper, guest->spec->name, NULL, keep, guest, 0, 0, UINT64_MAX);
+    if (error == 0)
+        return 0;
+    clear_away(guest);
+    return fail(guest, error, "cannot be built (error %d)", -error);
 }
 
 /* The description names harts by the board's numbers. */
@@ -147,21 +170,28 @@ static int choose_controller(struct guest *guest)
                : fail(guest, -E_NOTSUP, "irq: the board's harts have no IMSICs; write plic");
 }
 
-static int build(struct guest *guest, const struct bundle *bundle, const struct platform *platform)
+/* What one that could not be built has already, or anew. */
+static void *vcpu_room(struct guest *guest, void *old, size_t each)
+{
+    return old != NULL ? old : host_alloc(each * guest->spec->cpus, 64);
+}
+
+/* What fails may be tried again when there is more memory, or a device is free. */
+static int build(struct guest *guest)
 {
     const struct spec_vm *spec = guest->spec;
     int error = 0;
 
     if (spec->firmware != NULL)
         return fail(guest, -E_NOTSUP, "firmware images need M-mode; give a kernel alone");
-    error = payload_file(guest, bundle, "kernel", spec->kernel, &guest->payload.kernel);
+    error = payload_file(guest, "kernel", spec->kernel, &guest->payload.kernel);
     if (error == 0)
-        error = payload_file(guest, bundle, "initrd", spec->initrd, &guest->payload.initrd);
+        error = payload_file(guest, "initrd", spec->initrd, &guest->payload.initrd);
     guest->payload.cmdline = spec->cmdline;
-    guest->harts = host_alloc(sizeof *guest->harts * spec->cpus, 64);
-    guest->vcpu_tasks = host_alloc(sizeof *guest->vcpu_tasks * spec->cpus, 64);
-    guest->stats = host_alloc(sizeof *guest->stats * spec->cpus, 64);
-    guest->pulses = host_alloc(sizeof *guest->pulses * spec->cpus, 64);
+    guest->harts = vcpu_room(guest, guest->harts, sizeof *guest->harts);
+    guest->vcpu_tasks = vcpu_room(guest, guest->vcpu_tasks, sizeof *guest->vcpu_tasks);
+    guest->stats = vcpu_room(guest, guest->stats, sizeof *guest->stats);
+    guest->pulses = vcpu_room(guest, guest->pulses, sizeof *guest->pulses);
     if (guest->harts == NULL || guest->vcpu_tasks == NULL || guest->stats == NULL ||
         guest->pulses == NULL)
         return fail(guest, -E_NOMEM, "no memory is left for its VCPUs");
@@ -173,13 +203,15 @@ static int build(struct guest *guest, const struct bundle *bundle, const struct 
         error = alloc_ram(guest);
     if (error != 0)
         return error;
-    error = build_vm(guest, bundle);
-    guest->board.cpu = guest->aia ? &platform->aia_cpu : &platform->cpu;
+    error = build_vm(guest);
     if (error != 0) {
         memory_free_guest(guest->ram, spec->memory);
         guest->ram = NULL;
+        return error;
     }
-    return error;
+    guest->built = true;
+    atomic_store(&guest->state, GUEST_OFF);
+    return 0;
 }
 
 /* ---- Life ---- */
@@ -353,10 +385,12 @@ static void show_vcpu(const struct guest *guest, unsigned index)
 {
     static const char *const names[] = {"stopped", "start pending", "running", "suspended"};
     const struct riscv_vcpu *hart = &guest->harts[index];
-    uint32_t run_state = atomic_load(&hart->vcpu.run_state);
+    uint32_t run_state = atomic_load(&hart->vcpu.run_state), state = atomic_load(&guest->state);
+    const char *does = run_state < sizeof names / sizeof names[0] ? names[run_state] : "?";
+    if (state == GUEST_PAUSED || state == GUEST_OFF)
+        does = guest_state_name(guest);
     console_answer("  %s/%u %s: pc %lx %s-mode  ra %lx  sp %lx  tp %lx", guest->spec->name, index,
-                   run_state < sizeof names / sizeof names[0] ? names[run_state] : "?",
-                   (unsigned long)hart->pc, hart->priv == PRIV_S ? "S" : "U",
+                   does, (unsigned long)hart->pc, hart->priv == PRIV_S ? "S" : "U",
                    (unsigned long)hart->x[1], (unsigned long)hart->x[2], (unsigned long)hart->x[4]);
     console_answer("    scause %lx  sepc %lx  stval %lx  stvec %lx  satp %lx  sie %lx  sip %lx",
                    (unsigned long)hart->scause, (unsigned long)hart->sepc,
@@ -486,25 +520,48 @@ static void keep(void *arg)
 
 /* ---- What the operator may do ---- */
 
+void guest_refuse(const struct guest *guest, const char *what)
+{
+    console_answer("%s %s: it is %s%s%s", guest->spec->name, what, guest_state_name(guest),
+                   guest->why[0] != 0 ? ": " : "", guest->why);
+}
+
+static bool is_on(const struct guest *guest)
+{
+    uint32_t state = atomic_load(&guest->state);
+    return state == GUEST_RUNNING || state == GUEST_PAUSED;
+}
+
 void guest_start(struct guest *guest)
 {
     if (guest->ram == NULL) {
-        console_answer("%s cannot be started: %s", guest->spec->name,
-                       atomic_load(&guest->state) == GUEST_GONE ? "it is destroyed; create it"
-                                                                : guest->why);
+        console_answer("%s cannot be started: %s; create it", guest->spec->name,
+                       atomic_load(&guest->state) == GUEST_GONE ? "it is destroyed" : guest->why);
+        return;
+    }
+    if (is_on(guest) && atomic_load(&guest->want_running)) {
+        guest_refuse(guest, "is not started");
         return;
     }
     atomic_store(&guest->want_running, true);
     host_event_set(&guest->vm.power_event);
 }
 
-void guest_stop(struct guest *guest)
+static void switch_off(struct guest *guest)
 {
     atomic_store(&guest->want_running, false);
     atomic_store(&guest->stopped, true);
     if (atomic_load(&guest->state) == GUEST_PAUSED)
         guest_resume(guest);
     vm_power_request(&guest->vm, VM_POWER_OFF, 0, NULL);
+}
+
+void guest_stop(struct guest *guest)
+{
+    if (is_on(guest) || atomic_load(&guest->want_running))
+        switch_off(guest);
+    else
+        guest_refuse(guest, "is not stopped");
 }
 
 void guest_restart(struct guest *guest)
@@ -525,6 +582,8 @@ void guest_pause(struct guest *guest)
     if (atomic_load(&guest->state) == GUEST_RUNNING) {
         vmm_pause(&guest->vm);
         atomic_store(&guest->state, GUEST_PAUSED);
+    } else {
+        guest_refuse(guest, "is not paused");
     }
     pausing_end(guest);
 }
@@ -535,6 +594,8 @@ void guest_resume(struct guest *guest)
     if (atomic_load(&guest->state) == GUEST_PAUSED) {
         atomic_store(&guest->state, GUEST_RUNNING);
         vmm_resume(&guest->vm);
+    } else {
+        guest_refuse(guest, "does not go on");
     }
     pausing_end(guest);
 }
@@ -551,18 +612,18 @@ void guest_destroy(struct guest *guest)
         return;
     }
     atomic_store(&guest->want_gone, true);
-    guest_stop(guest);
+    switch_off(guest);
     host_event_set(&guest->vm.power_event);
 }
 
 void guest_create(struct guest *guest)
 {
-    if (atomic_load(&guest->state) != GUEST_GONE) {
+    if (guest->built && atomic_load(&guest->state) != GUEST_GONE) {
         console_answer("%s is there; 'destroy' it first", guest->spec->name);
         return;
     }
     guest->boots = 0;
-    if (put_together(guest) == 0)
+    if ((guest->built ? put_together(guest) : build(guest)) == 0)
         guest_start(guest);
 }
 
@@ -610,6 +671,8 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
                   const struct platform *platform, const struct hext_features *features)
 {
     unsigned vmids = 1u << features->vmid_bits;
+    source = bundle;
+    board_is = platform;
     for (unsigned i = 0; i < fleet->vm_count; i++) {
         struct guest *guest = host_alloc(sizeof *guest, 64);
         if (guest == NULL) {
@@ -628,10 +691,7 @@ void guests_start(const struct spec_fleet *fleet, const struct bundle *bundle,
         console_port_init(&guest->console, guest->spec->name, i, spec_console_is_hvc(guest->spec));
         console_add(&guest->console);
         guests[guest_count++] = guest;
-        if (build(guest, bundle, platform) != 0)
-            continue;
-        atomic_store(&guest->want_running, true);
-        if (task_start(&guest->keeper, guest->spec->name, NULL, keep, guest, 0, 0, UINT64_MAX) != 0)
-            fail(guest, -E_NOMEM, "no memory is left for it");
+        if (build(guest) == 0)
+            guest_start(guest);
     }
 }

@@ -46,6 +46,7 @@ struct guest {
     void *ram;
     uint64_t ram_align;
     struct dev_guest devices;
+    bool built;             /* once: from then on it is destroyed and put together again */
     bool aia;               /* its interrupts come through interrupt files */
     bool fresh;             /* the next boot is the operator's: fresh disks are renewed */
     _Atomic uint32_t state; /* enum guest_state */
@@ -78,9 +79,14 @@ void guest_stop(struct guest *guest);
 void guest_restart(struct guest *guest);
 void guest_pause(struct guest *guest);
 void guest_resume(struct guest *guest);
-/* Ends it and gives its memory back; guest_create makes it again from the bundle and starts it. */
+/*
+ * Ends it and gives its memory back; guest_create makes it again from the bundle, or at last one
+ * that could not be built at boot, and starts it.
+ */
 void guest_destroy(struct guest *guest);
 void guest_create(struct guest *guest);
+/* Says in a line that a command has no effect, and in what state the guest is. */
+void guest_refuse(const struct guest *guest, const char *what);
 /* Where each of its VCPUs is, as lines of the console. */
 void guest_show_vcpus(struct guest *guest);
 /* How long VCPU `index` has run since the board's start, in ns. */

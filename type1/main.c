@@ -265,6 +265,8 @@ _Noreturn void boot_main(uint64_t hart_id, const void *fdt, uint64_t entered)
     if (platform_read(&platform, fdt, hart_id, &problem) != 0)
         give_up(problem);
     sbi_use_tree(&platform.fdt);
+    if (platform_says(&platform, "colour=off"))
+        console_plain();
     if (platform.uart >= VA_LIMIT - PAGE)
         platform.uart = 0;
     if (platform.uart != 0)

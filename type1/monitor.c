@@ -72,10 +72,10 @@ static void memory_all(void)
 static void exits_one(struct guest *guest)
 {
     const char *const *names = trace_exit_names;
-    for (unsigned i = 0; guest->harts != NULL && i < guest->spec->cpus; i++) {
+    if (!guest->built)
+        guest_refuse(guest, "has no exits");
+    for (unsigned i = 0; guest->built && i < guest->spec->cpus; i++) {
         const struct hext_vcpu *v = guest->harts[i].vcpu.engine_data;
-        if (v == NULL)
-            continue;
         console_answer("%s/%u: %s %lu, %s %lu, %s %lu, %s %lu, %s %lu, %s %lu", guest->spec->name,
                        i, names[0], (unsigned long)v->counts[0], names[1],
                        (unsigned long)v->counts[1], names[2], (unsigned long)v->counts[2], names[3],
@@ -156,6 +156,11 @@ static void vcpus_all(void)
 static void send_text(struct guest *guest, char *text)
 {
     size_t length = strlen(text);
+    uint32_t state = atomic_load(&guest->state);
+    if (state != GUEST_RUNNING && state != GUEST_PAUSED) {
+        guest_refuse(guest, "takes nothing");
+        return;
+    }
     text[length++] = '\r';
     if (!console_type(&guest->console, text, length))
         console_answer("%s does not take what is typed", guest->spec->name);
@@ -163,8 +168,10 @@ static void send_text(struct guest *guest, char *text)
 
 static void boot_one(struct guest *guest)
 {
-    if (guest->boots == 0)
+    if (guest->boots == 0) {
+        guest_refuse(guest, "has not begun");
         return;
+    }
     console_answer("%-16s began %lu us after the hypervisor, %lu us of it to clear its memory",
                    guest->spec->name, (unsigned long)((guest->began_ns - entered_ns) / 1000),
                    (unsigned long)(guest->cleared_ns / 1000));

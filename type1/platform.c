@@ -295,6 +295,20 @@ static void read_uart(struct platform *p)
 
 /* ---- All of it ---- */
 
+bool platform_says(const struct platform *p, const char *word)
+{
+    const char *at = fdt_str(&p->fdt, fdt_path(&p->fdt, "/chosen"), "bootargs");
+    while (at != NULL && *at != 0) {
+        size_t len = 0;
+        while (at[len] != 0 && at[len] != ' ')
+            len++;
+        if (same_text(at, len, word))
+            return true;
+        at += len + (at[len] != 0);
+    }
+    return false;
+}
+
 int platform_read(struct platform *p, const void *blob, uint64_t boot_id, const char **problem)
 {
     uint32_t size = fdt_total_size(blob);

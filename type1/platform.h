@@ -31,6 +31,8 @@ struct platform {
 /* 0, or -E_INVAL with `*problem` said in plain words. `boot_id`: of the hart that reads it. */
 int platform_read(struct platform *platform, const void *fdt, uint64_t boot_id,
                   const char **problem);
+/* The word is one of /chosen/bootargs (QEMU: -append). */
+bool platform_says(const struct platform *platform, const char *word);
 /* Guests are not told of vectors: this hart, after all, has none that could be used. */
 void platform_hide_vectors(struct platform *platform);
 /* Where the range of memory that holds `address` ends; 0: none holds it. */

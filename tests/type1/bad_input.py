@@ -195,3 +195,25 @@ def a_console_that_traps_is_reported_by_the_firmware(board):
     image_offset(process)
     process.expect(r"address 1100000[0-7] ")
     process.ends(1)
+
+
+@test()
+def devices_that_others_depend_on_are_not_passed_to_a_guest(board):
+    refused = {
+        "plic@c000000": "it is an interrupt controller",
+        "clint@2000000": "it is the harts' timer or IPIs",
+        "serial@10000000": "the hypervisor uses it",
+        "test@100000": "it switches the board off",
+        "memory@80000000": "that is memory",
+        "pci@30000000": "there is no IOMMU for it",
+    }
+    guests = [dict(tiny(f"g{n}", memory="16M"), passthrough=f"[ {{ device: {node} }} ]") for n, node in enumerate(refused)]
+    twice = (("first", "rtc@101000"), ("second", "/soc/rtc@101000"))
+    rtc = [dict(tiny(name, memory="16M"), passthrough=f"[ {{ device: {node} }} ]") for name, node in twice]
+    board.bundle(*guests, *rtc)
+    process = board.start()
+    for n, (node, why) in enumerate(refused.items()):
+        process.expect(rf"trivisor: g{n}: {node} cannot be passed on: {why}")
+    process.expect("first: has the board's rtc@101000")
+    process.expect("second: /soc/rtc@101000 cannot be passed on: it is given already")
+    process.expect(r"first\| \S*report: done")

@@ -62,6 +62,93 @@ def memory_that_another_guest_had_comes_empty(board):
 
 
 @test()
+def a_guest_that_did_not_fit_at_boot_is_created_when_there_is_room(board):
+    disk = board.file("disk.raw", b"", 96 << 20)
+    board.bundle(
+        probe("one", "sleep", "256M"),
+        probe("two", "sleep", "256M"),
+        probe("last", "sleep", "128M"),
+        probe("disk", "sleep", "64M") | {"disks": f"[ {{ path: {disk} }} ]"},
+    )
+    process = board.start(memory="576M")  # without the bundle 479 MiB
+    process.expect("two: needs 256 MiB of memory in one piece")
+    process.expect("disk: no memory is left for its disk")
+    process.expect(r"one\| \S*probe: 0 old words in 256 MiB")
+    process.send("start two\r")
+    process.expect("two cannot be started: needs 256 MiB .* are free; create it")
+    process.send("create two\r")
+    process.expect("two: needs 256 MiB of memory in one piece")
+    for _ in range(2):
+        process.send("destroy one\r")
+        process.expect("one: is destroyed")
+        process.send("create two\r")
+        process.expect(r"two\| \S*probe: 0 old words in 256 MiB")
+        process.send("create two\r")
+        process.expect("two is there")
+        process.send("destroy two\r")
+        process.expect("two: is destroyed")
+        process.send("create disk\r")
+        process.expect(r"disk\| \S*probe: 0 old words in 64 MiB")
+        process.send("memory\r")
+        process.expect(r"guests' RAM 288 MiB")
+        process.send("destroy disk\r")
+        process.expect("disk: is destroyed")
+        process.send("create one\r")
+        process.expect(r"one\| \S*probe: 0 old words in 256 MiB")
+
+
+@test()
+def a_command_without_effect_says_why(board):
+    board.bundle(probe("runs", "sleep"), probe("huge", "sleep", "448M"), probe("off", ""), probe("fails", "fail"))
+    process = board.start()
+    for _ in range(2):
+        process.expect("off: is off|fails: stopped")
+    for command in ("pause", "resume", "stop", "exits", "boot", "send"):
+        process.send(f"{command} huge\r")
+        process.expect(r"\nhuge \w[\w ]*: it is failed: needs 448 MiB")
+    for command in ("vcpus huge", "trace huge off", "trace huge on"):
+        process.send(f"{command}\r")
+        process.expect(r"\nhuge has no VCPUs")
+    for command in ("pause", "resume", "stop", "send"):
+        process.send(f"{command} off\r")
+        process.expect(r"\noff \w[\w ]*: it is off")
+        process.send(f"{command} fails\r")
+        process.expect(r"\nfails \w[\w ]*: it is failed: .*system failure")
+    process.send("resume runs\rstart runs\r")
+    process.expect("runs does not go on: it is running")
+    process.expect("runs is not started: it is running")
+    process.send("pause runs\rpause runs\rstart runs\rvcpus off\r")
+    process.expect("runs is not paused: it is paused")
+    process.expect("runs is not started: it is paused")
+    process.expect("off/0 off: pc")
+    process.send("\x01z")
+    process.expect("Ctrl-A h lists the keys")
+
+
+@test()
+def guests_do_not_move_the_cursor_or_colour_others_lines_in_overview(board):
+    board.bundle(tiny("one", "hold"), tiny("two", "hold"))
+    process = board.start()
+    process.expect(r"two\| \S*report: tick 1\b")
+    process.send("\x012")
+    process.expect("--- two")
+    process.send("\x1b[2Ja\x1b[1;31mb\x1b(0c\x0e")  # clear, red and bold, line drawing twice
+    process.send("\x010send two d\r")
+    process.expect(r"two\| \S*report: continued abcd\r")
+
+
+@test()
+def colours_are_switched_off_by_a_word(board):
+    board.bundle(tiny("one"), tiny("two"))
+    for words, coloured in ((["-append", "quiet colour=off"], False), (["-append", "colour=offside"], True)):
+        process = board.start(devices=words)
+        process.expect("one[|]" if not coloured else r"\x1b\[36mone[|] \x1b\[0m")
+        process.expect("no guest is running")
+        if not coloured and b"\x1b[" in process.console:
+            raise Failed("there is an escape sequence")
+
+
+@test()
 def a_destroyed_guest_gives_back_its_disks_too(board):
     disk = board.file("disk.raw", b"", 96 << 20)
     board.bundle(probe("one", "sleep") | {"disks": f"[ {{ path: {disk} }} ]"}, probe("two", "sleep", "192M"))
@@ -221,7 +308,7 @@ def the_monitor_says_where_vcpus_are_and_what_it_does_not_know(board):
     process.expect("no guest x|list takes no name")
     process.expect("no command fly")
     process.send("pause loops\rvcpus loops\rresume loops\rlist\r")
-    process.expect(r"loops/0 running: pc 80200\w+ S-mode")
+    process.expect(r"loops/0 paused: pc 80200\w+ S-mode")
     process.expect("loops +running")
 
 

@@ -23,6 +23,8 @@ static uint8_t blob[8192], described[8192];
 static struct fdt fdt;
 static uint32_t status_of_modern;
 static unsigned resets;
+static struct pass_set *sets;
+static struct pass_set neighbour; /* another guest's */
 
 /* The PLIC, and three virtio devices that have nothing but their first registers. */
 static uint32_t board_read(void *registers, uint32_t offset)
@@ -66,6 +68,61 @@ static void device(struct fdt_writer *w, const char *name, uint64_t address, uin
     fdt_end(w);
 }
 
+/* Nodes as QEMU 10.0 describes them; `phandle` is that of a hart's interrupt controller. */
+static void not_for_guests(struct fdt_writer *w, uint32_t phandle)
+{
+    const uint32_t both[4] = {phandle, 3, phandle, 7}, external[2] = {phandle, 11};
+
+    fdt_node_at(w, "clint", 0x2000000);
+    fdt_put_str(w, "compatible", "sifive,clint0");
+    fdt_put_reg64(w, 0x2000000, 0x10000);
+    fdt_put_cells(w, "interrupts-extended", both, 4);
+    fdt_end(w);
+    fdt_node_at(w, "mtimer", 0x2010000);
+    fdt_put_str(w, "compatible", "riscv,aclint-mtimer");
+    fdt_put_reg64(w, 0x2010000, 0x8000);
+    fdt_put_cells(w, "interrupts-extended", both + 2, 2);
+    fdt_end(w);
+    for (unsigned i = 0; i < 2; i++) { /* of M-level, and then of S-level */
+        fdt_node_at(w, "imsics", 0x24000000 + i * 0x4000000);
+        fdt_put_str(w, "compatible", "riscv,imsics");
+        fdt_put_reg64(w, 0x24000000 + i * 0x4000000, 0x4000);
+        fdt_put_empty(w, "interrupt-controller");
+        fdt_put_empty(w, "msi-controller");
+        fdt_put_cells(w, "interrupts-extended", external, 2);
+        fdt_end(w);
+        fdt_node_at(w, "aplic", 0xd000000 + i * 0x1000000);
+        fdt_put_str(w, "compatible", "riscv,aplic");
+        fdt_put_reg64(w, 0xd000000 + i * 0x1000000, 0x8000);
+        fdt_put_empty(w, "interrupt-controller");
+        fdt_put_u32(w, "msi-parent", 98);
+        fdt_end(w);
+    }
+    fdt_node_at(w, "msi", 0x2f000000);
+    fdt_put_reg64(w, 0x2f000000, 0x1000);
+    fdt_put_empty(w, "msi-controller");
+    fdt_end(w);
+    fdt_node_at(w, "iommu", 0x3010000);
+    fdt_put_str(w, "compatible", "riscv,iommu");
+    fdt_put_reg64(w, 0x3010000, 0x1000);
+    fdt_put_u32(w, "#iommu-cells", 1);
+    fdt_end(w);
+    device(w, "test", 0x100000, 0x1000, "sifive,test0", 20);
+    device(w, "power", 0x110000, 0x1000, "some,power", 21); /* phandle 521 */
+    fdt_node(w, "poweroff");
+    fdt_put_str(w, "compatible", "syscon-poweroff");
+    fdt_put_u32(w, "regmap", 521);
+    fdt_end(w);
+    device(w, "serial", 0x10000000, 0x100, "ns16550a", 10);
+    device(w, "in-ram", 0x8ffff000, 0x1000, "some,thing", 22);
+    device(w, "around-ram", 0x7ffff000, 0x2000, "some,thing", 23);
+    device(w, "below-ram", 0x7ffff000, 0x1000, "some,thing", 24);
+    device(w, "in-reserved", 0x50001000, 0x1000, "some,thing", 25);
+    device(w, "around-plic", 0xbfff000, 0x2000, "some,thing", 26);
+    device(w, "on-timer", 0x102000, 0x100, "some,thing", 27); /* its second page */
+    device(w, "endless", 0x10009000, UINT64_MAX - 100, "some,thing", 28);
+}
+
 static void describe_board(void)
 {
     struct fdt_writer w;
@@ -78,6 +135,13 @@ static void describe_board(void)
     fdt_node_at(&w, "memory", 0x80000000);
     fdt_put_str(&w, "device_type", "memory");
     fdt_put_reg64(&w, 0x80000000, 0x10000000);
+    fdt_end(&w);
+    fdt_node(&w, "reserved-memory");
+    fdt_put_u32(&w, "#address-cells", 2);
+    fdt_put_u32(&w, "#size-cells", 2);
+    fdt_node_at(&w, "firmware", 0x50000000); /* which is no RAM by the tree */
+    fdt_put_reg64(&w, 0x50000000, 0x10000);
+    fdt_end(&w);
     fdt_end(&w);
     fdt_node(&w, "cpus");
     fdt_put_u32(&w, "#address-cells", 1);
@@ -100,11 +164,18 @@ static void describe_board(void)
     device(&w, "timer", 0x101000, 0x1800, "some,timer", 11);
     device(&w, "odd", 0x102010, 0x10, "some,odd", 12);
     device(&w, "huge", 0x400000000, 0x20000000, "some,huge", 13);
+    not_for_guests(&w, intc_phandle);
     fdt_end(&w);
     fdt_end(&w);
     long size = fdt_finish(&w);
     assert_true(size > 0);
     assert_int_equal(fdt_open(&fdt, blob, (size_t)size), 0);
+}
+
+/* The hypervisor's console. */
+static bool used(uint64_t from, uint64_t size)
+{
+    return from <= 0x10000000 && 0x10000000 < from + size;
 }
 
 static unsigned here_now;
@@ -127,7 +198,12 @@ static int setup(void **state)
     assert_int_equal(intc_find(&intc, &fdt, 0), 0);
     iommu_find(&iommu, &fdt);
     intc_start(&intc, &board_access, NULL);
-    set = (struct pass_set){.fdt = &fdt,
+    neighbour = (struct pass_set){.count = 0};
+    sets = &set;
+    set = (struct pass_set){.all = &sets,
+                            .next = &neighbour,
+                            .used = used,
+                            .fdt = &fdt,
                             .access = &board_access,
                             .iommu = &iommu,
                             .intc = &intc,
@@ -161,13 +237,57 @@ static void what_would_harm_others_is_refused(void **state)
     (void)state;
     expect_refused("virtio_mmio@1", -E_NODEV, "no such device");
     expect_refused("/soc/none@0", -E_NODEV, "no such device");
-    expect_refused("memory@80000000", -E_INVAL, "memory and processors");
+    expect_refused("memory@80000000", -E_BUSY, "that is memory");
     expect_refused("cpu@0", -E_INVAL, "no registers that could be mapped");
-    expect_refused("plic@c000000", -E_INVAL, "cannot be passed on");
     expect_refused("odd@102010", -E_INVAL, "share a page");
-    expect_refused("huge@400000000", -E_INVAL, "no registers that could be mapped");
+    expect_refused("huge@400000000", -E_INVAL, "too large");
     expect_refused("virtio_mmio@10007000", -E_NOTSUP, "untranslated addresses");
     expect_refused("virtio_mmio@10006000", -E_NOTSUP, "untranslated addresses");
+}
+
+static void what_harts_and_the_board_depend_on_is_refused_by_its_kind(void **state)
+{
+    (void)state;
+    expect_refused("plic@c000000", -E_BUSY, "an interrupt controller");
+    expect_refused("aplic@d000000", -E_BUSY, "an interrupt controller");
+    expect_refused("aplic@e000000", -E_BUSY, "an interrupt controller");
+    expect_refused("imsics@24000000", -E_BUSY, "an interrupt controller");
+    expect_refused("imsics@28000000", -E_BUSY, "an interrupt controller");
+    expect_refused("msi@2f000000", -E_BUSY, "an interrupt controller");
+    expect_refused("clint@2000000", -E_BUSY, "timer or IPIs");
+    expect_refused("mtimer@2010000", -E_BUSY, "timer or IPIs");
+    expect_refused("iommu@3010000", -E_BUSY, "an IOMMU");
+    expect_refused("test@100000", -E_BUSY, "switches the board off");
+    expect_refused("power@110000", -E_BUSY, "switches the board off");
+}
+
+static void registers_in_memory_or_where_the_hypervisor_is_are_refused(void **state)
+{
+    (void)state;
+    const char *why;
+    expect_refused("firmware@50000000", -E_BUSY, "that is memory");
+    expect_refused("in-reserved@50001000", -E_BUSY, "that is memory");
+    expect_refused("in-ram@8ffff000", -E_BUSY, "that is memory");
+    expect_refused("around-ram@7ffff000", -E_BUSY, "that is memory");
+    expect_refused("serial@10000000", -E_BUSY, "the hypervisor uses it");
+    expect_refused("around-plic@bfff000", -E_BUSY, "the hypervisor uses it");
+    expect_refused("endless@10009000", -E_INVAL, "too large");
+    assert_int_equal(pass_add(&set, "below-ram@7ffff000", &why), 0);
+}
+
+static void pages_that_somebody_has_are_refused_until_they_are_free(void **state)
+{
+    (void)state;
+    const char *why;
+    neighbour = set;
+    neighbour.next = NULL;
+    assert_int_equal(pass_add(&neighbour, "timer@101000", &why), 0);
+    expect_refused("timer@101000", -E_BUSY, "given already");
+    expect_refused("/soc/on-timer@102000", -E_BUSY, "given already");
+    assert_int_equal(pass_add(&neighbour, "timer@101000", &why), -E_BUSY);
+    pass_close(&neighbour);
+    assert_int_equal(pass_add(&set, "timer@101000", &why), 0);
+    assert_int_equal(pass_add(&set, "on-timer@102000", &why), -E_BUSY);
 }
 
 static void add_both(void)
@@ -316,6 +436,9 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(what_would_harm_others_is_refused),
+        T(what_harts_and_the_board_depend_on_is_refused_by_its_kind),
+        T(registers_in_memory_or_where_the_hypervisor_is_are_refused),
+        T(pages_that_somebody_has_are_refused_until_they_are_free),
         T(registers_are_mapped_and_nothing_else),
         T(boards_claim_is_completed_when_the_guest_completes),
         T(reset_silences_the_device_and_opens_its_line),
