@@ -90,13 +90,32 @@ bool csr_try_write(unsigned number, uint64_t value)
 
 /* ---- Words ---- */
 
+static char *text_put(char *at, const char *text)
+{
+    while (*text != 0)
+        *at++ = *text++;
+    return at;
+}
+
+static char *number_put(char *at, uint64_t value)
+{
+    char digits[20];
+    int count = 0;
+    do
+        digits[count++] = (char)('0' + value % 10);
+    while (value /= 10);
+    while (count != 0)
+        *at++ = digits[--count];
+    return at;
+}
+
+/* In one piece, since a line that is long in coming is shown in two. */
 void report(const char *what, uint64_t count, const char *unit, uint64_t through)
 {
-    print(what);
-    print_number(count);
-    print(unit);
-    print_number(through);
-    print(" got through\n");
+    char line[160], *at = number_put(text_put(line, what), count);
+    at = text_put(number_put(text_put(at, unit), through), " got through\n");
+    *at = 0;
+    print(line);
 }
 
 void show(const char *what, uint64_t a, uint64_t b, uint64_t c)
