@@ -15,26 +15,29 @@ static _Atomic uint64_t *lock_word(struct host_lock *lock)
     return (_Atomic uint64_t *)&lock->opaque[0];
 }
 
+/* Tickets: whoever comes first is first, however often another one asks. opaque[1]: who is served;
+ * opaque[2]: 1 + the index of the hart that holds it. */
 void host_lock_init(struct host_lock *lock)
 {
-    atomic_store_explicit(lock_word(lock), 0, memory_order_relaxed);
+    *lock = (struct host_lock){{0}};
 }
 
 void host_lock_acquire(struct host_lock *lock)
 {
-    uint64_t me = (uint64_t)this_hart()->index + 1, holder = 0;
-    while (!atomic_compare_exchange_weak_explicit(lock_word(lock), &holder, me,
-                                                  memory_order_acquire, memory_order_relaxed)) {
-        /* Nothing interrupts a holder, so it would wait for ever. */
-        if (holder == me)
-            panic("a lock is taken twice by one hart");
-        holder = 0;
-    }
+    uint64_t me = (uint64_t)this_hart()->index + 1;
+    /* Nothing interrupts a holder, so it would wait for ever. */
+    if (lock->opaque[2] == me)
+        panic("a lock is taken twice by one hart");
+    uint64_t ticket = atomic_fetch_add_explicit(lock_word(lock), 1, memory_order_relaxed);
+    while (__atomic_load_n(&lock->opaque[1], __ATOMIC_ACQUIRE) != ticket)
+        ;
+    lock->opaque[2] = me;
 }
 
 void host_lock_release(struct host_lock *lock)
 {
-    atomic_store_explicit(lock_word(lock), 0, memory_order_release);
+    lock->opaque[2] = 0;
+    __atomic_store_n(&lock->opaque[1], lock->opaque[1] + 1, __ATOMIC_RELEASE);
 }
 
 /* ---- Memory ---- */

@@ -217,8 +217,8 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
                  features.sstc ? "Sstc" : "no Sstc", features.h ? ", H" : "",
                  (unsigned long)(host_time_ns() / 1000 - began * 1000000 / features.timebase));
     if (features.h && !features.mpv_sticks)
-        console_line(
-            "mstatus.MPV cannot be written here: no exception is given to VS-mode by hand");
+        console_line("mstatus.MPV cannot be written here: partitions go back to their own guests "
+                     "by way of HS-mode");
     hart_table_ready = 1;
     for (unsigned i = 0; i < hart_count; i++) {
         if (harts[i] != self)

@@ -42,15 +42,20 @@ static void requests_serve(struct vcpu *vcpu)
 
 /* ---- Entering ---- */
 
-/* Where writes do not change MPV: a trap of our own clears it, and nothing sets it. */
+/*
+ * Where writes do not change MPV: a trap of our own clears it, and nothing sets it. A partition
+ * that was in VS- or VU-mode then goes on in HS-mode, as if an interrupt had come there: a
+ * hypervisor that finds none to serve goes back to its guest.
+ */
 static void give_virtual(struct riscv_vcpu *vcpu)
 {
     if (((hcsr_read(MCSR_MSTATUS) ^ vcpu->mstatus) & MSTAT_MPV) == 0)
         return;
-    if ((vcpu->mstatus & MSTAT_MPV) != 0)
+    if ((vcpu->mstatus & MSTAT_MPV) == 0)
+        trap_once();
+    else if (!trap_spurious(vcpu))
         vm_power_request(vcpu->vcpu.vm, VM_POWER_FAILED, 1,
                          "this hart cannot go back to its guest (mstatus.MPV)");
-    trap_once();
     hcsr_write(MCSR_MSTATUS, vcpu->mstatus);
 }
 

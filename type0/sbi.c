@@ -61,6 +61,8 @@ static struct sbi_result fwft(struct world *world)
 
 /* ---- The console of DBCN and of the legacy calls (vmm/sbi_impl.h) ---- */
 
+#define CONSOLE_CALL_MAX 64 /* bytes of one call; the caller comes again for the rest */
+
 /* NULL: plain firmware, which shares with nobody. */
 static struct console_port *port_of(struct vm *vm)
 {
@@ -70,6 +72,9 @@ static struct console_port *port_of(struct vm *vm)
 
 size_t sbi_console_write(struct vm *vm, const void *bytes, size_t len)
 {
+    /* The hart is not its partition's alone meanwhile, and the console is everybody's. */
+    if (len > CONSOLE_CALL_MAX)
+        len = CONSOLE_CALL_MAX;
     console_write(port_of(vm), bytes, len);
     return len;
 }
@@ -92,6 +97,9 @@ void world_call(struct world *world)
     struct riscv_vcpu *vcpu = world->vcpu;
     uint64_t *x = vcpu->x;
 
+    /* The legacy calls read the partition's memory by its own tables. */
+    vcpu->satp = hcsr_read(HCSR_SATP);
+    vcpu->menvcfg = features.menvcfg;
     if (x[17] == SBI_BASE && x[16] == 3 && (x[10] == SBI_FWFT || x[10] == SBI_VENDOR)) {
         answer(vcpu, sbi_value(1));
     } else if (x[17] == SBI_FWFT) {

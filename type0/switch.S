@@ -59,6 +59,7 @@ set_timer:
 send_ipi:
     bnez a6, slow
     ld t0, HART_VID(tp)
+    bltu t0, a1, slow /* -1: all; or none of its harts */
     sub t0, t0, a1
     sltiu t1, t0, 64
     beqz t1, slow
@@ -70,6 +71,7 @@ send_ipi:
 
 fence:
     ld t0, HART_VID(tp)
+    bltu t0, a1, slow
     sub t0, t0, a1
     sltiu t1, t0, 64
     beqz t1, slow

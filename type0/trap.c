@@ -49,21 +49,10 @@ static void give_up(struct riscv_vcpu *vcpu, const struct trap *trap)
     vm_power_request(vm, VM_POWER_FAILED, 1, "it cannot take a trap");
 }
 
-void trap_redirect(struct riscv_vcpu *vcpu, const struct trap *trap)
+/* To S or HS: what the hart would have done with the bit of medeleg or mideleg set. */
+static void redirect_hs(struct riscv_vcpu *vcpu, const struct trap *trap, bool virtual)
 {
-    bool virtual = features.h && (vcpu->mstatus & MSTAT_MPV) != 0;
-
-    if (trap->cause == CAUSE_FETCH_ACCESS && !virtual && vcpu->priv == PRIV_S &&
-        vcpu->pc == (hcsr_read(HCSR_STVEC) & ~3UL)) {
-        give_up(vcpu, trap);
-        return;
-    }
-    uint64_t bit = 1UL << (trap->cause & 63);
-
-    if (virtual && (hcsr_read(HCSR_HEDELEG) & ~HS_ALONE & bit) != 0) {
-        redirect_vs(vcpu, trap);
-        return;
-    }
+    uint64_t stvec = hcsr_read(HCSR_STVEC);
     if (features.h) {
         uint64_t hstatus = hcsr_read(HCSR_HSTATUS) & ~(HSTATUS_SPV | HSTATUS_GVA);
         if (virtual)
@@ -79,10 +68,41 @@ void trap_redirect(struct riscv_vcpu *vcpu, const struct trap *trap)
     hcsr_write(HCSR_SCAUSE, trap->cause);
     hcsr_write(HCSR_STVAL, trap->value);
     hcsr_write(HCSR_SEPC, vcpu->pc);
-    vcpu->pc = hcsr_read(HCSR_STVEC) & ~3UL;
+    vcpu->pc = stvec & ~3UL;
+    if ((stvec & 1) != 0 && (trap->cause & HCAUSE_INTERRUPT) != 0)
+        vcpu->pc += 4 * (trap->cause & 63);
     uint64_t status = vcpu->mstatus;
     vcpu->mstatus = (status & ~(MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP)) |
                     ((status & MSTATUS_SIE) != 0 ? MSTATUS_SPIE : 0) |
                     (vcpu->priv == PRIV_S ? MSTATUS_SPP : 0);
     vcpu->priv = PRIV_S;
+}
+
+bool trap_spurious(struct riscv_vcpu *vcpu)
+{
+    uint64_t enabled = hcsr_read(MCSR_MIE) & MIRQ_S;
+    if (enabled == 0)
+        return false;
+    /* The software interrupt, if that is enabled: handlers find nothing to do. */
+    struct trap trap = {.cause = HCAUSE_INTERRUPT | (uint64_t)__builtin_ctzll(enabled)};
+    redirect_hs(vcpu, &trap, true);
+    return true;
+}
+
+void trap_redirect(struct riscv_vcpu *vcpu, const struct trap *trap)
+{
+    bool virtual = features.h && (vcpu->mstatus & MSTAT_MPV) != 0;
+
+    if (trap->cause == CAUSE_FETCH_ACCESS && !virtual && vcpu->priv == PRIV_S &&
+        vcpu->pc == (hcsr_read(HCSR_STVEC) & ~3UL)) {
+        give_up(vcpu, trap);
+        return;
+    }
+    uint64_t bit = 1UL << (trap->cause & 63);
+
+    if (virtual && (hcsr_read(HCSR_HEDELEG) & ~HS_ALONE & bit) != 0) {
+        redirect_vs(vcpu, trap);
+        return;
+    }
+    redirect_hs(vcpu, trap, virtual);
 }

@@ -50,6 +50,8 @@ struct trap {
 };
 void trap_read(struct trap *trap);
 void trap_redirect(struct riscv_vcpu *vcpu, const struct trap *trap);
+/* As if an interrupt had come while it was in VS- or VU-mode. False: none is enabled in HS-mode. */
+bool trap_spurious(struct riscv_vcpu *vcpu);
 
 /* emulate.c. False: not ours, to be redirected. */
 bool emulate_illegal(struct world *world, struct trap *trap);
