@@ -29,13 +29,13 @@ FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c
 # Parts of type 1 that know no hart: compiled for the host too, for their tests.
 T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/platform.c type1/policy.c \
             type1/stacks.c \
-            type1/dev_memdisk.c type1/dev_switch.c type1/dev_entropy.c type1/dev_virtio.c type1/dev_blk.c \
+            type1/dev_memdisk.c type1/dev_switch.c type1/dev_virtio.c type1/dev_blk.c \
             type1/dev_net.c type1/dev_rng.c type1/dev_intc.c type1/dev_aplic.c type1/dev_imsic_map.c engine/hext/imsic.c \
             type1/dev_iommu.c type1/dev_pci.c type1/dev_pass.c
 T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
 T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
 # The same of type 0.
-T0_PURE  := type0/plic.c
+T0_PURE  := type0/plic.c type0/access.c
 LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -79,7 +79,7 @@ $(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
 # whole when it is linked; small, but for what runs at every exit of a guest or takes most of the time until its start.
 T1_FLAGS := --target=riscv64-unknown-elf -mabi=lp64 -mcmodel=medany -mno-relax -ffreestanding -nostdlibinc
 T1_HOT   := engine/hext/run.c engine/hext/vcpu.c engine/hext/gstage.c core/bus.c core/fdt.c devices/plic.c vmm/sbi.c \
-            type1/host.c type1/string.c type1/dev_entropy.c
+            vmm/entropy.c type1/host.c type1/string.c
 $(PLAIN)/riscv64/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
@@ -109,9 +109,9 @@ type1: $(TYPE1)
 # it calls is taken, where it has no function of that name of its own.
 T0_SRC   := $(wildcard type0/*.c)
 T0_ASM   := $(wildcard type0/*.S) engine/hext/fp.S engine/hext/v.S
-T0_HOT   := type0/run.c type1/string.c
+T0_HOT   := type1/string.c
 T0_OBJ   := $(T0_SRC:%.c=$(PLAIN)/firmware/%.o) $(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)
-T0_LIB   := $(patsubst %.c,$(PLAIN)/firmware/%.o,$(wildcard core/*.c vmm/plan*.c vmm/partition*.c vmm/sbi*.c) \
+T0_LIB   := $(patsubst %.c,$(PLAIN)/firmware/%.o,$(wildcard core/*.c vmm/entropy.c vmm/plan*.c vmm/partition*.c vmm/sbi*.c) \
             riscv/mmu.c riscv/pmp.c riscv/pmp_entry.c devices/ns16550a.c engine/hext/access.c type1/string.c)
 $(PLAIN)/firmware/%.o: %.c
 	@mkdir -p $(@D)

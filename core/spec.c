@@ -9,7 +9,7 @@
 #define NAME_MAX_LEN 31
 #define IFNAME_MAX   15
 #define SERIAL_MAX   20
-#define MEMORY_STEP  (1ULL << 20)
+#define MEMORY_STEP  4096ULL
 #define ADDRESS_STEP (2ULL << 20)
 
 /* ---- Problems in words ---- */
@@ -104,7 +104,7 @@ static int check_size(const struct place *place, const struct spec_vm *vm)
         return fail_at(place, "memory: %z is more than %z; give it less, as 2G", vm->memory,
                        SPEC_MEMORY_MAX);
     if (vm->memory % MEMORY_STEP != 0)
-        return fail_at(place, "memory: %z is not a multiple of 1M; write 512M or 2G", vm->memory);
+        return fail_at(place, "memory: %z is not a multiple of 4K; write 512M or 2G", vm->memory);
     return 0;
 }
 

@@ -74,7 +74,7 @@ enum spec_on_failure { SPEC_FAILURE_STOP, SPEC_FAILURE_RESTART };
 struct spec_vm {
     const char *name;   /* 1 to 31 of [A-Za-z0-9_.-], the first not of [.-]; unique in the fleet */
     unsigned cpus;      /* 1 to 64 */
-    uint64_t memory;    /* bytes, a multiple of 1 MiB */
+    uint64_t memory;    /* bytes, a multiple of 4 KiB */
     const char *kernel; /* NULL if firmware alone */
     const char *initrd; /* or NULL */
     const char *firmware; /* or NULL: our own SBI */

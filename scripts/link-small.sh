@@ -22,5 +22,5 @@ rm -f "$output".s*
 # .attribute names fewer extensions than the code uses: -march counts.
 sed -E 's/^\tcall\t/\tjal\t/; s/^\ttail\t/\tj\t/; s/@plt//; /^\t\.attribute\t/d' "$output.s" >"$output.small.s"
 "$clang" "${target[@]}" -c -Qunused-arguments "$output.small.s" -o "$output.o"
-"$clang" "${target[@]}" "${linker[@]}" -Wl,--pack-dyn-relocs=relr "$output.o" "${assembled[@]}" -o "$output"
+"$clang" "${target[@]}" "${linker[@]}" -Wl,-O2 -Wl,--pack-dyn-relocs=relr "$output.o" "${assembled[@]}" -o "$output"
 rm "$output.s" "$output.small.s" "$output.o"

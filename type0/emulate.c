@@ -1,7 +1,7 @@
 /* Instructions that this hart lacks, or does not do for misaligned addresses. */
-#include "engine/hext/access.h"
 #include "engine/hext/internal.h"
 #include "riscv/csr.h"
+#include "type0/access.h"
 #include "type0/world.h"
 
 #define INSN_WFI     0x10500073u
@@ -9,6 +9,8 @@
 #define INSN_WRS_STO 0x01d00073u
 
 /* ---- The partition's memory as it sees it ---- */
+
+static const struct guest_memory memory = {guest_load, guest_store, hext_fp_save, hext_fp_load};
 
 /* The trap of a guest_load or guest_store that failed. */
 static void access_trap(struct riscv_vcpu *vcpu, struct trap *trap)
@@ -18,25 +20,11 @@ static void access_trap(struct riscv_vcpu *vcpu, struct trap *trap)
     vcpu->mstatus = (vcpu->mstatus & ~MSTAT_GVA) | (hcsr_read(MCSR_MSTATUS) & MSTAT_GVA);
 }
 
-/* One parcel; MXR: what may be executed may be read. */
-static long fetch_parcel(struct riscv_vcpu *vcpu, uint64_t va)
-{
-    uint64_t status = vcpu->mstatus | MSTAT_MPRV | MSTAT_MXR;
-    long low = guest_load(va, status);
-    long high = low >= 0 ? guest_load(va + 1, status) : -1;
-    return high >= 0 ? low | high << 8 : -1;
-}
-
 bool emulate_fetch(struct world *world, struct trap *trap, uint32_t *insn)
 {
     struct riscv_vcpu *vcpu = world->vcpu;
-    long low = fetch_parcel(vcpu, vcpu->pc), high = 0;
-    if (low >= 0 && (low & 3) == 3)
-        high = fetch_parcel(vcpu, vcpu->pc + 2);
-    if (low >= 0 && high >= 0) {
-        *insn = (uint32_t)(low | high << 16);
+    if (access_fetch(&memory, vcpu, insn))
         return true;
-    }
     access_trap(vcpu, trap);
     trap->cause = trap->cause == CAUSE_LOAD_PAGE_FAULT    ? CAUSE_FETCH_PAGE_FAULT
                   : trap->cause == HCAUSE_LOAD_GUEST_PAGE ? HCAUSE_FETCH_GUEST_PAGE
@@ -80,59 +68,17 @@ bool emulate_illegal(struct world *world, struct trap *trap)
         vcpu->pc += 4;
         return true;
     }
-    /* CSRRS rd, time, x0: RDTIME. */
-    if ((insn & 0xfffff07f) == (0x2073u | (uint32_t)HCSR_TIME << 20) && !features.time &&
-        may_read_time(vcpu)) {
+    if (access_is_rdtime(insn) && !features.time && may_read_time(vcpu)) {
         uint64_t time = ticks_now();
         if (features.h && (vcpu->mstatus & MSTAT_MPV) != 0)
             time += hcsr_read(HCSR_HTIMEDELTA);
-        vcpu->x[insn >> 7 & 31] = time;
-        vcpu->x[0] = 0;
-        vcpu->pc += 4;
+        access_rdtime(vcpu, insn, time);
         return true;
     }
     return false;
 }
 
 /* ---- Misaligned loads and stores ---- */
-
-static bool load(struct riscv_vcpu *vcpu, const struct hext_access *access, uint64_t va)
-{
-    uint64_t data = 0, status = vcpu->mstatus | MSTAT_MPRV;
-    for (unsigned i = 0; i < access->width; i++) {
-        long byte = guest_load(va + i, status);
-        if (byte < 0)
-            return false;
-        data |= (uint64_t)byte << 8 * i;
-    }
-    data = hext_access_extend(access, data);
-    if (access->kind == ACCESS_LOADS) {
-        vcpu->x[access->reg] = data;
-        vcpu->x[0] = 0;
-        return true;
-    }
-    uint64_t fcsr = hext_fp_save(vcpu->f);
-    vcpu->f[access->reg] = data;
-    hext_fp_load(vcpu->f, fcsr);
-    vcpu->mstatus |= HSTAT_FS_DIRTY;
-    if (features.h && (vcpu->mstatus & MSTAT_MPV) != 0)
-        hcsr_set(HCSR_VSSTATUS, HSTAT_FS_DIRTY);
-    return true;
-}
-
-static bool store(struct riscv_vcpu *vcpu, const struct hext_access *access, uint64_t va)
-{
-    uint64_t data = vcpu->x[access->reg], status = vcpu->mstatus | MSTAT_MPRV;
-    if (access->kind == ACCESS_FSTORES) {
-        hext_fp_save(vcpu->f);
-        data = vcpu->f[access->reg];
-    }
-    for (unsigned i = 0; i < access->width; i++) {
-        if (!guest_store(va + i, status, (uint8_t)(data >> 8 * i)))
-            return false;
-    }
-    return true;
-}
 
 bool emulate_misaligned(struct world *world, struct trap *trap)
 {
@@ -145,17 +91,15 @@ bool emulate_misaligned(struct world *world, struct trap *trap)
             return false;
         hext_access_decode(insn, &access);
     }
-    bool done;
-    if (access.kind == ACCESS_LOADS || access.kind == ACCESS_FLOADS)
-        done = load(vcpu, &access, trap->value);
-    else if (access.kind == ACCESS_STORES || access.kind == ACCESS_FSTORES)
-        done = store(vcpu, &access, trap->value);
-    else
-        return false;
-    if (done) {
-        vcpu->pc += access.length;
-        return true;
+    switch (access_perform(&memory, vcpu, &access, trap->value)) {
+    case ACCESS_DONE: break;
+    case ACCESS_FAULT: access_trap(vcpu, trap); return false;
+    case ACCESS_FOREIGN: return false;
     }
-    access_trap(vcpu, trap);
-    return false;
+    if (access.kind == ACCESS_FLOADS) {
+        vcpu->mstatus |= HSTAT_FS_DIRTY;
+        if (features.h && (vcpu->mstatus & MSTAT_MPV) != 0)
+            hcsr_set(HCSR_VSSTATUS, HSTAT_FS_DIRTY);
+    }
+    return true;
 }

@@ -5,7 +5,7 @@
 #include "engine/hext/csr.h"
 #include "type1/console.h"
 #include "type1/dev_blk.h"
-#include "type1/dev_entropy.h"
+#include "vmm/entropy.h"
 #include "type1/dev_files.h"
 #include "type1/dev_intc.h"
 #include "type1/dev_iommu.h"

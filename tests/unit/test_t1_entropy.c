@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "type1/dev_entropy.h"
+#include "vmm/entropy.h"
 
 #include <string.h>
 

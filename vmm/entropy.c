@@ -1,4 +1,4 @@
-#include "type1/dev_entropy.h"
+#include "vmm/entropy.h"
 
 #include "core/hot.h"
 #define START_SAMPLES  16

@@ -6,8 +6,8 @@
  * source's bytes, the firmware's seed, or nothing but the jitter of this hart's clocks, on which no
  * secret should rest.
  */
-#ifndef TYPE1_DEV_ENTROPY_H
-#define TYPE1_DEV_ENTROPY_H
+#ifndef VMM_ENTROPY_H
+#define VMM_ENTROPY_H
 
 #include "core/host.h"
 #include "devices/backend.h"
