@@ -399,6 +399,24 @@ static void too_few_entries_are_told_with_what_would_help(void **unused)
     refused("partition 2 (db) needs 3 PMP entries on hart 6, which has 2; give it fewer devices");
 }
 
+static void memory_of_any_number_of_pages_is_divided_to_the_byte(void **unused)
+{
+    (void)unused;
+    make_board(2, GIB);
+    fleet.vm_count = 0;
+    add_vm("odd", 1, 96 * MIB + 3 * 4096);
+    add_vm("even", 1, 64 * MIB);
+    planned();
+    const struct plan_range *ram = &plan.partitions[0].ram[0];
+    assert_int_equal(ram->size, 96 * MIB + 3 * 4096);
+    assert_true(reaches(0, plan.partitions[0].harts[0], ram->base + ram->size - 1, PMP_R));
+    assert_false(reaches(0, plan.partitions[0].harts[0], ram->base + ram->size, PMP_R));
+    /* Where PMP cannot tell pages apart, the partition's size is to be a multiple of what it can.
+     */
+    board.pmp_grain = 65536;
+    refused("memory: 98316K is no multiple of 64K, the grain of the board's PMP");
+}
+
 static void what_type_0_has_not_is_said(void **unused)
 {
     (void)unused;
@@ -513,6 +531,7 @@ int main(void)
         cmocka_unit_test(a_page_is_not_given_that_holds_another_device),
         cmocka_unit_test(bus_masters_are_for_those_that_are_trusted),
         cmocka_unit_test(too_few_entries_are_told_with_what_would_help),
+        cmocka_unit_test(memory_of_any_number_of_pages_is_divided_to_the_byte),
         cmocka_unit_test(what_type_0_has_not_is_said),
         cmocka_unit_test(plain_firmware_gives_all_but_its_own),
         cmocka_unit_test(a_bad_plan_is_found_out),

@@ -134,6 +134,8 @@ static void every_value_out_of_range_is_named(void **state)
     expect_problem("vms[1] (db): memory: 8388607 bytes is less than 8M; give it more, as 512M");
     vm->memory = (8ULL << 20) + 1;
     expect_problem("vms[1] (db): memory: 8388609 bytes is not a multiple of 4K; write 512M or 2G");
+    vm->memory = (8ULL << 20) + 4096;
+    assert_int_equal(spec_check(&fleet, &problem), 0);
     vm->memory = (1ULL << 40) + (1ULL << 20);
     expect_problem("vms[1] (db): memory: 1048577M is more than 1T; give it less, as 2G");
 
