@@ -110,6 +110,7 @@ type1: $(TYPE1)
 T0_SRC   := $(wildcard type0/*.c)
 T0_ASM   := $(wildcard type0/*.S) engine/hext/fp.S engine/hext/v.S
 T0_HOT   := type1/string.c
+T0_SMALL := -Wl,-mllvm,-consthoist-gep -Wl,-mllvm,-disable-block-placement
 T0_OBJ   := $(T0_SRC:%.c=$(PLAIN)/firmware/%.o) $(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)
 T0_LIB   := $(patsubst %.c,$(PLAIN)/firmware/%.o,$(wildcard core/*.c vmm/entropy.c vmm/plan*.c vmm/partition*.c vmm/sbi*.c) \
             riscv/mmu.c riscv/pmp.c riscv/pmp_entry.c devices/ns16550a.c engine/hext/access.c type1/string.c)
@@ -122,7 +123,7 @@ TYPE0    := $(PLAIN)/type0.bin
 $(PLAIN)/type0.elf: $(T0_OBJ) $(T0_LIB) type0/link.ld scripts/link-small.sh
 	@echo "  LD      $@"
 	@CLANG="$(CLANG)" scripts/link-small.sh $@ "$(filter-out -nostdlibinc,$(T1_FLAGS)) -march=rv64imac" \
-	    "-Wl,-T,type0/link.ld -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none" \
+	    "$(T0_SMALL) -Wl,-T,type0/link.ld -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,notext -Wl,--gc-sections -Wl,--build-id=none" \
 	    "$(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)" \
 	    "$(T0_SRC:%.c=$(PLAIN)/firmware/%.o) -Wl,--start-lib $(T0_LIB) -Wl,--end-lib"
 $(TYPE0): $(PLAIN)/type0.elf

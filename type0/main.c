@@ -138,6 +138,8 @@ static void start_plain(void *blob, const struct fw_dynamic *info)
 /* Each is begun by the hart of its first VCPU. */
 static void start_partitions(void)
 {
+    struct partition_boot boot = given_boot();
+    partitions_seed(boot.seed, boot.seed_size);
     partition_windows_clear(&plan);
     for (unsigned i = 0; i < plan.partition_count; i++) {
         struct partition *p = partition_new(&plan, &board, &bundle, i);

@@ -15,17 +15,34 @@
 #include "type0/board.h"
 #include "type0/context.h"
 #include "type0/panic.h"
+#include "vmm/entropy.h"
 #include "vmm/partition_tree.h"
 
 #define KERNEL_ALIGN 0x200000ULL
 #define PAGE         4096ULL
 #define TREE_MAX     0x10000ULL
+#define SEED_SIZE    32 /* bytes: what Linux's generator takes as its key */
 
 struct partition *partitions[PLAN_PARTITIONS_MAX];
 unsigned partition_count;
 
 static const struct plan *the_plan;
 static const struct plan_board *the_board;
+static struct entropy_pool pool; /* for the partitions' seeds */
+
+/* ---- Seeds ---- */
+
+static uint64_t clocks(void)
+{
+    return hcsr_read(MCSR_MCYCLE) << 20 ^ ticks_now();
+}
+
+void partitions_seed(const void *seed, size_t size)
+{
+    entropy_init(&pool, clocks);
+    entropy_add(&pool, ENTROPY_SEED, seed, size);
+    entropy_settle(&pool);
+}
 
 /* ---- Building ---- */
 
@@ -214,7 +231,10 @@ static int load(struct partition *p)
         return -E_NOSPC;
     }
     memcpy((void *)(uintptr_t)initrd, p->initrd, p->initrd_size);
-    struct partition_boot boot = {.initrd = initrd, .initrd_size = p->initrd_size};
+    uint8_t seed[SEED_SIZE];
+    struct partition_boot boot = {
+        .initrd = initrd, .initrd_size = p->initrd_size, .seed = seed, .seed_size = sizeof seed};
+    pool.backend.fill(&pool.backend, seed, sizeof seed);
     uint8_t *tree = (uint8_t *)(uintptr_t)p->tree;
     long size = partition_tree_write(tree, TREE_MAX, the_plan, the_board, p->index, &boot);
     if (size < 0) {

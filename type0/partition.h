@@ -30,6 +30,11 @@ struct partition {
 extern struct partition *partitions[PLAN_PARTITIONS_MAX];
 extern unsigned partition_count;
 
+/*
+ * Once, before any begins: of the board's seed (size 0: it has none) and of this hart's clocks each
+ * partition gets another seed in its device tree at each boot.
+ */
+void partitions_seed(const void *seed, size_t size);
 /* Builds what the plan says, at boot; `bundle` NULL: plain firmware. NULL: no memory. */
 struct partition *partition_new(const struct plan *plan, const struct plan_board *board,
                                 const struct bundle *bundle, unsigned index);

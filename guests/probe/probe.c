@@ -1,7 +1,8 @@
 /*
  * probe: a guest that does one thing of which its hypervisor is to make something. First it counts
  * the words of its RAM, beyond what it was given, that are not zero, and prints "probe: N old words
- * in M MiB"; then it fills all of that and does the last of
+ * in M MiB", behind it the first word of
+ * /chosen/rng-seed if it was given one; then it fills all of that and does the last of
  *
  *     off (the default), reboot, fail, hang (interrupts off, for ever), spin (computes and sets its
  * timer, without a call, for ever), sleep (WFI, for ever), busy=N (computes for N ms of its own
@@ -13,18 +14,21 @@
 
 static struct {
     char options[256];
-    uint64_t ram, ram_end, timebase;
+    uint64_t ram, ram_end, timebase, seed;
 } probe;
 
 static void take_node(void *context, const struct tree_node *node)
 {
     const struct tree_property *args = tree_find(node, "bootargs");
+    const struct tree_property *seed = tree_find(node, "rng-seed");
     uint64_t base, size;
 
     (void)context;
     if (text_same(node->name, "chosen"))
         for (uint32_t i = 0; args && i < args->length && i < sizeof(probe.options) - 1; i++)
             probe.options[i] = (char)args->value[i];
+    for (uint32_t i = 0; seed && i < seed->length && i < 8; i++)
+        probe.seed = probe.seed << 8 | seed->value[i];
     if (text_same(node->name, "cpus"))
         probe.timebase = tree_number(node, "timebase-frequency", 0);
     if (text_begins(node->name, "memory@") && tree_range(node, 0, &base, &size)) {
@@ -85,7 +89,12 @@ _Noreturn void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
     print_number(old);
     print(" old words in ");
     print_number((probe.ram_end - probe.ram) >> 20);
-    print(" MiB\n");
+    print(" MiB");
+    if (probe.seed != 0) {
+        print(", seed ");
+        print_number(probe.seed);
+    }
+    print("\n");
     visit_words(tree, true);
 
     if (option("hang"))

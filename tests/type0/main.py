@@ -290,6 +290,27 @@ def the_board_goes_off_when_all_partitions_are(board):
 
 
 @test()
+def each_partition_has_a_seed_of_its_own_at_each_start(board):
+    board.bundle(probe("one", "reboot"), probe("two", "reboot"))
+    seeds = []
+    for _ in range(2):  # the board's own seed differs too
+        process = board.start()
+        for _ in range(5):
+            seeds.append(process.expect(r"probe: .*, seed (\d+)").group(1))
+        process.popen.kill()
+    if len(set(seeds)) != len(seeds):
+        raise Failed(f"a seed came again: {seeds}")
+
+
+@test()
+def a_partition_may_have_any_number_of_pages(board):
+    board.bundle(dict(probe("odd", "off"), memory="65540K"), dict(probe("even", "off"), memory="64M"), tiny("third", "seed=third"))
+    process = board.start()
+    process.expect(r"odd\| \S*probe: 0 old words in 64 MiB")
+    process.ends(0)
+
+
+@test()
 def a_partition_that_fails_is_restarted_if_so_described(board):
     board.bundle(probe("stops", "fail"), probe("again", "fail", on_failure="restart"))
     process = board.start()

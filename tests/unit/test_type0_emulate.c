@@ -1,6 +1,6 @@
 /* Loads and stores that the hart does not do (type0/access.h). Encodings as LLVM assembles them. */
-#include "type0/access.h"
 #include "riscv/csr.h"
+#include "type0/access.h"
 #include "type0/csr.h"
 
 #include <setjmp.h>
