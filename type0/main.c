@@ -11,8 +11,9 @@
 #include "vmm/partition_tree.h"
 
 #define FDT_SIZE_MAX (2u << 20)
-#define FDT_GROWTH   8192u    /* what a partition's tree may have more than the board's */
-#define FDT_SLACK    8192u    /* free room at its end, which boot loaders want for what they add */
+#define FDT_GROWTH   8192u /* what a partition's tree may have more than the board's */
+#define FDT_SLACK    8192u /* free room at its end, which boot loaders want for what they add */
+#define VIRTIO_MAGIC 0x74726976
 #define JUMP_OFFSET  0x200000 /* where a payload is if nobody says where */
 
 /* What the loader says in a2 (OpenSBI, docs/firmware/fw_dynamic.md). */
@@ -160,6 +161,19 @@ static void find_bundle(void)
         panic("the bundle behind the firmware is damaged");
 }
 
+/* Which disk or network is behind each virtio-mmio device (virtio 1.2, 4.2.2). */
+static void look_at_devices(void)
+{
+    for (unsigned i = 0; i < board.device_count; i++) {
+        struct plan_device *device = &board.devices[i];
+        const volatile uint32_t *registers =
+            (const volatile uint32_t *)(uintptr_t)device->regs[0].base;
+        if (device->virtio && registers[0] == VIRTIO_MAGIC)
+            device->virtio_id = registers[2];
+    }
+    board.virtio_known = true;
+}
+
 static void read_fleet(void)
 {
     struct spec_problem wrong;
@@ -196,8 +210,10 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
     board.bundle = (struct plan_range){(uint64_t)(uintptr_t)image_end, bundle.size};
     board.pmp_entries = features.pmp_entries;
     board.pmp_grain = features.pmp_grain;
-    if (bundle.size != 0)
+    if (bundle.size != 0) {
+        look_at_devices();
         read_fleet();
+    }
     if (plan_make(&plan, &board, fleet, &problem) != 0 || plan_check(&plan, &board, &problem) != 0)
         give_up(problem.text);
     add_harts();

@@ -284,8 +284,7 @@ static void stop_devices(const struct partition *p)
     enum { VIRTIO_MMIO_STATUS = 0x70 }; /* virtio 1.2, 4.2.2: 0 resets the device */
     for (unsigned i = 0; i < p->plan->device_count; i++) {
         const struct plan_device *device = &the_board->devices[p->plan->devices[i]];
-        const char *compatible = fdt_str(the_board->fdt, device->node, "compatible");
-        if (compatible != NULL && strcmp(compatible, "virtio,mmio") == 0)
+        if (device->virtio)
             *(volatile uint32_t *)(uintptr_t)(device->regs[0].base + VIRTIO_MMIO_STATUS) = 0;
     }
 }

@@ -95,6 +95,19 @@ static void print_trusted(const struct plan *plan, const struct plan_board *boar
     }
 }
 
+/* A device tree does not say what is behind a virtio-mmio device. */
+static void print_presumed(const struct plan *plan, FILE *to)
+{
+    for (unsigned p = 0; p < plan->partition_count; p++) {
+        const struct spec_vm *spec = plan->partitions[p].spec;
+        if (spec->disk_count + spec->net_count > 0)
+            fprintf(to,
+                    "%s: which virtio devices board:N are is seen on the board; another of them "
+                    "stands for each here\n",
+                    name_of(plan, p));
+    }
+}
+
 void layout_print(const struct plan *plan, const struct plan_board *board, FILE *to)
 {
     static const char *const heads[] = {">#",    "PARTITION", "HARTS",   ">MEMORY",
@@ -109,8 +122,12 @@ void layout_print(const struct plan *plan, const struct plan_board *board, FILE 
     table_print(&table, to);
     table_fini(&table);
     for (unsigned h = 0; h < board->hart_count; h++) {
-        if (plan_hart_shared(plan, h))
-            print_shared_hart(plan, board, h, to);
+        if (!plan_hart_shared(plan, h))
+            continue;
+        print_shared_hart(plan, board, h, to);
+        if (board->harts[h].imsic.size != 0)
+            fprintf(to, "hart %llu is shared: its partitions have no IMSIC\n",
+                    (unsigned long long)board->harts[h].id);
     }
     for (unsigned i = 0; i < plan->window_count; i++) {
         const struct plan_window *window = &plan->windows[i];
@@ -120,4 +137,5 @@ void layout_print(const struct plan *plan, const struct plan_board *board, FILE 
     }
     for (unsigned p = 0; p < plan->partition_count; p++)
         print_trusted(plan, board, p, to);
+    print_presumed(plan, to);
 }

@@ -123,13 +123,14 @@ static bool is_needed(const struct tree *t, int node)
     return false;
 }
 
+/* Not on harts that several partitions have: whose the state of a file is cannot be switched. */
 static bool has_imsic(const struct tree *t)
 {
-    for (unsigned i = 0; i < sizeof t->part->lines / sizeof t->part->lines[0]; i++) {
-        if (t->part->lines[i] != 0)
-            return true;
+    for (unsigned v = 0; v < t->part->vcpu_count; v++) {
+        if (plan_hart_shared(t->plan, t->part->harts[v]))
+            return false;
     }
-    return t->part->device_count > 0;
+    return true;
 }
 
 /* Whether the partition's tree will have it. */
@@ -137,7 +138,7 @@ static bool is_kept(const struct tree *t, int node)
 {
     if (node == t->board->plic_node || is_needed(t, node))
         return true;
-    if (node == t->board->imsic_node || node == t->board->aplic_node)
+    if (node == t->board->imsic_node)
         return has_imsic(t);
     for (; node > 0; node = fdt_parent(t->fdt, node)) {
         if (is_given(t, node) || is_needed(t, node))
@@ -255,8 +256,6 @@ static enum fate fate_of(struct tree *t, int node)
         return has_imsic(t) ? IMSIC : DROPPED;
     if (t->part->everything)
         return IN_PART;
-    if (node == board->aplic_node)
-        return has_imsic(t) ? WHOLE : DROPPED;
     if (is_given(t, node) || is_needed(t, node))
         return WHOLE;
     if (board->uart >= 0 && node == board->devices[board->uart].node)

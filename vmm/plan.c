@@ -4,6 +4,8 @@
 #define RIGHTS_DEVICE (PMP_R | PMP_W)
 #define FREE_MAX      (PLAN_MEMORY_MAX + PLAN_PARTITIONS_MAX + PLAN_WINDOWS_MAX)
 #define WEIGHT        100
+#define VIRTIO_NET    1 /* virtio 1.2, 5 */
+#define VIRTIO_DISK   2
 
 struct making {
     struct plan *plan;
@@ -34,27 +36,21 @@ static uint64_t at_least(uint64_t value, uint64_t least)
     return value > least ? value : least;
 }
 
-/* ---- What type 0 has not ---- */
+/* ---- Wishes ---- */
 
-const char *plan_refuses(const struct spec_vm *spec)
-{
-    return spec->firmware != NULL ? "firmware: a partition starts from a kernel; name one"
-           : spec->kernel == NULL ? "kernel: is missing; name one"
-           : spec->disk_count != 0
-               ? "disks: type 0 plays no disks; name one of the board's devices "
-                 "under passthrough"
-           : spec->net_count != 0 ? "net: type 0 plays no networks; name one of the board's "
-                                    "devices under passthrough"
-                                  : NULL;
-}
-
-/* What spec_check would not have let through. The firmware has no room for its words. */
+/* What spec_check and plan_refuses would not have let through. The firmware has no room for their
+ * words. */
 static bool is_sound(const struct spec_vm *spec)
 {
     bool sound = spec->name != NULL && spec->cpus >= 1 && spec->cpus <= SPEC_CPUS_MAX &&
                  spec->memory >= PLAN_PAGE && spec->memory <= SPEC_MEMORY_MAX &&
                  spec->memory % PLAN_PAGE == 0 && spec->weight <= SPEC_WEIGHT_MAX &&
-                 spec->address % PLAN_ALIGN == 0;
+                 spec->address % PLAN_ALIGN == 0 && spec->firmware == NULL && spec->kernel != NULL;
+    unsigned number;
+    for (unsigned i = 0; i < spec->disk_count; i++)
+        sound = sound && spec_board_index(spec->disks[i].path, &number) && !spec->disks[i].readonly;
+    for (unsigned i = 0; i < spec->net_count; i++)
+        sound = sound && spec_board_index(spec->nets[i].uplink, &number);
     for (unsigned i = 0; i < spec->passthrough_count; i++)
         sound = sound && spec->passthrough[i] != NULL;
     for (unsigned i = 0; i < spec->shared_count; i++) {
@@ -67,13 +63,9 @@ static bool is_sound(const struct spec_vm *spec)
 
 static int check_wishes(struct making *m, unsigned p)
 {
-    const struct spec_vm *spec = &m->fleet->vms[p];
-    const char *what = plan_refuses(spec);
-    if (!is_sound(spec))
-        return plan_fail(m->problem, -E_INVAL, "partition %u: its description is damaged", p);
-    return what == NULL
-               ? 0
-               : plan_fail(m->problem, -E_INVAL, "partition %u (%s): %s", p, spec->name, what);
+    if (is_sound(&m->fleet->vms[p]))
+        return 0;
+    return plan_fail(m->problem, -E_INVAL, "partition %u: its description is damaged", p);
 }
 
 /* ---- Harts ---- */
@@ -184,17 +176,20 @@ static int owner_of(const struct plan *plan, unsigned device)
     return -1;
 }
 
-static int give_device(struct making *m, unsigned p, const char *name)
+/* `name` is what the description calls it; `index` negative: there is no such device. */
+static int give_device(struct making *m, unsigned p, int index, const char *name)
 {
     struct plan_partition *partition = &m->plan->partitions[p];
     const char *who = partition->spec->name;
-    int index = plan_board_device(m->board, name);
 
     if (index < 0)
         return plan_fail(m->problem, -E_INVAL,
                          "partition %u (%s): the board has no device '%s' that can be given; name "
                          "a node of its device tree with registers",
                          p, who, name);
+    if (partition->device_count == SPEC_PASSTHROUGH_MAX)
+        return plan_fail(m->problem, -E_INVAL, "partition %u (%s): more than %u devices", p, who,
+                         SPEC_PASSTHROUGH_MAX);
     const struct plan_device *device = &m->board->devices[index];
     int owner = owner_of(m->plan, (unsigned)index);
     if (owner >= 0)
@@ -203,6 +198,11 @@ static int give_device(struct making *m, unsigned p, const char *name)
     if (device->partial)
         return plan_fail(m->problem, -E_INVAL,
                          "partition %u (%s): %s has registers or interrupts that cannot be given",
+                         p, who, device->name);
+    if (device->line_count != 0 && m->board->aplic_node >= 0)
+        return plan_fail(m->problem, -E_INVAL,
+                         "partition %u (%s): %s interrupts through an APLIC, which type 0 cannot "
+                         "divide; leave it out, or use a board with a PLIC",
                          p, who, device->name);
     if (device->master && !partition->spec->trusted_dma)
         return plan_fail(m->problem, -E_INVAL,
@@ -214,6 +214,47 @@ static int give_device(struct making *m, unsigned p, const char *name)
         partition->lines[device->lines[i] / 32] |= 1u << device->lines[i] % 32;
     partition->has_uart = partition->has_uart || index == m->board->uart;
     return 0;
+}
+
+/* board:N of that kind: -1 if there is none. */
+static int virtio_device(const struct plan_board *board, uint32_t id, const char *name)
+{
+    unsigned wanted = PLAN_NONE;
+    spec_board_index(name, &wanted);
+    for (unsigned d = 0; d < board->device_count; d++) {
+        const struct plan_device *device = &board->devices[d];
+        unsigned before = 0;
+        if (!device->virtio || (board->virtio_known && device->virtio_id != id))
+            continue;
+        for (unsigned i = 0; i < board->device_count; i++) {
+            const struct plan_device *other = &board->devices[i];
+            bool below = other->regs[0].base < device->regs[0].base;
+            if (other->virtio && i != d &&
+                (board->virtio_known ? other->virtio_id == id && below
+                                     : below == (id == VIRTIO_DISK)))
+                before++;
+        }
+        if (before == wanted)
+            return (int)d;
+    }
+    return -1;
+}
+
+static int give_devices(struct making *m, unsigned p)
+{
+    const struct spec_vm *spec = &m->fleet->vms[p];
+    const struct plan_board *board = m->board;
+    int error = 0;
+    for (unsigned i = 0; i < spec->passthrough_count && error == 0; i++)
+        error =
+            give_device(m, p, plan_board_device(board, spec->passthrough[i]), spec->passthrough[i]);
+    for (unsigned i = 0; i < spec->disk_count && error == 0; i++)
+        error = give_device(m, p, virtio_device(board, VIRTIO_DISK, spec->disks[i].path),
+                            spec->disks[i].path);
+    for (unsigned i = 0; i < spec->net_count && error == 0; i++)
+        error = give_device(m, p, virtio_device(board, VIRTIO_NET, spec->nets[i].uplink),
+                            spec->nets[i].uplink);
+    return error;
 }
 
 /* What stands in the way of giving a piece of the address space to a partition; NULL: nothing. */
@@ -634,10 +675,8 @@ int plan_make(struct plan *plan, const struct plan_board *board, const struct sp
     }
     if (error == 0)
         error = place_vcpus(&m);
-    for (unsigned p = 0; p < fleet->vm_count; p++) {
-        for (unsigned i = 0; i < fleet->vms[p].passthrough_count && error == 0; i++)
-            error = give_device(&m, p, fleet->vms[p].passthrough[i]);
-    }
+    for (unsigned p = 0; p < fleet->vm_count && error == 0; p++)
+        error = give_devices(&m, p);
     if (error == 0)
         error = place_memory(&m);
     for (unsigned p = 0; p < fleet->vm_count; p++) {

@@ -51,8 +51,10 @@ struct plan_device {
     unsigned reg_count;
     uint32_t lines[PLAN_LINES_MAX]; /* of the PLIC or APLIC */
     unsigned line_count;
-    bool master;  /* may reach memory by itself: all but what is known not to */
-    bool partial; /* has more registers or lines than are listed here: cannot be given */
+    bool master;        /* may reach memory by itself: all but what is known not to */
+    bool partial;       /* has more registers or lines than are listed here: cannot be given */
+    bool virtio;        /* virtio-mmio */
+    uint32_t virtio_id; /* what the register DeviceID says: 1 network, 2 disk (see virtio_known) */
 };
 
 /* What is known of a board. */
@@ -79,6 +81,11 @@ struct plan_board {
     uint64_t pmp_grain;
     struct plan_range firmware; /* text, data, stacks: nobody's */
     struct plan_range bundle;   /* kept for restarts: nobody's; size 0: none */
+    /*
+     * The devices' virtio_id are what was read there. Else board:N is taken for the N-th (disks) or
+     * the N-th last (networks) virtio-mmio device by address, so that a layout can be checked.
+     */
+    bool virtio_known;
 };
 
 /* A piece of the address space as a partition has it. */
@@ -143,7 +150,10 @@ int plan_board_device(const struct plan_board *board, const char *name);
 /* The page that holds threshold and claim of a PLIC context. */
 struct plan_range plan_claim_page(const struct plan_board *board, uint32_t context);
 
-/* What a VM's description asks for that no partition can have, in words; NULL: nothing. */
+/*
+ * What a VM's description asks for that no partition can have, in words; NULL: nothing. plan_make,
+ * which the firmware has too, says of such a description no more than that it is damaged.
+ */
 const char *plan_refuses(const struct spec_vm *spec);
 /*
  * 0, or -E_INVAL (the description asks for what type 0 has not), -E_NOSPC (it does not fit) with

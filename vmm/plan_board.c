@@ -115,6 +115,7 @@ static const char *const clint_names[] = {"riscv,clint0",           "sifive,clin
                                           "riscv,aclint-mtimer",    "riscv,aclint-sswi",
                                           "thead,c900-aclint-mswi", "thead,c900-aclint-mtimer"};
 static const char *const plic_names[] = {"riscv,plic0", "sifive,plic-1.0.0", "thead,c900-plic"};
+static const char *const virtio_names[] = {"virtio,mmio"};
 static const char *const aplic_names[] = {"riscv,aplic"};
 static const char *const imsic_names[] = {"riscv,imsics"};
 static const char *const uart_names[] = {"ns16550a", "ns16550"};
@@ -321,6 +322,7 @@ static void add_device(struct reading *r, const struct bus *bus, int node)
         r->lines_controller = phandle_of(fdt, node);
     } else if (board->device_count < PLAN_DEVICES_MAX) {
         device.master = !COMPATIBLE(fdt, node, simple_names);
+        device.virtio = COMPATIBLE(fdt, node, virtio_names);
         r->controllers[board->device_count] =
             fdt_u32(fdt, node, "interrupt-parent", bus->controller);
         board->devices[board->device_count++] = device;

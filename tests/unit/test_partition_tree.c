@@ -362,16 +362,30 @@ static void an_aia_board_keeps_its_s_mode_parts(void **unused)
     assert_false(has("/soc/imsics@24000000") || has("/soc/aplic@c000000"));
     fleet.vm_count = 0;
     struct spec_vm *a = add_vm("a", 1), *b = add_vm("b", 1);
-    b->passthrough[b->passthrough_count++] = "rtc";
-    (void)a;
     planned();
     write_tree(1);
     dtc_agrees();
-    assert_true(plan_has_line(&plan.partitions[1], 11));
-    assert_true(has("/soc/imsics@28000000") && has("/soc/aplic@d000000"));
+    assert_true(has("/soc/imsics@28000000"));
+    assert_false(has("/soc/aplic@d000000"));
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(cell_of("/soc/imsics@28000000", "interrupts-extended", 2 * i + 1),
                          i == 1 ? 9 : 0xffffffff);
+    struct pmp_entry entries[PMP_ENTRIES];
+    int count = plan_pmp(&plan, &board, 1, 1, entries);
+    assert_true(pmp_allows(entries, (unsigned)count, 0x28001000, 4, PMP_W));
+    assert_false(pmp_allows(entries, (unsigned)count, 0x28000000, 4, PMP_R));
+    assert_false(pmp_allows(entries, (unsigned)count, 0xd000000, 4, PMP_R));
+    /* In turns they have no file. */
+    a->pins[a->pin_count++] = b->pins[b->pin_count++] = 1;
+    planned();
+    write_tree(1);
+    assert_false(has("/soc/imsics@28000000"));
+    count = plan_pmp(&plan, &board, 1, 1, entries);
+    assert_false(pmp_allows(entries, (unsigned)count, 0x28001000, 4, PMP_R));
+    /* Nobody has wires of an APLIC. */
+    b->passthrough[b->passthrough_count++] = "rtc";
+    assert_int_not_equal(plan_make(&plan, &board, &fleet, &problem), 0);
+    assert_non_null(strstr(problem.text, "rtc@101000 interrupts through an APLIC"));
 }
 
 static void a_buffer_that_is_too_small_is_told(void **unused)

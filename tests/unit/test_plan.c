@@ -417,6 +417,77 @@ static void memory_of_any_number_of_pages_is_divided_to_the_byte(void **unused)
     refused("memory: 98316K is no multiple of 64K, the grain of the board's PMP");
 }
 
+static struct plan_device *slot(uint64_t address)
+{
+    for (unsigned i = 0; i < board.device_count; i++) {
+        if (board.devices[i].regs[0].base == address)
+            return &board.devices[i];
+    }
+    return NULL;
+}
+
+static void the_boards_disks_and_networks_are_counted_by_address(void **unused)
+{
+    (void)unused;
+    make_board(2, GIB);
+    fleet.vm_count = 0;
+    board.virtio_known = true;
+    slot(0x10003000)->virtio_id = 2;
+    slot(0x10005000)->virtio_id = 1;
+    slot(0x10007000)->virtio_id = 2;
+    slot(0x10008000)->virtio_id = 4; /* random numbers */
+    struct spec_vm *a = add_vm("a", 1, 64 * MIB), *b = add_vm("b", 1, 64 * MIB);
+    a->disk_count = b->disk_count = a->net_count = 1;
+    a->disks[0].path = "board:1";
+    a->nets[0] = (struct spec_net){.kind = SPEC_NET_SWITCH, .network = "lan", .uplink = "board:0"};
+    b->disks[0].path = "board:0";
+    b->trusted_dma = true;
+    refused("partition 0 (a): virtio_mmio@10007000 can reach all memory by DMA");
+    a->trusted_dma = true;
+    planned();
+    unsigned ours = plan.partitions[0].harts[0], theirs = plan.partitions[1].harts[0];
+    assert_true(reaches(0, ours, 0x10007000, PMP_W));
+    assert_true(reaches(0, ours, 0x10005000, PMP_W));
+    assert_false(reaches(0, ours, 0x10003000, PMP_R));
+    assert_true(reaches(1, theirs, 0x10003000, PMP_W));
+    assert_false(reaches(1, theirs, 0x10007000, PMP_R));
+    assert_true(plan_has_line(&plan.partitions[0], 7));
+    b->disks[0].path = "board:2";
+    refused("partition 1 (b): the board has no device 'board:2'");
+    /* A network is one partition's. */
+    b->disk_count = 0;
+    b->net_count = 1;
+    b->nets[0] = a->nets[0];
+    refused("partition 1 (b): partition 0 has virtio_mmio@10005000 already");
+}
+
+static void a_layout_is_checked_before_it_is_known_where_the_disks_are(void **unused)
+{
+    (void)unused;
+    make_board(2, GIB);
+    fleet.vm_count = 0;
+    struct spec_vm *a = add_vm("a", 1, 64 * MIB);
+    a->trusted_dma = true;
+    a->disk_count = 2;
+    a->disks[0].path = "board:0";
+    a->disks[1].path = "board:1";
+    a->net_count = 1;
+    a->nets[0] = (struct spec_net){.kind = SPEC_NET_SWITCH, .network = "lan", .uplink = "board:0"};
+    planned();
+    assert_int_equal(plan.partitions[0].device_count, 3);
+    a->disks[1].path = "board:8"; /* there are 8 */
+    refused("partition 0 (a): the board has no device 'board:8'");
+}
+
+static void unfit(const struct spec_vm *vm, const char *words)
+{
+    const char *said = plan_refuses(vm);
+    assert_non_null(said);
+    if (strstr(said, words) == NULL)
+        fail_msg("'%s' does not say '%s'", said, words);
+    refused("its description is damaged");
+}
+
 static void what_type_0_has_not_is_said(void **unused)
 {
     (void)unused;
@@ -425,13 +496,17 @@ static void what_type_0_has_not_is_said(void **unused)
     struct spec_vm *a = add_vm("a", 1, 64 * MIB);
     a->disk_count = 1;
     a->disks[0].path = "disk.raw";
-    refused("partition 0 (a): disks: type 0 plays no disks");
+    unfit(a, "disks: type 0 plays no disks");
+    a->disks[0] = (struct spec_disk){.path = "board:0", .readonly = true};
+    unfit(a, "disks: readonly: type 0 gives the device itself");
     a->disk_count = 0;
     a->net_count = 1;
-    refused("partition 0 (a): net:");
+    unfit(a, "net: type 0 plays no networks");
+    a->nets[0] = (struct spec_net){.kind = SPEC_NET_SWITCH, .network = "lan"};
+    unfit(a, "net: type 0 plays no networks");
     a->net_count = 0;
     a->firmware = "fw";
-    refused("partition 0 (a): firmware:");
+    unfit(a, "firmware:");
 }
 
 /* ---- Plain firmware ---- */
@@ -532,6 +607,8 @@ int main(void)
         cmocka_unit_test(bus_masters_are_for_those_that_are_trusted),
         cmocka_unit_test(too_few_entries_are_told_with_what_would_help),
         cmocka_unit_test(memory_of_any_number_of_pages_is_divided_to_the_byte),
+        cmocka_unit_test(the_boards_disks_and_networks_are_counted_by_address),
+        cmocka_unit_test(a_layout_is_checked_before_it_is_known_where_the_disks_are),
         cmocka_unit_test(what_type_0_has_not_is_said),
         cmocka_unit_test(plain_firmware_gives_all_but_its_own),
         cmocka_unit_test(a_bad_plan_is_found_out),
