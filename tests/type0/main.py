@@ -396,6 +396,13 @@ def type_1_runs_guests_in_a_partition_on_its_own_harts_and_on_shared_ones(board)
 
 
 @test()
+def calls_interrupt_the_harts_that_they_name(board):
+    edge = os.path.join(BUILD, "guests", "edge.bin")
+    board.bundle(dict(name="edge", cpus=2, memory="32M", kernel=edge), tiny("other"))
+    type1.masks_mean_what_they_say(board.start(harts=3), "edge")
+
+
+@test()
 def keys_reach_the_partition_whose_console_is_entered(board):
     board.bundle(tiny("one", "hold"), tiny("two", "hold"))
     process = board.start()

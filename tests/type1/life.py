@@ -4,7 +4,7 @@ import os
 import re
 import time
 
-from main import BUILD, Failed, debian, test, tiny
+from main import BUILD, Failed, debian, masks_mean_what_they_say, test, tiny
 
 PROBE = os.path.join(BUILD, "guests", "probe.bin")
 
@@ -267,6 +267,12 @@ def lazy_memory_is_mapped_as_it_is_touched_and_empty_again_after_a_reboot(board)
     few = int(process.expect(r"little .* 0 leaves of 1 GiB, (\d+) of 2 MiB, 0 of 4 KiB").group(1))
     if not 0 < few < 64:
         raise Failed(f"{few} of 128 leaves are mapped for a guest that touches a few MiB")
+
+
+@test()
+def calls_interrupt_the_harts_that_they_name(board):
+    board.bundle(dict(name="edge", cpus=2, memory="32M", kernel=os.path.join(BUILD, "guests", "edge.bin")))
+    masks_mean_what_they_say(board.start(), "edge")
 
 
 @test()

@@ -88,6 +88,19 @@ class Console(Process):
         return super().says(pattern) or re.search(pattern.encode(), whole_lines(self.console)) is not None
 
 
+# Whom calls mean that name harts by a mask and a base (SBI 2.0, 3.1), of a machine with two: mask, base, error, harts.
+MASKS = [
+    (0, -1, 0, "0 1"), (1, -1, 0, "0 1"), (2, -1, 0, "0 1"),  # a base of -1: all, whatever the mask
+    (1, 0, 0, "0"), (2, 0, 0, "1"), (3, 0, 0, "0 1"), (1, 1, 0, "1"),
+    (4, 0, -3, ""), (4, -2, -3, ""),  # SBI_ERR_INVALID_PARAM
+]
+
+
+def masks_mean_what_they_say(process, name):
+    for mask, base, error, harts in MASKS:
+        process.expect(rf"{name}\| \S*edge: mask {mask} base {base} error {error} harts ?{harts}\r?\n")
+
+
 class Board:
     """One test's folder and its QEMU."""
 

@@ -11,7 +11,7 @@ export BUILD=${BUILD:-build}
 export TYPE1=${TYPE1:-${BUILD%-sanitize}/type1.bin}
 
 mkdir -p "$BUILD/guests"
-for guest in tiny probe storm ops dma keep; do
+for guest in tiny probe storm ops dma keep edge; do
     guests/$guest/build.sh "$BUILD/guests/$guest.bin"
 done
 guests/wake/build.sh "$BUILD/guests/wake.bin"
