@@ -107,10 +107,12 @@ type1: $(TYPE1)
 
 # The type 0 firmware: linked like type 1, and small throughout but for what every call passes. Of the shared code what
 # it calls is taken, where it has no function of that name of its own.
+comma    := ,
 T0_SRC   := $(wildcard type0/*.c)
 T0_ASM   := $(wildcard type0/*.S) engine/hext/fp.S engine/hext/v.S
 T0_HOT   := type1/string.c
-T0_SMALL := -Wl,-mllvm,-consthoist-gep -Wl,-mllvm,-disable-block-placement
+T0_SMALL := $(addprefix -Wl$(comma)-mllvm$(comma),-consthoist-gep -disable-block-placement -tail-dup-size=0 \
+            -disable-machine-licm -disable-postra-machine-licm -enable-load-pre=false -enable-pre=false)
 T0_OBJ   := $(T0_SRC:%.c=$(PLAIN)/firmware/%.o) $(T0_ASM:%.S=$(PLAIN)/riscv64/%.o)
 T0_LIB   := $(patsubst %.c,$(PLAIN)/firmware/%.o,$(wildcard core/*.c vmm/entropy.c vmm/plan*.c vmm/partition*.c vmm/sbi*.c) \
             riscv/mmu.c riscv/pmp.c riscv/pmp_entry.c devices/ns16550a.c engine/hext/access.c type1/string.c)
