@@ -1,0 +1,147 @@
+/* What the translator's files share. Nothing outside engine/jit includes this. */
+#ifndef ENGINE_JIT_INTERNAL_H
+#define ENGINE_JIT_INTERNAL_H
+
+#include "core/engine.h"
+#include "engine/jit/ir.h"
+#include "riscv/mmu.h"
+#include "riscv/vcpu.h"
+
+/* ---- contexts: what translated code sees of an address space ---- */
+
+#define JIT_TLB_BITS  10
+#define JIT_TLB_SIZE  (1u << JIT_TLB_BITS)
+#define JIT_JUMP_BITS 10
+#define JIT_JUMP_SIZE (1u << JIT_JUMP_BITS)
+#define JIT_CONTEXTS  16 /* of a VCPU */
+
+/* Never the address of a page, nor an even pc: matches nothing. */
+#define JIT_EMPTY 1ULL
+
+struct jit_jump {
+    uint64_t pc;
+    const void *code;
+};
+
+/*
+ * Entry i of the TLB is for pages whose number ends in i. `read` and `write` are the page's virtual
+ * address if loads (stores) may go straight to `addend` + va, else JIT_EMPTY. An access whose last
+ * byte is in the page of its first and matches needs nothing else.
+ */
+struct jit_context {
+    uint64_t read[JIT_TLB_SIZE];
+    uint64_t write[JIT_TLB_SIZE];
+    uintptr_t addend[JIT_TLB_SIZE];
+    struct jit_jump jump[JIT_JUMP_SIZE]; /* by pc >> 1 */
+    struct jit_cpu *cpu;
+    /* Which address space and mode it is for (context.c). */
+    uint64_t satp, used_at;
+    uint8_t mode; /* enum jit_mode */
+    uint8_t priv;
+    bool valid;
+    uint64_t tlb_used[JIT_TLB_SIZE / 64], jump_used[JIT_JUMP_SIZE / 64]; /* may not be empty */
+    uint64_t large_low, large_last; /* where a page larger than 4 KiB was cached */
+};
+
+static inline unsigned jit_jump_index(uint64_t pc)
+{
+    return (unsigned)(pc >> 1) & (JIT_JUMP_SIZE - 1);
+}
+
+/* ---- why translated code leaves ---- */
+
+enum jit_leave {
+    JIT_LOOKUP, /* go on at hart->pc, which no link and no jump cache knew */
+    JIT_LINK,   /* the same; the jump that asks may be linked: see struct jit_left */
+    JIT_STEP,   /* the interpreter executes the instruction at hart->pc */
+    JIT_KICK,   /* vcpu.kick is set */
+    JIT_FAULT,  /* cpu->cause and cpu->tval, at hart->pc */
+};
+
+/* ---- code ---- */
+
+#define JIT_LINKS_MAX 2
+
+/* A direct jump to another block of the same page, as the back end placed it. */
+struct jit_link {
+    uint64_t pc;            /* where it goes */
+    uint32_t site;          /* offset in the cache, for backend_link */
+    struct jit_block *to;   /* NULL: not linked */
+    struct jit_link *next;  /* others that go to `to` */
+};
+
+struct jit_block {
+    uint64_t pa, page_va;   /* guest-physical address of its first byte; virtual address of its page */
+    uint8_t priv;
+    bool dead;              /* its bytes were written: nobody goes there any more */
+    uint16_t bytes;         /* of guest code */
+    uint16_t instructions;
+    uint32_t code, code_size; /* offset and size in the cache */
+    struct jit_block *hash_next, *page_next;
+    struct jit_link links[JIT_LINKS_MAX];
+    unsigned link_count;
+    struct jit_link *incoming;
+};
+
+struct jit_stats {
+    _Atomic uint64_t translated, instructions, host_bytes, chained, lookups, misses, steps, flushes;
+    _Atomic uint64_t tlb_fills, slow_loads, slow_stores, invalidated, kicks, faults;
+};
+
+struct jit_vm; /* cache.c */
+
+/* One VCPU's part: vcpu.engine_data. */
+struct jit_cpu {
+    struct riscv_vcpu *hart;
+    struct jit_vm *vm;
+    struct jit_context *context; /* the present one */
+    void *reference;             /* engine_data of the interpreter, for steps */
+    unsigned cause;              /* JIT_FAULT */
+    uint64_t tval;
+    /* LR/SC: the reservation is the host address and the value read. */
+    uintptr_t reserved_at; /* 0: none */
+    uint64_t reserved_value;
+    unsigned reserved_width;
+    uint64_t clock; /* of contexts' use */
+    uint64_t trap_instret;
+    unsigned trap_streak;
+    struct jit_context *contexts; /* JIT_CONTEXTS */
+};
+
+/* ---- context.c ---- */
+
+/* Chooses cpu->context for the hart's present satp, privilege, MPRV and SUM. */
+void jit_context_choose(struct jit_cpu *cpu);
+void jit_context_flush_all(struct jit_cpu *cpu);
+/* SFENCE.VMA: `va` and `asid` count only if told. */
+void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid);
+/* Code was dropped: jump caches may name it. */
+void jit_context_forget_code(struct jit_cpu *cpu);
+/* Page at host address `hva` holds code now: no write entry for it stays. */
+void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva);
+/*
+ * The slow paths that back ends call: the whole access, TLB filled where possible. false: cause and
+ * tval are set, nothing was done. Loads give the bytes zero-extended.
+ */
+bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value);
+bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value);
+/* Host address of naturally aligned RAM for an atomic (`store`) or LR; NULL with the trap set. */
+void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store);
+
+/* ---- cache.c ---- */
+
+int jit_cache_init(struct vm *vm, struct jit_vm **out);
+void jit_cache_fini(struct jit_vm *vm);
+/* Code of the block at `pc` in the present context, translated if need be and entered in the jump
+ * cache; NULL: it cannot be fetched or kept, take a step. `after`: the link to make, or NULL. */
+const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, struct jit_link *after);
+struct jit_link *jit_link_at(struct jit_vm *vm, uint32_t site);
+/* [gpa, gpa + len) is about to be, or was, written. */
+void jit_code_written(struct jit_vm *vm, uint64_t gpa, uint64_t len);
+/* True if the page holds code: stores must come by jit_code_written. */
+bool jit_page_has_code(struct jit_vm *vm, uint64_t gpa);
+void jit_fence_i(struct jit_cpu *cpu);
+void jit_code_flush(struct jit_vm *vm);
+struct jit_stats *jit_stats(struct jit_vm *vm);
+
+#endif
