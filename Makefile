@@ -34,7 +34,7 @@ T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/platfo
             type1/dev_iommu.c type1/dev_pci.c type1/dev_pass.c
 T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
 T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
-LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(wildcard engine/interp/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
+LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(wildcard engine/interp/*.c engine/jit/*.c engine/jit/x86/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 

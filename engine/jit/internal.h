@@ -13,6 +13,7 @@
 #define JIT_TLB_SIZE  (1u << JIT_TLB_BITS)
 #define JIT_JUMP_BITS 10
 #define JIT_JUMP_SIZE (1u << JIT_JUMP_BITS)
+#define JIT_FETCH_SIZE 64u
 #define JIT_CONTEXTS  16 /* of a VCPU */
 
 /* Never the address of a page, nor an even pc: matches nothing. */
@@ -36,11 +37,14 @@ struct jit_context {
     struct jit_cpu *cpu;
     /* Which address space and mode it is for (context.c). */
     uint64_t satp, used_at;
-    uint8_t mode; /* enum jit_mode */
-    uint8_t priv;
+    uint8_t mode; /* privileges of code and data, SUM, MXR */
     bool valid;
     uint64_t tlb_used[JIT_TLB_SIZE / 64], jump_used[JIT_JUMP_SIZE / 64]; /* may not be empty */
     uint64_t large_low, large_last; /* where a page larger than 4 KiB was cached */
+    struct jit_fetch {
+        uint64_t page, pa; /* JIT_EMPTY: none */
+        const uint8_t *hva;
+    } fetch[JIT_FETCH_SIZE];
 };
 
 static inline unsigned jit_jump_index(uint64_t pc)
@@ -71,8 +75,7 @@ struct jit_link {
 };
 
 struct jit_block {
-    uint64_t pa, page_va;   /* guest-physical address of its first byte; virtual address of its page */
-    uint8_t priv;
+    uint64_t pa, page_va; /* guest-physical address of its first byte; virtual address of its page */
     bool dead;              /* its bytes were written: nobody goes there any more */
     uint16_t bytes;         /* of guest code */
     uint16_t instructions;
@@ -106,6 +109,9 @@ struct jit_cpu {
     uint64_t trap_instret;
     unsigned trap_streak;
     struct jit_context *contexts; /* JIT_CONTEXTS */
+    uint32_t epoch;               /* of code: what its jump caches know */
+    uint32_t reference_effects;   /* enum riscv_effect that the interpreter has not seen yet */
+    _Atomic bool in_code;
 };
 
 /* ---- context.c ---- */
@@ -128,20 +134,34 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
 /* Host address of naturally aligned RAM for an atomic (`store`) or LR; NULL with the trap set. */
 void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store);
 
+/* Where the page of `va` lies, for code; NULL: it cannot be fetched, or not be kept. */
+const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va);
+
 /* ---- cache.c ---- */
 
+struct jit_backend;
+
 int jit_cache_init(struct vm *vm, struct jit_vm **out);
-void jit_cache_fini(struct jit_vm *vm);
-/* Code of the block at `pc` in the present context, translated if need be and entered in the jump
- * cache; NULL: it cannot be fetched or kept, take a step. `after`: the link to make, or NULL. */
-const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, struct jit_link *after);
-struct jit_link *jit_link_at(struct jit_vm *vm, uint32_t site);
-/* [gpa, gpa + len) is about to be, or was, written. */
-void jit_code_written(struct jit_vm *vm, uint64_t gpa, uint64_t len);
-/* True if the page holds code: stores must come by jit_code_written. */
-bool jit_page_has_code(struct jit_vm *vm, uint64_t gpa);
+void jit_cache_fini(struct jit_vm *jv);
+const struct jit_backend *jit_backend(const struct jit_vm *jv);
+/*
+ * Code of the block at `pc` in the present context, translated if need be and entered in the jump
+ * cache; NULL: take a step. `site`: the link to make, or 0.
+ */
+const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
+/* [gpa, gpa + len) was written, or is about to be. */
+void jit_code_written(struct jit_vm *jv, uint64_t gpa, uint64_t len);
+/* The page holds code: stores must come by jit_code_written. */
+bool jit_page_has_code(struct jit_vm *jv, uint64_t gpa);
+/* What the hart executes from now on is as memory is now. */
 void jit_fence_i(struct jit_cpu *cpu);
-void jit_code_flush(struct jit_vm *vm);
-struct jit_stats *jit_stats(struct jit_vm *vm);
+/* Drops everything. The caller is in no code. */
+void jit_code_flush(struct jit_cpu *cpu);
+/* Around the back end's enter: code stays where it is. */
+void jit_code_enter(struct jit_cpu *cpu);
+void jit_code_leave(struct jit_cpu *cpu);
+/* Another one: jump caches may name dropped code. */
+uint32_t jit_epoch(struct jit_vm *jv);
+struct jit_stats *jit_stats(struct jit_vm *jv);
 
 #endif

@@ -1,0 +1,321 @@
+/* The translator's loop: find code, run it until it leaves, answer what it left for. */
+#include "engine/jit/jit.h"
+
+#include "core/error.h"
+#include "engine/jit/backend.h"
+#include "riscv/csr.h"
+#include "riscv/insn.h"
+#include "riscv/trap.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A guest that traps this often without an instruction between (a vector that cannot be fetched) is
+ * lost. */
+#define TRAP_STREAK_MAX 1000
+
+static const struct engine_ops *reference_engine;
+
+void jit_set_reference(const struct engine_ops *reference)
+{
+    reference_engine = reference;
+}
+
+/* ---- life ---- */
+
+static int jit_vm_init(struct vm *vm)
+{
+    struct jit_vm *jv;
+    int error = reference_engine->vm_init(vm);
+    if (error == 0)
+        error = jit_cache_init(vm, &jv);
+    if (error == 0)
+        vm->engine_data = jv;
+    return error;
+}
+
+static void jit_vm_destroy(struct vm *vm)
+{
+    jit_cache_fini(vm->engine_data);
+    vm->engine_data = NULL;
+    reference_engine->vm_destroy(vm);
+}
+
+static int jit_vcpu_init(struct vcpu *vcpu)
+{
+    struct jit_cpu *cpu = host_alloc(sizeof *cpu, 64);
+    struct jit_context *contexts = host_alloc(sizeof *contexts * JIT_CONTEXTS, 4096);
+    int error = cpu != NULL && contexts != NULL ? reference_engine->vcpu_init(vcpu) : -E_NOMEM;
+    if (error != 0) {
+        if (cpu != NULL)
+            host_free(cpu, sizeof *cpu);
+        if (contexts != NULL)
+            host_free(contexts, sizeof *contexts * JIT_CONTEXTS);
+        return error;
+    }
+    cpu->hart = riscv_of(vcpu);
+    cpu->vm = vcpu->vm->engine_data;
+    cpu->contexts = cpu->context = contexts;
+    cpu->reference = vcpu->engine_data;
+    vcpu->engine_data = cpu;
+    jit_context_choose(cpu);
+    return 0;
+}
+
+static void jit_vcpu_destroy(struct vcpu *vcpu)
+{
+    struct jit_cpu *cpu = vcpu->engine_data;
+    if (cpu == NULL)
+        return;
+    vcpu->engine_data = cpu->reference;
+    reference_engine->vcpu_destroy(vcpu);
+    host_free(cpu->contexts, sizeof *cpu->contexts * JIT_CONTEXTS);
+    host_free(cpu, sizeof *cpu);
+    vcpu->engine_data = NULL;
+}
+
+static void jit_slot_changed(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_post(vm->vcpus[i], VCPU_REQ_TLB_FLUSH | VCPU_REQ_CODE_FLUSH);
+}
+
+static void jit_code_changed(struct vm *vm, uint64_t gpa, uint64_t len)
+{
+    jit_code_written(vm->engine_data, gpa, len);
+}
+
+static void jit_dirty_log(struct vm *vm, bool on)
+{
+    (void)on;
+    for (unsigned i = 0; i < vm->vcpu_count; i++)
+        vcpu_post(vm->vcpus[i], VCPU_REQ_TLB_FLUSH);
+}
+
+static void jit_kick(struct vcpu *vcpu)
+{
+    (void)vcpu; /* translated code looks at vcpu.kick at its loop edges */
+}
+
+/* ---- what others and the guest itself change ---- */
+
+static void serve_effects(struct jit_cpu *cpu)
+{
+    struct riscv_vcpu *hart = cpu->hart;
+    uint32_t effects = hart->effects;
+    hart->effects = 0;
+    cpu->reference_effects |= effects;
+    if (effects & EFFECT_TRANSLATION)
+        jit_context_flush_all(cpu);
+    if (effects & (EFFECT_MODE | EFFECT_TRANSLATION | EFFECT_ADDRESS_SPACE))
+        jit_context_choose(cpu);
+}
+
+static void serve_requests(struct jit_cpu *cpu)
+{
+    struct vcpu *vcpu = &cpu->hart->vcpu;
+    uint32_t requests = atomic_load(&vcpu->requests);
+    if (requests == 0)
+        return;
+    if (requests & (VCPU_REQ_TLB_FLUSH | VCPU_REQ_CODE_FLUSH)) {
+        jit_context_flush_all(cpu);
+        cpu->reference_effects |= EFFECT_TRANSLATION;
+    }
+    if (requests & VCPU_REQ_CODE_FLUSH)
+        jit_code_flush(cpu);
+    atomic_fetch_and(&vcpu->requests, ~requests);
+    if (requests & VCPU_REQ_FENCE_I)
+        jit_fence_i(cpu);
+}
+
+/* ---- single instructions ---- */
+
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* The instruction at pc, or 0 where that is not easily known. */
+static unsigned op_at(struct jit_cpu *cpu, uint64_t pc, struct insn *in)
+{
+    const uint64_t offset = pc & (MEM_PAGE_SIZE - 1);
+    const struct jit_fetch *fetch = jit_context_fetch(cpu, pc);
+    uint32_t raw = 0;
+    if (fetch == NULL || offset > MEM_PAGE_SIZE - 4)
+        return OP_ILLEGAL;
+    memcpy(&raw, fetch->hva + offset, 4);
+    return insn_decode(raw, in) ? in->op : (unsigned)OP_ILLEGAL;
+}
+
+/*
+ * The interpreter executes what is at hart->pc. It keeps caches of its own, which it is told of by
+ * hart->effects; fences that it executes are ours too.
+ */
+static enum exit_reason step(struct jit_cpu *cpu, struct exit *exit)
+{
+    struct riscv_vcpu *hart = cpu->hart;
+    struct vcpu *vcpu = &hart->vcpu;
+    uint64_t pc = hart->pc;
+    struct insn in;
+    unsigned op = op_at(cpu, pc, &in);
+    bool fence = op == OP_sfence_vma || op == OP_sinval_vma;
+    uint64_t va = fence ? hart->x[in.rs1] : 0, asid = fence ? hart->x[in.rs2] : 0;
+    uint32_t told = cpu->reference_effects;
+
+    count(&jit_stats(cpu->vm)->steps);
+    hart->effects |= told;
+    cpu->reference_effects = 0;
+    vcpu->engine_data = cpu->reference;
+    enum exit_reason reason = reference_engine->step(vcpu, exit);
+    vcpu->engine_data = cpu;
+    atomic_store(&vcpu->in_guest, true);
+    if (hart->pc == pc + 4) { /* it did not trap */
+        if (fence)
+            jit_context_fence(cpu, in.rs1 != 0, va, in.rs2 != 0, (uint16_t)asid);
+        else if (op == OP_fence_i)
+            jit_fence_i(cpu);
+    }
+    return reason;
+}
+
+/* ---- the loop ---- */
+
+static bool trap_streak(struct jit_cpu *cpu)
+{
+    if (cpu->trap_instret != cpu->hart->instret) {
+        cpu->trap_instret = cpu->hart->instret;
+        cpu->trap_streak = 0;
+        return false;
+    }
+    return ++cpu->trap_streak > TRAP_STREAK_MAX;
+}
+
+static enum exit_reason leave(struct jit_cpu *cpu, enum exit_reason reason)
+{
+    struct riscv_vcpu *hart = cpu->hart;
+    atomic_store_explicit(&hart->vcpu.instructions, hart->instret, memory_order_relaxed);
+    atomic_store(&hart->vcpu.in_guest, false);
+    return reason;
+}
+
+static const void *find(struct jit_cpu *cpu, uint32_t site)
+{
+    struct jit_context *context = cpu->context;
+    uint64_t pc = cpu->hart->pc;
+    const struct jit_jump *jump = &context->jump[jit_jump_index(pc)];
+    if (site == 0 && jump->pc == pc)
+        return jump->code;
+    return jit_code_at(cpu, pc, site);
+}
+
+static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
+{
+    struct jit_cpu *cpu = vcpu->engine_data;
+    struct riscv_vcpu *hart = cpu->hart;
+    const struct jit_backend *backend = jit_backend(cpu->vm);
+    enum exit_reason reason;
+    uint32_t site = 0;
+
+    atomic_store(&vcpu->in_guest, true);
+    for (;;) {
+        if (atomic_load_explicit(&vcpu->requests, memory_order_relaxed) != 0)
+            serve_requests(cpu);
+        if (atomic_load_explicit(&vcpu->kick, memory_order_relaxed) != 0) {
+            atomic_exchange(&vcpu->kick, 0);
+            return leave(cpu, EXIT_KICKED);
+        }
+        if (hart->effects != 0)
+            serve_effects(cpu);
+        int irq = riscv_interrupt_next(hart);
+        if (irq >= 0) {
+            riscv_interrupt(hart, (unsigned)irq);
+            serve_effects(cpu);
+            site = 0;
+        }
+        uint32_t epoch = jit_epoch(cpu->vm);
+        if (epoch != cpu->epoch) {
+            jit_context_forget_code(cpu);
+            cpu->epoch = epoch;
+        }
+        const void *code = find(cpu, site);
+        site = 0;
+        enum jit_leave why = JIT_STEP;
+        if (code != NULL) {
+            jit_code_enter(cpu);
+            /* Flushed between the look-up and here? Then the code may be gone. */
+            if (jit_epoch(cpu->vm) == epoch)
+                why = backend->enter(cpu->context, hart, code, &site);
+            else
+                why = JIT_LOOKUP;
+            jit_code_leave(cpu);
+        }
+        switch (why) {
+        case JIT_LOOKUP:
+            count(&jit_stats(cpu->vm)->lookups);
+            site = 0;
+            break;
+        case JIT_LINK: break;
+        case JIT_KICK: site = 0; break;
+        case JIT_STEP:
+            site = 0;
+            reason = step(cpu, exit);
+            if (reason != EXIT_KICKED)
+                return leave(cpu, reason);
+            break;
+        case JIT_FAULT:
+            site = 0;
+            riscv_trap(hart, cpu->cause, cpu->tval);
+            if (trap_streak(cpu)) {
+                exit->message = "endless traps: the trap vector itself cannot be executed";
+                return leave(cpu, EXIT_HALTED);
+            }
+            break;
+        }
+    }
+}
+
+static void jit_state_get(struct vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
+static void jit_state_put(struct vcpu *vcpu)
+{
+    riscv_of(vcpu)->effects |= EFFECT_MODE | EFFECT_INTERRUPTS;
+}
+
+void jit_describe(struct vm *vm, void (*line)(void *arg, const char *text), void *arg)
+{
+    const struct jit_stats *s = jit_stats(vm->engine_data);
+    char text[160];
+    const struct {
+        const char *name;
+        const _Atomic uint64_t *value;
+    } rows[] = {
+        {"blocks translated", &s->translated}, {"guest instructions in them", &s->instructions},
+        {"bytes of host code", &s->host_bytes}, {"links made", &s->chained},
+        {"look-ups in C", &s->lookups},        {"steps of the interpreter", &s->steps},
+        {"blocks dropped", &s->invalidated},   {"flushes of all code", &s->flushes},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(text, sizeof text, "%-28s %" PRIu64, rows[i].name, atomic_load(rows[i].value));
+        line(arg, text);
+    }
+}
+
+const struct engine_ops jit_engine = {
+    .name = "jit",
+    .vm_init = jit_vm_init,
+    .vm_destroy = jit_vm_destroy,
+    .slot_changed = jit_slot_changed,
+    .code_changed = jit_code_changed,
+    .dirty_log = jit_dirty_log,
+    .vcpu_init = jit_vcpu_init,
+    .vcpu_destroy = jit_vcpu_destroy,
+    .run = jit_run,
+    .kick = jit_kick,
+    .irq_changed = jit_kick,
+    .state_get = jit_state_get,
+    .state_put = jit_state_put,
+};
