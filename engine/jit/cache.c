@@ -26,8 +26,8 @@
 struct code_page {
     uint64_t gpa;
     const uint8_t *hva;
-    uint64_t lines;   /* bit n: bytes 64 n.. are part of a block */
-    bool unsure;      /* a store may have gone unseen: compared at the next FENCE.I */
+    uint64_t lines; /* bit n: bytes 64 n.. are part of a block */
+    bool unsure;    /* a store may have gone unseen: compared at the next FENCE.I */
     struct jit_block *blocks;
     struct code_page *next, *unsure_next;
 };
@@ -97,8 +97,8 @@ static int map_code(struct jit_vm *jv)
 
 static void *map_lazily(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     return p != MAP_FAILED ? p : NULL;
 }
 
@@ -187,10 +187,9 @@ static struct code_page *page_at(struct jit_vm *jv, uint64_t pa)
 bool jit_page_has_code(struct jit_vm *jv, uint64_t gpa)
 {
     struct mem_slot *slot = mem_slot_find(&jv->vm->mem, gpa, 1);
-    return slot != NULL &&
-           (atomic_load_explicit(&slot->flags[(gpa - slot->gpa) >> MEM_PAGE_SHIFT],
-                                 memory_order_acquire) &
-            MEM_PAGE_CODE) != 0;
+    return slot != NULL && (atomic_load_explicit(&slot->flags[(gpa - slot->gpa) >> MEM_PAGE_SHIFT],
+                                                 memory_order_acquire) &
+                            MEM_PAGE_CODE) != 0;
 }
 
 static uint8_t *copy_of(const struct jit_vm *jv, const struct jit_block *b)
@@ -279,9 +278,8 @@ void jit_code_written(struct jit_vm *jv, uint64_t gpa, uint64_t len)
         struct code_page *page = page_at(jv, at);
         if (page == NULL)
             continue;
-        uint64_t past = (at & ~PAGE_OFFSET) + MEM_PAGE_SIZE < end
-                            ? MEM_PAGE_SIZE
-                            : end - (at & ~PAGE_OFFSET);
+        uint64_t past =
+            (at & ~PAGE_OFFSET) + MEM_PAGE_SIZE < end ? MEM_PAGE_SIZE : end - (at & ~PAGE_OFFSET);
         unsigned first = (unsigned)(at & PAGE_OFFSET) >> LINE_SHIFT;
         unsigned last = (unsigned)(past - 1) >> LINE_SHIFT;
         uint64_t lines = (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));

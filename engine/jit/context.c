@@ -114,8 +114,7 @@ void jit_context_choose(struct jit_cpu *cpu)
     unsigned data = riscv_data_priv(hart);
     bool translated = hart->priv < PRIV_M || data < PRIV_M;
     uint64_t satp = translated ? hart->satp : 0;
-    uint8_t mode = (uint8_t)(hart->priv | data << 2 |
-                             (hart->mstatus & MSTATUS_SUM ? 1u << 4 : 0) |
+    uint8_t mode = (uint8_t)(hart->priv | data << 2 | (hart->mstatus & MSTATUS_SUM ? 1u << 4 : 0) |
                              (hart->mstatus & MSTATUS_MXR ? 1u << 5 : 0));
     struct jit_context *oldest = &cpu->contexts[0];
 

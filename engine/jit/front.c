@@ -9,10 +9,11 @@
 
 struct front {
     struct ir_block *block;
-    uint64_t pc;    /* of the instruction */
-    uint16_t at;    /* its offset in the block */
-    uint16_t done;  /* instructions before it */
+    uint64_t pc;              /* of the instruction */
+    uint16_t at;              /* its offset in the block */
+    uint16_t done;            /* instructions before it */
     bool fp_read, fp_written; /* IR_FP_ON was emitted */
+    bool fp_nearest;          /* IR_FP_NEAREST, too */
     /* Integer registers whose value is a constant here. */
     uint32_t known;
     uint64_t value[32];
@@ -21,8 +22,7 @@ struct front {
 static struct ir *add(struct front *f, enum ir_op op)
 {
     struct ir *ir = &f->block->code[f->block->count++];
-    *ir = (struct ir){
-        .op = (uint8_t)op, .b = IR_NONE, .c = IR_NONE, .at = f->at, .done = f->done};
+    *ir = (struct ir){.op = (uint8_t)op, .b = IR_NONE, .c = IR_NONE, .at = f->at, .done = f->done};
     return ir;
 }
 
@@ -162,9 +162,9 @@ static void jump_reg(struct front *f, const struct insn *in)
 {
     uint64_t next = f->pc + in->length;
     unsigned from = in->rs1;
-    enum ir_hint hint = is_link(in->rd)                        ? IR_CALL
+    enum ir_hint hint = is_link(in->rd)                   ? IR_CALL
                         : is_link(in->rs1) && in->rd == 0 ? IR_RETURN
-                                                               : IR_PLAIN;
+                                                          : IR_PLAIN;
     if (is_known(f, from)) {
         uint64_t target = (value_of(f, from) + (uint64_t)(int64_t)in->imm) & ~1ULL;
         constant(f, in->rd, next);
@@ -204,6 +204,92 @@ static void shift_add(struct front *f, const struct insn *in, enum ir_op op, uns
 
 enum step { GO_ON, LAST, NOT_HERE };
 
+/* ---- floating point ---- */
+
+enum shape { SHAPE_NONE, FFF, FF, FFFF, XFF, XF_INT, FX_INT, F_F, X_F, F_X };
+
+static const struct {
+    uint8_t shape, op, sub;
+    uint8_t c; /* conversions: the other format */
+} floats[OP_COUNT] = {
+#define BOTH(name, shape, op)                                                                      \
+    [OP_##name##_s] = {shape, op, IR_S, 0}, [OP_##name##_d] = {shape, op, IR_D, 0}
+    BOTH(fadd, FFF, IR_FADD),
+    BOTH(fsub, FFF, IR_FSUB),
+    BOTH(fmul, FFF, IR_FMUL),
+    BOTH(fdiv, FFF, IR_FDIV),
+    BOTH(fsqrt, FF, IR_FSQRT),
+    BOTH(fmadd, FFFF, IR_FMADD),
+    BOTH(fmsub, FFFF, IR_FMSUB),
+    BOTH(fnmsub, FFFF, IR_FNMSUB),
+    BOTH(fnmadd, FFFF, IR_FNMADD),
+    BOTH(fmin, FFF, IR_FMIN),
+    BOTH(fmax, FFF, IR_FMAX),
+    BOTH(fsgnj, FFF, IR_FSGNJ),
+    BOTH(fsgnjn, FFF, IR_FSGNJN),
+    BOTH(fsgnjx, FFF, IR_FSGNJX),
+    BOTH(feq, XFF, IR_FEQ),
+    BOTH(flt, XFF, IR_FLT),
+    BOTH(fle, XFF, IR_FLE),
+#undef BOTH
+#define INT(name, int)                                                                             \
+    [OP_fcvt_##name##_s] = {XF_INT, IR_FCVT_TO_INT, IR_S, int},                                    \
+    [OP_fcvt_##name##_d] = {XF_INT, IR_FCVT_TO_INT, IR_D, int},                                    \
+    [OP_fcvt_s_##name] = {FX_INT, IR_FCVT_FROM_INT, IR_S, int},                                    \
+    [OP_fcvt_d_##name] = {FX_INT, IR_FCVT_FROM_INT, IR_D, int}
+    INT(w, IR_INT_W),
+    INT(wu, IR_INT_WU),
+    INT(l, IR_INT_L),
+    INT(lu, IR_INT_LU),
+#undef INT
+    [OP_fcvt_s_d] = {F_F, IR_FCVT_FORMAT, IR_S, IR_D},
+    [OP_fcvt_d_s] = {F_F, IR_FCVT_FORMAT, IR_D, IR_S},
+    [OP_fmv_x_w] = {X_F, IR_FMV_TO_X, IR_S, 0},
+    [OP_fmv_x_d] = {X_F, IR_FMV_TO_X, IR_D, 0},
+    [OP_fmv_w_x] = {F_X, IR_FMV_FROM_X, IR_S, 0},
+    [OP_fmv_d_x] = {F_X, IR_FMV_FROM_X, IR_D, 0},
+};
+
+/* The rounding mode as the instruction has it counts for what rounds; others have it 0 here. */
+static bool rounds(const struct insn *in)
+{
+    switch (insn_table[in->op].format) {
+    case FMT_FR:
+    case FMT_FR4:
+    case FMT_FCVT:
+    case FMT_FTOX:
+    case FMT_FFROMX: return true;
+    default: return false;
+    }
+}
+
+static enum step floating(struct front *f, const struct insn *in)
+{
+    unsigned shape = floats[in->op].shape;
+    bool to_x = shape == XFF || shape == XF_INT || shape == X_F;
+    bool from_x = shape == FX_INT || shape == F_X;
+    /* Only what the back end does by itself: nearest even, and truncation to integers. */
+    if (shape == SHAPE_NONE ||
+        (rounds(in) && in->rm != 0 && in->rm != 7 && !(in->rm == 1 && shape == XF_INT)))
+        return NOT_HERE;
+    fp_on(f, shape != X_F);
+    if (rounds(in) && in->rm == 7 && !f->fp_nearest) {
+        add(f, IR_FP_NEAREST);
+        f->fp_nearest = true;
+    }
+    struct ir *ir = add(f, (enum ir_op)floats[in->op].op);
+    ir->sub = floats[in->op].sub;
+    ir->dst = to_x ? IR_X(in->rd) : IR_F(in->rd);
+    ir->a = from_x ? IR_X(in->rs1) : IR_F(in->rs1);
+    if (shape == FFF || shape == FFFF || shape == XFF)
+        ir->b = IR_F(in->rs2);
+    ir->c = shape == FFFF ? IR_F(in->rs3) : floats[in->op].c;
+    ir->imm = rounds(in) ? in->rm : 0;
+    if (to_x)
+        forget(f, in->rd);
+    return GO_ON;
+}
+
 #define SUCC_READ  2
 #define PRED_WRITE (1 << 4)
 
@@ -213,40 +299,89 @@ static enum step translate(struct front *f, const struct insn *in)
         uint8_t kind; /* 1: binary, 2: binary_imm, 3: unary */
         uint8_t op;
     } plain[OP_COUNT] = {
-        [OP_add] = {1, IR_ADD},         [OP_sub] = {1, IR_SUB},       [OP_and] = {1, IR_AND},
-        [OP_or] = {1, IR_OR},           [OP_xor] = {1, IR_XOR},       [OP_andn] = {1, IR_ANDN},
-        [OP_orn] = {1, IR_ORN},         [OP_xnor] = {1, IR_XNOR},     [OP_sll] = {1, IR_SLL},
-        [OP_srl] = {1, IR_SRL},         [OP_sra] = {1, IR_SRA},       [OP_rol] = {1, IR_ROL},
-        [OP_ror] = {1, IR_ROR},         [OP_slt] = {1, IR_SLT},       [OP_sltu] = {1, IR_SLTU},
-        [OP_min] = {1, IR_MIN},         [OP_minu] = {1, IR_MINU},     [OP_max] = {1, IR_MAX},
-        [OP_maxu] = {1, IR_MAXU},       [OP_bset] = {1, IR_BSET},     [OP_bclr] = {1, IR_BCLR},
-        [OP_binv] = {1, IR_BINV},       [OP_bext] = {1, IR_BEXT},     [OP_mul] = {1, IR_MUL},
-        [OP_mulh] = {1, IR_MULH},       [OP_mulhsu] = {1, IR_MULHSU}, [OP_mulhu] = {1, IR_MULHU},
-        [OP_div] = {1, IR_DIV},         [OP_divu] = {1, IR_DIVU},     [OP_rem] = {1, IR_REM},
-        [OP_remu] = {1, IR_REMU},       [OP_addw] = {1, IR_ADDW},     [OP_subw] = {1, IR_SUBW},
-        [OP_sllw] = {1, IR_SLLW},       [OP_srlw] = {1, IR_SRLW},     [OP_sraw] = {1, IR_SRAW},
-        [OP_rolw] = {1, IR_ROLW},       [OP_rorw] = {1, IR_RORW},     [OP_mulw] = {1, IR_MULW},
-        [OP_divw] = {1, IR_DIVW},       [OP_divuw] = {1, IR_DIVUW},   [OP_remw] = {1, IR_REMW},
-        [OP_remuw] = {1, IR_REMUW},     [OP_czero_eqz] = {1, IR_CZERO_EQZ},
+        [OP_add] = {1, IR_ADD},
+        [OP_sub] = {1, IR_SUB},
+        [OP_and] = {1, IR_AND},
+        [OP_or] = {1, IR_OR},
+        [OP_xor] = {1, IR_XOR},
+        [OP_andn] = {1, IR_ANDN},
+        [OP_orn] = {1, IR_ORN},
+        [OP_xnor] = {1, IR_XNOR},
+        [OP_sll] = {1, IR_SLL},
+        [OP_srl] = {1, IR_SRL},
+        [OP_sra] = {1, IR_SRA},
+        [OP_rol] = {1, IR_ROL},
+        [OP_ror] = {1, IR_ROR},
+        [OP_slt] = {1, IR_SLT},
+        [OP_sltu] = {1, IR_SLTU},
+        [OP_min] = {1, IR_MIN},
+        [OP_minu] = {1, IR_MINU},
+        [OP_max] = {1, IR_MAX},
+        [OP_maxu] = {1, IR_MAXU},
+        [OP_bset] = {1, IR_BSET},
+        [OP_bclr] = {1, IR_BCLR},
+        [OP_binv] = {1, IR_BINV},
+        [OP_bext] = {1, IR_BEXT},
+        [OP_mul] = {1, IR_MUL},
+        [OP_mulh] = {1, IR_MULH},
+        [OP_mulhsu] = {1, IR_MULHSU},
+        [OP_mulhu] = {1, IR_MULHU},
+        [OP_div] = {1, IR_DIV},
+        [OP_divu] = {1, IR_DIVU},
+        [OP_rem] = {1, IR_REM},
+        [OP_remu] = {1, IR_REMU},
+        [OP_addw] = {1, IR_ADDW},
+        [OP_subw] = {1, IR_SUBW},
+        [OP_sllw] = {1, IR_SLLW},
+        [OP_srlw] = {1, IR_SRLW},
+        [OP_sraw] = {1, IR_SRAW},
+        [OP_rolw] = {1, IR_ROLW},
+        [OP_rorw] = {1, IR_RORW},
+        [OP_mulw] = {1, IR_MULW},
+        [OP_divw] = {1, IR_DIVW},
+        [OP_divuw] = {1, IR_DIVUW},
+        [OP_remw] = {1, IR_REMW},
+        [OP_remuw] = {1, IR_REMUW},
+        [OP_czero_eqz] = {1, IR_CZERO_EQZ},
         [OP_czero_nez] = {1, IR_CZERO_NEZ},
-        [OP_addi] = {2, IR_ADD},        [OP_andi] = {2, IR_AND},      [OP_ori] = {2, IR_OR},
-        [OP_xori] = {2, IR_XOR},        [OP_slli] = {2, IR_SLL},      [OP_srli] = {2, IR_SRL},
-        [OP_srai] = {2, IR_SRA},        [OP_rori] = {2, IR_ROR},      [OP_slti] = {2, IR_SLT},
-        [OP_sltiu] = {2, IR_SLTU},      [OP_bseti] = {2, IR_BSET},    [OP_bclri] = {2, IR_BCLR},
-        [OP_binvi] = {2, IR_BINV},      [OP_bexti] = {2, IR_BEXT},    [OP_addiw] = {2, IR_ADDW},
-        [OP_slliw] = {2, IR_SLLW},      [OP_srliw] = {2, IR_SRLW},    [OP_sraiw] = {2, IR_SRAW},
-        [OP_roriw] = {2, IR_RORW},      [OP_slli_uw] = {2, IR_SLLI_UW},
-        [OP_sext_b] = {3, IR_SEXT_B},   [OP_sext_h] = {3, IR_SEXT_H}, [OP_zext_h] = {3, IR_ZEXT_H},
-        [OP_clz] = {3, IR_CLZ},         [OP_ctz] = {3, IR_CTZ},       [OP_cpop] = {3, IR_CPOP},
-        [OP_clzw] = {3, IR_CLZW},       [OP_ctzw] = {3, IR_CTZW},     [OP_cpopw] = {3, IR_CPOPW},
-        [OP_rev8] = {3, IR_REV8},       [OP_orc_b] = {3, IR_ORC_B},
+        [OP_addi] = {2, IR_ADD},
+        [OP_andi] = {2, IR_AND},
+        [OP_ori] = {2, IR_OR},
+        [OP_xori] = {2, IR_XOR},
+        [OP_slli] = {2, IR_SLL},
+        [OP_srli] = {2, IR_SRL},
+        [OP_srai] = {2, IR_SRA},
+        [OP_rori] = {2, IR_ROR},
+        [OP_slti] = {2, IR_SLT},
+        [OP_sltiu] = {2, IR_SLTU},
+        [OP_bseti] = {2, IR_BSET},
+        [OP_bclri] = {2, IR_BCLR},
+        [OP_binvi] = {2, IR_BINV},
+        [OP_bexti] = {2, IR_BEXT},
+        [OP_addiw] = {2, IR_ADDW},
+        [OP_slliw] = {2, IR_SLLW},
+        [OP_srliw] = {2, IR_SRLW},
+        [OP_sraiw] = {2, IR_SRAW},
+        [OP_roriw] = {2, IR_RORW},
+        [OP_slli_uw] = {2, IR_SLLI_UW},
+        [OP_sext_b] = {3, IR_SEXT_B},
+        [OP_sext_h] = {3, IR_SEXT_H},
+        [OP_zext_h] = {3, IR_ZEXT_H},
+        [OP_clz] = {3, IR_CLZ},
+        [OP_ctz] = {3, IR_CTZ},
+        [OP_cpop] = {3, IR_CPOP},
+        [OP_clzw] = {3, IR_CLZW},
+        [OP_ctzw] = {3, IR_CTZW},
+        [OP_cpopw] = {3, IR_CPOPW},
+        [OP_rev8] = {3, IR_REV8},
+        [OP_orc_b] = {3, IR_ORC_B},
     };
     static const uint8_t amos[OP_COUNT] = {
-        [OP_amoswap_w] = 1 + IR_SWAP,     [OP_amoadd_w] = 1 + IR_AMO_ADD,
-        [OP_amoxor_w] = 1 + IR_AMO_XOR,   [OP_amoand_w] = 1 + IR_AMO_AND,
-        [OP_amoor_w] = 1 + IR_AMO_OR,     [OP_amomin_w] = 1 + IR_AMO_MIN,
-        [OP_amomax_w] = 1 + IR_AMO_MAX,   [OP_amominu_w] = 1 + IR_AMO_MINU,
-        [OP_amomaxu_w] = 1 + IR_AMO_MAXU, [OP_amoswap_d] = 0x41 + IR_SWAP,
+        [OP_amoswap_w] = 1 + IR_SWAP,        [OP_amoadd_w] = 1 + IR_AMO_ADD,
+        [OP_amoxor_w] = 1 + IR_AMO_XOR,      [OP_amoand_w] = 1 + IR_AMO_AND,
+        [OP_amoor_w] = 1 + IR_AMO_OR,        [OP_amomin_w] = 1 + IR_AMO_MIN,
+        [OP_amomax_w] = 1 + IR_AMO_MAX,      [OP_amominu_w] = 1 + IR_AMO_MINU,
+        [OP_amomaxu_w] = 1 + IR_AMO_MAXU,    [OP_amoswap_d] = 0x41 + IR_SWAP,
         [OP_amoadd_d] = 0x41 + IR_AMO_ADD,   [OP_amoxor_d] = 0x41 + IR_AMO_XOR,
         [OP_amoand_d] = 0x41 + IR_AMO_AND,   [OP_amoor_d] = 0x41 + IR_AMO_OR,
         [OP_amomin_d] = 0x41 + IR_AMO_MIN,   [OP_amomax_d] = 0x41 + IR_AMO_MAX,
@@ -294,9 +429,9 @@ static enum step translate(struct front *f, const struct insn *in)
     case OP_sc_w: amo(f, in, IR_SC, IR_W4, 0); return GO_ON;
     case OP_sc_d: amo(f, in, IR_SC, IR_W8, 0); return GO_ON;
     case OP_fence:
-        add(f, IR_FENCE)->sub =
-            (in->imm & (PRED_WRITE | SUCC_READ)) == (PRED_WRITE | SUCC_READ) ? IR_FENCE_FULL
-                                                                             : IR_FENCE_ORDER;
+        add(f, IR_FENCE)->sub = (in->imm & (PRED_WRITE | SUCC_READ)) == (PRED_WRITE | SUCC_READ)
+                                    ? IR_FENCE_FULL
+                                    : IR_FENCE_ORDER;
         return GO_ON;
     case OP_prefetch_i:
     case OP_prefetch_r:
@@ -312,7 +447,7 @@ static enum step translate(struct front *f, const struct insn *in)
         jump_to(f, f->pc + (uint64_t)(int64_t)in->imm);
         return LAST;
     case OP_jalr: jump_reg(f, in); return LAST;
-    default: return NOT_HERE;
+    default: return floating(f, in);
     }
 }
 
@@ -329,8 +464,7 @@ bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsi
     block->pc = pc;
     block->count = 0;
     block->bytes = 0;
-    while (f.done < IR_GUEST_MAX && block->bytes + 2u <= room &&
-           block->count + 8 < IR_BLOCK_MAX) {
+    while (f.done < IR_GUEST_MAX && block->bytes + 2u <= room && block->count + 8 < IR_BLOCK_MAX) {
         struct insn in;
         uint32_t raw = half(code + block->bytes);
         unsigned length = insn_length((uint16_t)raw);
@@ -352,7 +486,8 @@ bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsi
         f.done++;
         if (step == LAST)
             return true;
-        /* What falls through goes on, but not for ever: blocks are found where they are jumped to. */
+        /* What falls through goes on, but not for ever: blocks are found where they are jumped to.
+         */
         const struct ir *last = &block->code[block->count - 1];
         if (block->count > 0 && last->op == IR_BRANCH && last->at == f.at) {
             if (branched)

@@ -4,17 +4,18 @@
 
 #include "core/engine.h"
 #include "engine/jit/ir.h"
+#include "riscv/insn.h"
 #include "riscv/mmu.h"
 #include "riscv/vcpu.h"
 
 /* ---- contexts: what translated code sees of an address space ---- */
 
-#define JIT_TLB_BITS  10
-#define JIT_TLB_SIZE  (1u << JIT_TLB_BITS)
-#define JIT_JUMP_BITS 10
-#define JIT_JUMP_SIZE (1u << JIT_JUMP_BITS)
+#define JIT_TLB_BITS   10
+#define JIT_TLB_SIZE   (1u << JIT_TLB_BITS)
+#define JIT_JUMP_BITS  10
+#define JIT_JUMP_SIZE  (1u << JIT_JUMP_BITS)
 #define JIT_FETCH_SIZE 64u
-#define JIT_CONTEXTS  16 /* of a VCPU */
+#define JIT_CONTEXTS   16 /* of a VCPU */
 
 /* Never the address of a page, nor an even pc: matches nothing. */
 #define JIT_EMPTY 1ULL
@@ -68,16 +69,17 @@ enum jit_leave {
 
 /* A direct jump to another block of the same page, as the back end placed it. */
 struct jit_link {
-    uint64_t pc;            /* where it goes */
-    uint32_t site;          /* offset in the cache, for backend_link */
-    struct jit_block *to;   /* NULL: not linked */
-    struct jit_link *next;  /* others that go to `to` */
+    uint64_t pc;           /* where it goes */
+    uint32_t site;         /* offset in the cache, for backend_link */
+    struct jit_block *to;  /* NULL: not linked */
+    struct jit_link *next; /* others that go to `to` */
 };
 
 struct jit_block {
-    uint64_t pa, page_va; /* guest-physical address of its first byte; virtual address of its page */
-    bool dead;              /* its bytes were written: nobody goes there any more */
-    uint16_t bytes;         /* of guest code */
+    uint64_t pa,
+        page_va;    /* guest-physical address of its first byte; virtual address of its page */
+    bool dead;      /* its bytes were written: nobody goes there any more */
+    uint16_t bytes; /* of guest code */
     uint16_t instructions;
     uint32_t code, code_size; /* offset and size in the cache */
     struct jit_block *hash_next, *page_next;
@@ -88,6 +90,7 @@ struct jit_block {
 
 struct jit_stats {
     _Atomic uint64_t translated, instructions, host_bytes, chained, lookups, misses, steps, flushes;
+    _Atomic uint64_t stepped[OP_COUNT]; /* steps by instruction */
     _Atomic uint64_t tlb_fills, slow_loads, slow_stores, invalidated, kicks, faults;
 };
 

@@ -17,11 +17,11 @@
 
 /* Register numbers. As a destination IR_X(0) means that the result is dropped; it reads 0. */
 typedef uint8_t ir_reg;
-#define IR_X(n)    ((ir_reg)(n))        /* 0..31 */
-#define IR_F(n)    ((ir_reg)(32 + (n))) /* 32..63; raw bits, NaN-boxed */
-#define IR_T(n)    ((ir_reg)(64 + (n))) /* 64..64 + IR_TEMPS - 1 */
-#define IR_TEMPS   8
-#define IR_NONE    0xff
+#define IR_X(n)  ((ir_reg)(n))        /* 0..31 */
+#define IR_F(n)  ((ir_reg)(32 + (n))) /* 32..63; raw bits, NaN-boxed */
+#define IR_T(n)  ((ir_reg)(64 + (n))) /* 64..64 + IR_TEMPS - 1 */
+#define IR_TEMPS 8
+#define IR_NONE  0xff
 
 /* The second operand: `b`, or the constant `imm` where b is IR_NONE. */
 enum ir_op {
@@ -106,10 +106,14 @@ enum ir_op {
     /* Leaves to the interpreter at this instruction if mstatus.FS is Off; else makes it Dirty if
      * sub is 1. Once before the first FP operation of each of the two kinds. */
     IR_FP_ON,
+    /* Leaves to the interpreter at this instruction if frm is not round-to-nearest-even: before
+     * what rounds by frm (imm 7). */
+    IR_FP_NEAREST,
     /*
-     * dst = f(a, b, c) with rounding mode and flags; format in sub (enum ir_float), rm in imm
-     * (0..4, 7: frm). Results bit for bit and flags as RISC-V's; NaN results are canonical;
-     * unboxed singles read as NaN. May leave to the interpreter (a reserved rounding mode).
+     * dst = f(a, b, c); format in sub (enum ir_float). imm: how it rounds: 0 or 7, to nearest
+     * even; 1, of IR_FCVT_TO_INT alone, to zero. Results bit for bit and flags as RISC-V's; NaN
+     * results are canonical; unboxed singles read as NaN. May leave to the interpreter where the
+     * host does otherwise.
      */
     IR_FADD,
     IR_FSUB,
@@ -142,12 +146,23 @@ enum ir_op {
     /* One of these is last. `done` counts all instructions of the block that were executed. */
     IR_JUMP,     /* go on at pc `imm` */
     IR_JUMP_REG, /* go on at the pc in `a`, whose bit 0 is to be ignored; sub: enum ir_hint */
-    IR_STEP,     /* the interpreter executes the instruction at pc `imm`, and what follows is looked up */
+    IR_STEP, /* the interpreter executes the instruction at pc `imm`, and what follows is looked up
+              */
     IR_OPS,
 };
 
 enum ir_width { IR_W1, IR_W2, IR_W4, IR_W8, IR_WIDTH = 3, IR_SIGNED = 4 };
-enum ir_amo { IR_SWAP, IR_AMO_ADD, IR_AMO_XOR, IR_AMO_AND, IR_AMO_OR, IR_AMO_MIN, IR_AMO_MAX, IR_AMO_MINU, IR_AMO_MAXU };
+enum ir_amo {
+    IR_SWAP,
+    IR_AMO_ADD,
+    IR_AMO_XOR,
+    IR_AMO_AND,
+    IR_AMO_OR,
+    IR_AMO_MIN,
+    IR_AMO_MAX,
+    IR_AMO_MINU,
+    IR_AMO_MAXU
+};
 enum ir_fence { IR_FENCE_ORDER, IR_FENCE_FULL }; /* FULL: stores before loads too */
 enum ir_float { IR_S, IR_D };
 enum ir_int { IR_INT_W, IR_INT_WU, IR_INT_L, IR_INT_LU };
@@ -163,8 +178,8 @@ struct ir {
     int64_t imm;
 };
 
-#define IR_BLOCK_MAX   512 /* operations */
-#define IR_GUEST_MAX   64  /* guest instructions */
+#define IR_BLOCK_MAX 512 /* operations */
+#define IR_GUEST_MAX 64  /* guest instructions */
 
 struct ir_block {
     uint64_t pc;    /* virtual address of the first instruction */

@@ -164,6 +164,7 @@ static enum exit_reason step(struct jit_cpu *cpu, struct exit *exit)
     uint32_t told = cpu->reference_effects;
 
     count(&jit_stats(cpu->vm)->steps);
+    count(&jit_stats(cpu->vm)->stepped[op]);
     hart->effects |= told;
     cpu->reference_effects = 0;
     vcpu->engine_data = cpu->reference;
@@ -293,14 +294,22 @@ void jit_describe(struct vm *vm, void (*line)(void *arg, const char *text), void
         const char *name;
         const _Atomic uint64_t *value;
     } rows[] = {
-        {"blocks translated", &s->translated}, {"guest instructions in them", &s->instructions},
+        {"blocks translated", &s->translated},  {"guest instructions in them", &s->instructions},
         {"bytes of host code", &s->host_bytes}, {"links made", &s->chained},
-        {"look-ups in C", &s->lookups},        {"steps of the interpreter", &s->steps},
-        {"blocks dropped", &s->invalidated},   {"flushes of all code", &s->flushes},
+        {"look-ups in C", &s->lookups},         {"steps of the interpreter", &s->steps},
+        {"blocks dropped", &s->invalidated},    {"flushes of all code", &s->flushes},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         snprintf(text, sizeof text, "%-28s %" PRIu64, rows[i].name, atomic_load(rows[i].value));
         line(arg, text);
+    }
+    for (unsigned op = 0; op < OP_COUNT; op++) {
+        uint64_t steps = atomic_load(&s->stepped[op]);
+        if (steps != 0 && steps * 100 >= atomic_load(&s->steps)) {
+            snprintf(text, sizeof text, "  of them %-18s %" PRIu64,
+                     op != OP_ILLEGAL ? insn_table[op].mnemonic : "others", steps);
+            line(arg, text);
+        }
     }
 }
 

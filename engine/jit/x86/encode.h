@@ -64,7 +64,8 @@ static inline struct x86_mem mem_at(unsigned base, int32_t disp)
     return (struct x86_mem){.base = (uint8_t)base, .index = NO_REG, .disp = disp};
 }
 
-static inline struct x86_mem mem_indexed(unsigned base, unsigned index, unsigned scale, int32_t disp)
+static inline struct x86_mem mem_indexed(unsigned base, unsigned index, unsigned scale,
+                                         int32_t disp)
 {
     return (struct x86_mem){
         .base = (uint8_t)base, .index = (uint8_t)index, .scale = (uint8_t)scale, .disp = disp};
@@ -145,7 +146,8 @@ static inline void put_modrm_mem(struct x86_code *c, unsigned reg, struct x86_me
     unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : fits8(m.disp) ? 1 : 2;
     if (m.index != NO_REG || (m.base & 7) == RSP) {
         put8(c, mod << 6 | (reg & 7) << 3 | 4);
-        put8(c, (unsigned)m.scale << 6 | (m.index != NO_REG ? m.index & 7u : 4u) << 3 | (m.base & 7));
+        put8(c,
+             (unsigned)m.scale << 6 | (m.index != NO_REG ? m.index & 7u : 4u) << 3 | (m.base & 7));
     } else {
         put8(c, mod << 6 | (reg & 7) << 3 | (m.base & 7));
     }

@@ -3,35 +3,9 @@
  * together is that guest registers have fixed places (regs.h). Paths that are rarely taken are
  * emitted behind the block.
  */
-#include "engine/jit/x86/regs.h"
+#include "engine/jit/x86/lower.h"
 
 #include <stdatomic.h>
-
-#define LATE_MAX   160 /* rare paths of a block */
-#define OP_BYTES   192 /* more than any one operation takes, its rare path apart */
-#define LATE_BYTES 96
-
-enum late_kind { LATE_LOAD, LATE_STORE, LATE_BRANCH, LATE_LEAVE, LATE_KICK };
-
-struct late {
-    enum late_kind kind;
-    x86_hole from;
-    const uint8_t *back; /* where to go on */
-    const struct ir *ir;
-    uint8_t host;  /* where a load's result goes */
-    uint8_t width; /* log2 */
-};
-
-struct lowering {
-    struct x86_code c;
-    const struct ir_block *block;
-    ptrdiff_t to_write; /* from run addresses to where they are written */
-    uint32_t offset;    /* of the block in the cache */
-    const uint8_t *start;
-    struct jit_emitted *out;
-    struct late late[LATE_MAX];
-    unsigned late_count;
-};
 
 /* ---- where registers are ---- */
 
@@ -40,7 +14,7 @@ static unsigned host_of(ir_reg reg)
     return reg < 32 ? x86_host[reg] : NO_REG;
 }
 
-static struct x86_mem home_of(ir_reg reg)
+struct x86_mem x86_home(ir_reg reg)
 {
     if (reg < 32)
         return mem_at(R_VCPU, VCPU_X(reg));
@@ -50,39 +24,39 @@ static struct x86_mem home_of(ir_reg reg)
 }
 
 /* The value of `reg` in host register `to`. */
-static void get(struct lowering *l, unsigned to, ir_reg reg)
+void x86_get(struct lowering *l, unsigned to, ir_reg reg)
 {
     if (reg == IR_X(0))
         x_const(&l->c, to, 0);
     else if (host_of(reg) != NO_REG)
         x_mov(&l->c, to, host_of(reg));
     else
-        x_load(&l->c, to, home_of(reg));
+        x_load(&l->c, to, x86_home(reg));
 }
 
 /* The value of `reg` in some host register: its own, or `spare`. */
-static unsigned use(struct lowering *l, ir_reg reg, unsigned spare)
+unsigned x86_use(struct lowering *l, ir_reg reg, unsigned spare)
 {
     if (reg != IR_X(0) && host_of(reg) != NO_REG)
         return host_of(reg);
-    get(l, spare, reg);
+    x86_get(l, spare, reg);
     return spare;
 }
 
 /* Where a result for `reg` is best computed: in its own host register, or `spare`. */
-static unsigned target(ir_reg reg, unsigned spare)
+unsigned x86_target(ir_reg reg, unsigned spare)
 {
     return reg != IR_X(0) && host_of(reg) != NO_REG ? host_of(reg) : spare;
 }
 
-static void put(struct lowering *l, ir_reg reg, unsigned from)
+void x86_put(struct lowering *l, ir_reg reg, unsigned from)
 {
     if (reg == IR_X(0))
         return;
     if (host_of(reg) != NO_REG)
         x_mov(&l->c, host_of(reg), from);
     else
-        x_store(&l->c, home_of(reg), from);
+        x_store(&l->c, x86_home(reg), from);
 }
 
 static bool is_imm(const struct ir *ir)
@@ -92,14 +66,13 @@ static bool is_imm(const struct ir *ir)
 
 /* ---- rare paths ---- */
 
-static void later(struct lowering *l, enum late_kind kind, x86_hole from, const struct ir *ir)
+void x86_later(struct lowering *l, enum late_kind kind, x86_hole from, const struct ir *ir)
 {
     if (l->late_count == LATE_MAX) {
         l->c.full = true;
         return;
     }
-    l->late[l->late_count++] =
-        (struct late){.kind = kind, .from = from, .back = l->c.at, .ir = ir};
+    l->late[l->late_count++] = (struct late){.kind = kind, .from = from, .back = l->c.at, .ir = ir};
 }
 
 static const uint8_t *stub(const struct lowering *l, const uint8_t *run)
@@ -144,7 +117,7 @@ static void say_where(struct lowering *l, const struct ir *ir)
 static void check_kick(struct lowering *l, const struct ir *ir)
 {
     x_alu_mem_const(&l->c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
-    later(l, LATE_KICK, x_jcc(&l->c, CC_NE), ir);
+    x86_later(l, LATE_KICK, x_jcc(&l->c, CC_NE), ir);
 }
 
 /* To `pc` by the jump cache, whose entry is known by now. */
@@ -199,8 +172,8 @@ static const struct {
     uint8_t alu;
     bool commutes;
 } alu_ops[IR_OPS] = {
-    [IR_ADD] = {ALU_ADD, true}, [IR_SUB] = {ALU_SUB, false},  [IR_AND] = {ALU_AND, true},
-    [IR_OR] = {ALU_OR, true},   [IR_XOR] = {ALU_XOR, true},   [IR_ADDW] = {ALU_ADD, true},
+    [IR_ADD] = {ALU_ADD, true},   [IR_SUB] = {ALU_SUB, false}, [IR_AND] = {ALU_AND, true},
+    [IR_OR] = {ALU_OR, true},     [IR_XOR] = {ALU_XOR, true},  [IR_ADDW] = {ALU_ADD, true},
     [IR_SUBW] = {ALU_SUB, false},
 };
 
@@ -219,7 +192,7 @@ static void alu_second(struct lowering *l, const struct ir *ir, bool wide, enum 
     } else if (host_of(ir->b) != NO_REG) {
         x_alu(c, wide, op, to, host_of(ir->b));
     } else {
-        x_alu_mem(c, wide, op, to, home_of(ir->b));
+        x_alu_mem(c, wide, op, to, x86_home(ir->b));
     }
 }
 
@@ -236,7 +209,7 @@ static void lower_alu(struct lowering *l, const struct ir *ir)
         swapped.b = ir->a;
         ir = &swapped;
     }
-    unsigned to = target(ir->dst, RAX);
+    unsigned to = x86_target(ir->dst, RAX);
     if (!is_imm(ir) && ir->b == ir->dst && ir->a != ir->dst)
         to = RAX; /* else the first operand would overwrite the second */
     unsigned a = ir->a != IR_X(0) ? host_of(ir->a) : NO_REG;
@@ -246,12 +219,12 @@ static void lower_alu(struct lowering *l, const struct ir *ir)
                ir->b != IR_X(0) && host_of(ir->b) != NO_REG) {
         x_lea(c, to, mem_indexed(a, host_of(ir->b), 0, 0));
     } else {
-        get(l, to, ir->a);
+        x86_get(l, to, ir->a);
         alu_second(l, ir, !word, op, to);
         if (word)
             x_movsxd(c, to, to);
     }
-    put(l, ir->dst, to);
+    x86_put(l, ir->dst, to);
 }
 
 static void lower_not(struct lowering *l, const struct ir *ir)
@@ -261,11 +234,11 @@ static void lower_not(struct lowering *l, const struct ir *ir)
     if (is_imm(ir))
         x_const(c, RAX, ir->imm);
     else
-        get(l, RAX, ir->b);
+        x86_get(l, RAX, ir->b);
     x_group3(c, true, G3_NOT, RAX);
-    unsigned a = use(l, ir->a, RDX);
+    unsigned a = x86_use(l, ir->a, RDX);
     x_alu(c, true, ir->op == IR_ANDN ? ALU_AND : ir->op == IR_ORN ? ALU_OR : ALU_XOR, RAX, a);
-    put(l, ir->dst, RAX);
+    x86_put(l, ir->dst, RAX);
 }
 
 static void lower_shift(struct lowering *l, const struct ir *ir)
@@ -274,43 +247,42 @@ static void lower_shift(struct lowering *l, const struct ir *ir)
         uint8_t shift;
         bool word;
     } ops[IR_OPS] = {
-        [IR_SLL] = {SHIFT_SHL, false}, [IR_SRL] = {SHIFT_SHR, false},
-        [IR_SRA] = {SHIFT_SAR, false}, [IR_ROL] = {SHIFT_ROL, false},
-        [IR_ROR] = {SHIFT_ROR, false}, [IR_SLLW] = {SHIFT_SHL, true},
-        [IR_SRLW] = {SHIFT_SHR, true}, [IR_SRAW] = {SHIFT_SAR, true},
-        [IR_ROLW] = {SHIFT_ROL, true}, [IR_RORW] = {SHIFT_ROR, true},
+        [IR_SLL] = {SHIFT_SHL, false}, [IR_SRL] = {SHIFT_SHR, false}, [IR_SRA] = {SHIFT_SAR, false},
+        [IR_ROL] = {SHIFT_ROL, false}, [IR_ROR] = {SHIFT_ROR, false}, [IR_SLLW] = {SHIFT_SHL, true},
+        [IR_SRLW] = {SHIFT_SHR, true}, [IR_SRAW] = {SHIFT_SAR, true}, [IR_ROLW] = {SHIFT_ROL, true},
+        [IR_RORW] = {SHIFT_ROR, true},
     };
     struct x86_code *c = &l->c;
     enum x86_shift shift = ops[ir->op].shift;
     bool word = ops[ir->op].word;
-    unsigned to = target(ir->dst, RAX);
+    unsigned to = x86_target(ir->dst, RAX);
 
     if (is_imm(ir)) {
-        get(l, to, ir->a);
+        x86_get(l, to, ir->a);
         unsigned count = (unsigned)ir->imm & (word ? 31 : 63);
         if (count != 0)
             x_shift(c, !word, shift, to, count);
     } else if (x86_features.bmi2 && shift >= SHIFT_SHL) {
-        unsigned count = use(l, ir->b, RCX);
-        unsigned a = use(l, ir->a, RAX);
+        unsigned count = x86_use(l, ir->b, RCX);
+        unsigned a = x86_use(l, ir->a, RAX);
         x_shiftx(c, !word, shift, to, a, count);
     } else {
         if (ir->b == ir->dst)
             to = RAX;
-        get(l, RCX, ir->b);
-        get(l, to, ir->a);
+        x86_get(l, RCX, ir->b);
+        x86_get(l, to, ir->a);
         x_shift_cl(c, !word, shift, to);
     }
     if (word)
         x_movsxd(c, to, to);
-    put(l, ir->dst, to);
+    x86_put(l, ir->dst, to);
 }
 
 /* Flags as after cmp a, b. */
 static void compare(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    unsigned a = use(l, ir->a, RAX);
+    unsigned a = x86_use(l, ir->a, RAX);
     if ((is_imm(ir) && ir->imm == 0) || ir->b == IR_X(0))
         x_test(c, true, a, a);
     else
@@ -323,20 +295,20 @@ static void lower_set_less(struct lowering *l, const struct ir *ir)
     enum x86_cc cc = ir->op == IR_SLT ? CC_L : CC_B;
     compare(l, ir);
     x_setcc(c, cc, RAX);
-    unsigned to = target(ir->dst, RAX);
+    unsigned to = x86_target(ir->dst, RAX);
     x_extend8(c, to, RAX, false);
-    put(l, ir->dst, to);
+    x86_put(l, ir->dst, to);
 }
 
 static void lower_min_max(struct lowering *l, const struct ir *ir)
 {
     static const uint8_t ccs[IR_OPS] = {
         [IR_MIN] = CC_G, [IR_MINU] = CC_A, [IR_MAX] = CC_L, [IR_MAXU] = CC_B};
-    get(l, RAX, ir->a);
-    unsigned b = use(l, ir->b, RCX);
+    x86_get(l, RAX, ir->a);
+    unsigned b = x86_use(l, ir->b, RCX);
     x_alu(&l->c, true, ALU_CMP, RAX, b);
     x_cmov(&l->c, ccs[ir->op], RAX, b);
-    put(l, ir->dst, RAX);
+    x86_put(l, ir->dst, RAX);
 }
 
 static void lower_bit(struct lowering *l, const struct ir *ir)
@@ -346,19 +318,19 @@ static void lower_bit(struct lowering *l, const struct ir *ir)
     unsigned which = ir->op - IR_BSET;
     static const uint8_t by_imm[] = {5, 6, 7, 4};
 
-    get(l, RAX, ir->a);
+    x86_get(l, RAX, ir->a);
     if (is_imm(ir)) {
         x_reg(c, true, 0x0fba, by_imm[which], RAX);
         put8(c, (unsigned)ir->imm & 63);
     } else {
-        unsigned b = use(l, ir->b, RCX);
+        unsigned b = x86_use(l, ir->b, RCX);
         x_reg(c, true, by_reg[which], b, RAX);
     }
     if (ir->op == IR_BEXT) {
         x_setcc(c, CC_B, RAX);
         x_extend8(c, RAX, RAX, false);
     }
-    put(l, ir->dst, RAX);
+    x86_put(l, ir->dst, RAX);
 }
 
 static void lower_mul(struct lowering *l, const struct ir *ir)
@@ -368,29 +340,29 @@ static void lower_mul(struct lowering *l, const struct ir *ir)
     switch (ir->op) {
     case IR_MUL:
     case IR_MULW:
-        get(l, RAX, ir->a);
-        b = use(l, ir->b, RCX);
+        x86_get(l, RAX, ir->a);
+        b = x86_use(l, ir->b, RCX);
         x_imul(c, ir->op == IR_MUL, RAX, b);
         if (ir->op == IR_MULW)
             x_movsxd(c, RAX, RAX);
-        put(l, ir->dst, RAX);
+        x86_put(l, ir->dst, RAX);
         break;
     case IR_MULHSU: /* unsigned product, less b if a is negative */
-        get(l, RAX, ir->a);
-        b = use(l, ir->b, RCX);
+        x86_get(l, RAX, ir->a);
+        b = x86_use(l, ir->b, RCX);
         x_group3(c, true, G3_MUL, b);
-        get(l, RAX, ir->a);
+        x86_get(l, RAX, ir->a);
         x_shift(c, true, SHIFT_SAR, RAX, 63);
-        b = use(l, ir->b, RCX);
+        b = x86_use(l, ir->b, RCX);
         x_alu(c, true, ALU_AND, RAX, b);
         x_alu(c, true, ALU_SUB, RDX, RAX);
-        put(l, ir->dst, RDX);
+        x86_put(l, ir->dst, RDX);
         break;
     default:
-        get(l, RAX, ir->a);
-        b = use(l, ir->b, RCX);
+        x86_get(l, RAX, ir->a);
+        b = x86_use(l, ir->b, RCX);
         x_group3(c, true, ir->op == IR_MULH ? G3_IMUL : G3_MUL, b);
-        put(l, ir->dst, RDX);
+        x86_put(l, ir->dst, RDX);
         break;
     }
 }
@@ -405,8 +377,8 @@ static void lower_div(struct lowering *l, const struct ir *ir)
     x86_hole minus_one = NULL, done[3];
     unsigned count = 0;
 
-    get(l, RCX, ir->b);
-    get(l, RAX, ir->a);
+    x86_get(l, RCX, ir->b);
+    x86_get(l, RAX, ir->a);
     x_test(c, !word, RCX, RCX);
     x86_hole zero = x_jcc(c, CC_E);
     if (sign) {
@@ -435,18 +407,18 @@ static void lower_div(struct lowering *l, const struct ir *ir)
         x_here(c, done[--count]);
     if (word)
         x_movsxd(c, RAX, RAX);
-    put(l, ir->dst, RAX);
+    x86_put(l, ir->dst, RAX);
 }
 
 static void lower_czero(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    get(l, RAX, ir->a);
-    unsigned b = use(l, ir->b, RCX);
+    x86_get(l, RAX, ir->a);
+    unsigned b = x86_use(l, ir->b, RCX);
     x_const(c, RDX, 0);
     x_test(c, true, b, b);
     x_cmov(c, ir->op == IR_CZERO_EQZ ? CC_E : CC_NE, RAX, RDX);
-    put(l, ir->dst, RAX);
+    x86_put(l, ir->dst, RAX);
 }
 
 static void lower_shift_add(struct lowering *l, const struct ir *ir)
@@ -454,51 +426,67 @@ static void lower_shift_add(struct lowering *l, const struct ir *ir)
     struct x86_code *c = &l->c;
     unsigned a;
     if (ir->op == IR_SHADD_UW || ir->op == IR_SLLI_UW) {
-        a = use(l, ir->a, RAX);
+        a = x86_use(l, ir->a, RAX);
         x_mov32(c, RAX, a);
         a = RAX;
     } else {
-        a = use(l, ir->a, RAX);
+        a = x86_use(l, ir->a, RAX);
     }
-    unsigned to = target(ir->dst, RAX);
+    unsigned to = x86_target(ir->dst, RAX);
     if (ir->op == IR_SLLI_UW) {
         x_shift(c, true, SHIFT_SHL, RAX, (unsigned)ir->imm & 63);
         to = RAX;
     } else {
-        unsigned b = use(l, ir->b, RCX);
+        unsigned b = x86_use(l, ir->b, RCX);
         x_lea(c, to, mem_indexed(b, a, ir->sub, 0));
     }
-    put(l, ir->dst, to);
+    x86_put(l, ir->dst, to);
 }
 
 static void lower_unary(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    unsigned to = target(ir->dst, RAX), a;
+    unsigned to = x86_target(ir->dst, RAX), a;
     switch (ir->op) {
-    case IR_CONST:
-        x_const(c, to, ir->imm);
-        break;
+    case IR_CONST: x_const(c, to, ir->imm); break;
     case IR_MOV:
         if (ir->a != IR_X(0) && host_of(ir->a) != NO_REG)
             to = host_of(ir->a);
         else
-            get(l, to, ir->a);
+            x86_get(l, to, ir->a);
         break;
-    case IR_SEXT_B: a = use(l, ir->a, RAX); x_extend8(c, to, a, true); break;
-    case IR_ZEXT_B: a = use(l, ir->a, RAX); x_extend8(c, to, a, false); break;
-    case IR_SEXT_H: a = use(l, ir->a, RAX); x_extend16(c, to, a, true); break;
-    case IR_ZEXT_H: a = use(l, ir->a, RAX); x_extend16(c, to, a, false); break;
-    case IR_SEXT_W: a = use(l, ir->a, RAX); x_movsxd(c, to, a); break;
-    case IR_ZEXT_W: a = use(l, ir->a, RAX); x_mov32(c, to, a); break;
+    case IR_SEXT_B:
+        a = x86_use(l, ir->a, RAX);
+        x_extend8(c, to, a, true);
+        break;
+    case IR_ZEXT_B:
+        a = x86_use(l, ir->a, RAX);
+        x_extend8(c, to, a, false);
+        break;
+    case IR_SEXT_H:
+        a = x86_use(l, ir->a, RAX);
+        x_extend16(c, to, a, true);
+        break;
+    case IR_ZEXT_H:
+        a = x86_use(l, ir->a, RAX);
+        x_extend16(c, to, a, false);
+        break;
+    case IR_SEXT_W:
+        a = x86_use(l, ir->a, RAX);
+        x_movsxd(c, to, a);
+        break;
+    case IR_ZEXT_W:
+        a = x86_use(l, ir->a, RAX);
+        x_mov32(c, to, a);
+        break;
     case IR_REV8:
-        get(l, RAX, ir->a);
+        x86_get(l, RAX, ir->a);
         x_bswap(c, RAX);
         to = RAX;
         break;
     case IR_CPOP:
     case IR_CPOPW:
-        a = use(l, ir->a, RAX);
+        a = x86_use(l, ir->a, RAX);
         x_reg(c, ir->op == IR_CPOP, X86_PREFIX(0xf3, 0x0fb8), to, a);
         break;
     case IR_CTZ:
@@ -508,18 +496,18 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
         if (x86_features.bmi1 && x86_features.lzcnt) {
             bool wide = ir->op == IR_CTZ || ir->op == IR_CLZ;
             bool trailing = ir->op == IR_CTZ || ir->op == IR_CTZW;
-            a = use(l, ir->a, RAX);
+            a = x86_use(l, ir->a, RAX);
             x_reg(c, wide, X86_PREFIX(0xf3, trailing ? 0x0fbc : 0x0fbd), to, a);
             break;
         } /* fall through */
     default:
-        get(l, RAX, ir->a);
+        x86_get(l, RAX, ir->a);
         x_const(c, RCX, ir->op);
         x_call_to(c, stub(l, x86_stubs.compute));
         to = RAX;
         break;
     }
-    put(l, ir->dst, to);
+    x86_put(l, ir->dst, to);
 }
 
 /* ---- memory ---- */
@@ -529,7 +517,7 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
 static x86_hole find_host(struct lowering *l, const struct ir *ir, unsigned width, int32_t tags)
 {
     struct x86_code *c = &l->c;
-    unsigned a = ir->a != IR_X(0) ? use(l, ir->a, RAX) : (unsigned)NO_REG;
+    unsigned a = ir->a != IR_X(0) ? x86_use(l, ir->a, RAX) : (unsigned)NO_REG;
 
     if (a == NO_REG)
         x_const(c, RAX, ir->imm);
@@ -581,19 +569,21 @@ static void box(struct lowering *l, const struct ir *ir, unsigned value)
 static void lower_load(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    unsigned width = ir->sub & IR_WIDTH, to = target(ir->dst, RAX);
-    static const uint32_t zero[] = {0x0fb6, 0x0fb7, 0x8b, 0x8b}, sign[] = {0x0fbe, 0x0fbf, 0x63, 0x8b};
+    unsigned width = ir->sub & IR_WIDTH, to = x86_target(ir->dst, RAX);
+    static const uint32_t zero[] = {0x0fb6, 0x0fb7, 0x8b, 0x8b},
+                          sign[] = {0x0fbe, 0x0fbf, 0x63, 0x8b};
     bool is_signed = (ir->sub & IR_SIGNED) != 0;
 
     x86_hole miss = find_host(l, ir, 1u << width, CONTEXT(read));
-    x_mem(c, is_signed || width == IR_W8, is_signed ? sign[width] : zero[width], to, mem_at(RAX, 0));
-    later(l, LATE_LOAD, miss, ir);
+    x_mem(c, is_signed || width == IR_W8, is_signed ? sign[width] : zero[width], to,
+          mem_at(RAX, 0));
+    x86_later(l, LATE_LOAD, miss, ir);
     if (l->late_count > 0) {
         l->late[l->late_count - 1].host = (uint8_t)to;
         l->late[l->late_count - 1].width = (uint8_t)width;
     }
     box(l, ir, to);
-    put(l, ir->dst, to);
+    x86_put(l, ir->dst, to);
 }
 
 static void lower_store(struct lowering *l, const struct ir *ir)
@@ -602,7 +592,7 @@ static void lower_store(struct lowering *l, const struct ir *ir)
     unsigned width = ir->sub & IR_WIDTH;
     x86_hole miss = find_host(l, ir, 1u << width, CONTEXT(write));
     struct x86_mem at = mem_at(RAX, 0);
-    unsigned value = use(l, ir->b, RCX);
+    unsigned value = x86_use(l, ir->b, RCX);
     switch (width) {
     case IR_W1: x_mem8(c, 0x88, value, at); break;
     case IR_W2: {
@@ -613,7 +603,7 @@ static void lower_store(struct lowering *l, const struct ir *ir)
     case IR_W4: x_mem(c, false, 0x89, value, at); break;
     default: x_store(c, at, value); break;
     }
-    later(l, LATE_STORE, miss, ir);
+    x86_later(l, LATE_STORE, miss, ir);
     if (l->late_count > 0)
         l->late[l->late_count - 1].width = (uint8_t)width;
 }
@@ -622,12 +612,12 @@ static void lower_atomic(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
     say_where(l, ir);
-    get(l, RAX, ir->a);
+    x86_get(l, RAX, ir->a);
     if (ir->op != IR_LR)
-        get(l, RDX, ir->b);
+        x86_get(l, RDX, ir->b);
     x_const(c, RCX, x86_atomic_code(ir->op, ir->sub, ir->imm));
     x_call_to(c, stub(l, x86_stubs.atomic));
-    put(l, ir->dst, RAX);
+    x86_put(l, ir->dst, RAX);
 }
 
 /* ---- leaving ---- */
@@ -642,7 +632,7 @@ static void lower_branch(struct lowering *l, const struct ir *ir)
         operands.b = IR_X(0);
     /* test leaves CF clear, so the unsigned conditions hold against 0 too. */
     compare(l, &operands);
-    later(l, LATE_BRANCH, x_jcc(&l->c, cc), ir);
+    x86_later(l, LATE_BRANCH, x_jcc(&l->c, cc), ir);
 }
 
 static void lower_jump(struct lowering *l, const struct ir *ir)
@@ -655,7 +645,7 @@ static void lower_jump(struct lowering *l, const struct ir *ir)
 static void lower_jump_reg(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    get(l, RAX, ir->a);
+    x86_get(l, RAX, ir->a);
     x_alu_const(c, true, ALU_AND, RAX, -2);
     count_done(l, ir->done);
     /* A kick is looked at by whoever answers the look-up. */
@@ -677,7 +667,7 @@ static void lower_fp_on(struct lowering *l, const struct ir *ir)
     /* test dword [mstatus], FS */
     x_mem(c, false, 0xf7, 0, status);
     put32(c, 3u << 13);
-    later(l, LATE_LEAVE, x_jcc(c, CC_E), ir);
+    x86_later(l, LATE_LEAVE, x_jcc(c, CC_E), ir);
     if (ir->sub == 1)
         x_alu_mem_const(c, false, ALU_OR, status, 3 << 13);
 }
@@ -764,7 +754,7 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
     case IR_JUMP: lower_jump(l, ir); break;
     case IR_JUMP_REG: lower_jump_reg(l, ir); break;
     case IR_STEP: leave_at(l, (uint64_t)ir->imm, ir->done, JIT_STEP); break;
-    default: return false;
+    default: return x86_lower_float(l, ir);
     }
     return true;
 }
@@ -783,7 +773,7 @@ static void lower_late(struct lowering *l, const struct late *late)
         x_jmp_to(c, late->back);
         break;
     case LATE_STORE:
-        get(l, RDX, ir->b);
+        x86_get(l, RDX, ir->b);
         say_where(l, ir);
         x_call_to(c, stub(l, x86_stubs.store[late->width]));
         x_jmp_to(c, late->back);
@@ -797,6 +787,7 @@ static void lower_late(struct lowering *l, const struct late *late)
         }
         go_on(l, ir, (uint64_t)ir->imm);
         break;
+    case LATE_NAN: x86_late_nan(l, late); break;
     case LATE_LEAVE: leave_at(l, l->block->pc + ir->at, ir->done, JIT_STEP); break;
     case LATE_KICK:
         if (ir->op == IR_JUMP)

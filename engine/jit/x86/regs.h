@@ -30,19 +30,21 @@ extern const struct x86_pin x86_pins[X86_PINS];
 extern const uint8_t x86_host[32];
 
 /* Offsets from rbp. */
-#define VCPU_BASE     offsetof(struct riscv_vcpu, x[16])
-#define VCPU(field)   ((int32_t)(offsetof(struct riscv_vcpu, field)) - (int32_t)VCPU_BASE)
-#define VCPU_X(n)     (((int32_t)(n) - 16) * 8)
-#define VCPU_F(n)     (VCPU(f) + (int32_t)(n) * 8)
+#define VCPU_BASE      offsetof(struct riscv_vcpu, x[16])
+#define VCPU(field)    ((int32_t)(offsetof(struct riscv_vcpu, field)) - (int32_t)VCPU_BASE)
+#define VCPU_X(n)      (((int32_t)(n)-16) * 8)
+#define VCPU_F(n)      (VCPU(f) + (int32_t)(n)*8)
 #define CONTEXT(field) ((int32_t)offsetof(struct jit_context, field))
 
 /* The stack frame of translated code. */
 enum {
-    FRAME_TEMPS = 0,                       /* IR_T(0).. */
+    FRAME_TEMPS = 0,                          /* IR_T(0).. */
     FRAME_VALUE = FRAME_TEMPS + 8 * IR_TEMPS, /* result of a slow load */
-    FRAME_DONE = FRAME_VALUE + 8,          /* instructions of the block before one that may fault */
-    FRAME_SITE = FRAME_DONE + 8,           /* of a link that is asked for */
-    FRAME_SIZE = FRAME_SITE + 8, /* 8 more than a multiple of 16: return address and six registers */
+    FRAME_DONE = FRAME_VALUE + 8, /* instructions of the block before one that may fault */
+    FRAME_SITE = FRAME_DONE + 8,  /* of a link that is asked for */
+    FRAME_MXCSR = FRAME_SITE + 8,
+    FRAME_PAD = FRAME_MXCSR + 8,
+    FRAME_SIZE = FRAME_PAD + 8, /* 8 more than a multiple of 16: return address and six registers */
 };
 
 /* The fixed code: run addresses. */
@@ -62,7 +64,7 @@ struct x86_stubs {
 extern struct x86_stubs x86_stubs;
 /* What the host has. */
 struct x86_features {
-    bool bmi1, bmi2, lzcnt;
+    bool bmi1, bmi2, lzcnt, fma;
 };
 extern struct x86_features x86_features;
 

@@ -5,15 +5,15 @@
 #include <stdatomic.h>
 
 const struct x86_pin x86_pins[X86_PINS] = {
-    {2, RBX, false},  /* sp */
-    {8, R12, false},  /* s0 */
-    {1, R13, false},  /* ra */
-    {10, RSI, true},  /* a0 */
-    {11, RDI, true},  /* a1 */
-    {12, R8, true},   /* a2 */
-    {13, R9, true},   /* a3 */
-    {14, R10, true},  /* a4 */
-    {15, R11, true},  /* a5 */
+    {2, RBX, false}, /* sp */
+    {8, R12, false}, /* s0 */
+    {1, R13, false}, /* ra */
+    {10, RSI, true}, /* a0 */
+    {11, RDI, true}, /* a1 */
+    {12, R8, true},  /* a2 */
+    {13, R9, true},  /* a3 */
+    {14, R10, true}, /* a4 */
+    {15, R11, true}, /* a5 */
 };
 const uint8_t x86_host[32] = {
     NO_REG, R13,    RBX,    NO_REG, NO_REG, NO_REG, NO_REG, NO_REG, R12,    NO_REG, RSI,
@@ -40,9 +40,8 @@ static bool slow_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_
 #define AMO_LOOP(type, at, old, operand, better)                                                   \
     do {                                                                                           \
         (old) = atomic_load(at);                                                                   \
-        while (!atomic_compare_exchange_weak((at), &(old),                                         \
-                                             (type)(old)better(type)(operand) ? (old)              \
-                                                                              : (operand)))        \
+        while (!atomic_compare_exchange_weak(                                                      \
+            (at), &(old), (type)(old)better(type)(operand) ? (old) : (operand)))                   \
             ;                                                                                      \
     } while (0)
 
@@ -170,6 +169,33 @@ static void call_c(struct x86_code *c, uintptr_t function)
 
 static const unsigned callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 
+/*
+ * Translated code leaves the flags of its floating-point operations in MXCSR, where they stay until
+ * it leaves. Its exceptions are masked, rounding is to nearest even, nothing is flushed to zero.
+ */
+#define MXCSR_MASKED 0x1f80
+
+static void emit_mxcsr_clear(struct x86_code *c)
+{
+    x_store_const32(c, mem_at(RSP, FRAME_MXCSR), MXCSR_MASKED);
+    x_mem(c, false, 0x0fae, 2, mem_at(RSP, FRAME_MXCSR)); /* LDMXCSR */
+}
+
+/* MXCSR: IE DE ZE OE UE PE, bits 0 to 5. fflags: NX UF OF DZ NV, bits 0 to 4. */
+static uint8_t flags_of_mxcsr[64];
+
+static void emit_mxcsr_merge(struct x86_code *c)
+{
+    x_mem(c, false, 0x0fae, 3, mem_at(RSP, FRAME_MXCSR)); /* STMXCSR */
+    x_mem(c, false, 0x8b, RAX, mem_at(RSP, FRAME_MXCSR));
+    x_alu_const(c, false, ALU_AND, RAX, 0x3f);
+    x86_hole none = x_jcc(c, CC_E);
+    x_const(c, RCX, (int64_t)(uintptr_t)flags_of_mxcsr);
+    x_mem(c, false, 0x0fb6, RAX, mem_indexed(RCX, RAX, 0, 0));
+    x_mem(c, false, 0x09, RAX, mem_at(R_VCPU, VCPU(fflags)));
+    x_here(c, none);
+}
+
 /* enum jit_leave enter(context rdi, &hart->x[16] rsi, code rdx, &site rcx) */
 static void emit_enter(struct x86_code *c)
 {
@@ -181,6 +207,7 @@ static void emit_enter(struct x86_code *c)
     x_mov(c, R_VCPU, RSI);
     x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
     x_mov(c, RAX, RDX);
+    emit_mxcsr_clear(c);
     load_pins(c, true);
     x_jmp_reg(c, RAX);
 }
@@ -190,6 +217,9 @@ static void emit_leave(struct x86_code *c)
 {
     save_pins(c, true);
     x_store(c, mem_at(R_VCPU, VCPU(instret)), R_INSTRET);
+    x_mov(c, RDX, RAX);
+    emit_mxcsr_merge(c);
+    x_mov(c, RAX, RDX);
     x_alu_const(c, true, ALU_ADD, RSP, FRAME_SIZE);
     for (unsigned i = 6; i-- > 0;)
         x_pop(c, callee_saved[i]);
@@ -289,6 +319,10 @@ long x86_init(struct jit_room *room)
     x86_features.bmi1 = __builtin_cpu_supports("bmi") != 0;
     x86_features.bmi2 = __builtin_cpu_supports("bmi2") != 0;
     x86_features.lzcnt = __builtin_cpu_supports("lzcnt") != 0;
+    x86_features.fma = __builtin_cpu_supports("fma") != 0;
+    for (unsigned i = 0; i < 64; i++)
+        flags_of_mxcsr[i] = (uint8_t)((i & 1) << 4 | (i >> 2 & 1) << 3 | (i >> 3 & 1) << 2 |
+                                      (i >> 4 & 1) << 1 | (i >> 5 & 1));
 
     /* Addresses are of the writable mapping here: jumps among the fixed code are relative. */
     x86_stubs.leave = c.at;
