@@ -92,6 +92,14 @@ struct riscv_vcpu {
     struct host_lock timer_lock; /* stimecmp, STCE and mip.STIP against the timer's callback */
     struct clock_timer stimer;
 
+    /*
+     * LR/SC of software engines: the reservation is the host address and the value read (an ABA
+     * change goes unseen). Not saved: an SC may fail at any time.
+     */
+    uintptr_t reserved_at; /* 0: none */
+    uint64_t reserved_value;
+    unsigned reserved_width;
+
     /* Derived, not saved. */
     uint32_t
         effects; /* enum riscv_effect, ORed in by CSR writes and traps, consumed by the engine */

@@ -99,11 +99,6 @@ struct interp {
     unsigned cause;
     uint64_t tval;
 
-    /* LR/SC: the reservation is the host address and the value read (an ABA change goes unseen). */
-    uintptr_t reserved_at; /* 0: none */
-    uint64_t reserved_value;
-    unsigned reserved_width;
-
     /* The largest range in which a page larger than 4 KiB was cached (SFENCE.VMA of one address).
      */
     uint64_t large_low, large_last;

@@ -104,10 +104,6 @@ struct jit_cpu {
     void *reference;             /* engine_data of the interpreter, for steps */
     unsigned cause;              /* JIT_FAULT */
     uint64_t tval;
-    /* LR/SC: the reservation is the host address and the value read. */
-    uintptr_t reserved_at; /* 0: none */
-    uint64_t reserved_value;
-    unsigned reserved_width;
     uint64_t clock; /* of contexts' use */
     uint64_t trap_instret;
     unsigned trap_streak;

@@ -83,24 +83,24 @@ static uint64_t amo_d(_Atomic uint64_t *at, enum ir_amo which, uint64_t operand)
 
 static uint64_t load_reserved(struct jit_cpu *cpu, void *at, unsigned width)
 {
-    cpu->reserved_at = (uintptr_t)at;
-    cpu->reserved_width = width;
+    cpu->hart->reserved_at = (uintptr_t)at;
+    cpu->hart->reserved_width = width;
     if (width == 8)
-        return cpu->reserved_value = atomic_load((_Atomic uint64_t *)at);
-    cpu->reserved_value = atomic_load((_Atomic uint32_t *)at);
-    return (uint64_t)(int64_t)(int32_t)cpu->reserved_value;
+        return cpu->hart->reserved_value = atomic_load((_Atomic uint64_t *)at);
+    cpu->hart->reserved_value = atomic_load((_Atomic uint32_t *)at);
+    return (uint64_t)(int64_t)(int32_t)cpu->hart->reserved_value;
 }
 
 /* The reservation holds if the word still has the value that LR saw; any SC ends it. */
 static uint64_t store_conditional(struct jit_cpu *cpu, void *at, unsigned width, uint64_t value)
 {
-    bool ok = cpu->reserved_at == (uintptr_t)at && cpu->reserved_width == width;
-    cpu->reserved_at = 0;
+    bool ok = cpu->hart->reserved_at == (uintptr_t)at && cpu->hart->reserved_width == width;
+    cpu->hart->reserved_at = 0;
     if (ok && width == 8) {
-        uint64_t expected = cpu->reserved_value;
+        uint64_t expected = cpu->hart->reserved_value;
         ok = atomic_compare_exchange_strong((_Atomic uint64_t *)at, &expected, value);
     } else if (ok) {
-        uint32_t expected = (uint32_t)cpu->reserved_value;
+        uint32_t expected = (uint32_t)cpu->hart->reserved_value;
         ok = atomic_compare_exchange_strong((_Atomic uint32_t *)at, &expected, (uint32_t)value);
     }
     return !ok;
