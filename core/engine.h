@@ -60,6 +60,10 @@ struct engine_ops {
     /* Bring the VCPU struct up to date / take it over. VCPU outside the guest. */
     void (*state_get)(struct vcpu *vcpu);
     void (*state_put)(struct vcpu *vcpu);
+    /* Calls `figure` for each thing that the engine counts, for --stats. VCPUs are outside the
+     * guest; may be NULL. */
+    void (*figures)(struct vm *vm, void (*figure)(void *arg, const char *name, uint64_t value),
+                    void *arg);
 };
 
 #endif

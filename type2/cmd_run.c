@@ -25,7 +25,7 @@ const char cmd_run_help[] =
     "  --net user[,forward=PROTO:ADDRESS:PORT:GUESTPORT]...[,mac=MAC]\n"
     "  --net tap,ifname=NAME[,mac=MAC]\n"
     "                       a network card (virtio net); may be repeated\n"
-    "  --engine NAME        what executes: interp (default)\n"
+    "  --engine NAME        what executes: interp (default) or jit, which translates\n"
     "  --no-reboot          end when the guest reboots\n"
     "  --no-balloon         leave the memory balloon out\n"
     "  --virtio-console     a virtio console (hvc0) beside the serial port\n" RUN_OPTIONS_HELP "\n"

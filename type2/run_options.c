@@ -52,6 +52,8 @@ int run_process(struct process *process, const struct run_options *run)
     json_t *results = json_pack("[o]", process->result);
     if (run->stats)
         results_print(results, stderr);
+    if (run->stats)
+        results_print_engines(results, stderr);
     if (results_write(&file, results, &problem) < 0) {
         command_fail("%s", problem.text);
         status = status == PROCESS_WELL ? PROCESS_FAILED : status;

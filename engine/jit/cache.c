@@ -34,6 +34,7 @@ struct code_page {
 
 struct jit_vm {
     struct vm *vm;
+    struct jit_cpu *_Atomic cpus[VM_VCPUS_MAX];
     struct host_lock lock;
     uint8_t *write;
     const uint8_t *run;
@@ -60,6 +61,16 @@ static void count(_Atomic uint64_t *counter, uint64_t n)
 struct jit_stats *jit_stats(struct jit_vm *jv)
 {
     return &jv->stats;
+}
+
+void jit_cache_join(struct jit_vm *jv, unsigned id, struct jit_cpu *cpu)
+{
+    atomic_store(&jv->cpus[id], cpu);
+}
+
+const struct jit_cpu *jit_cpu_of(const struct jit_vm *jv, unsigned id)
+{
+    return atomic_load(&jv->cpus[id]);
 }
 
 const struct jit_backend *jit_backend(const struct jit_vm *jv)
@@ -337,7 +348,7 @@ void jit_fence_i(struct jit_cpu *cpu)
 static bool nobody_in_code(const struct jit_vm *jv, const struct jit_cpu *but)
 {
     for (unsigned i = 0; i < jv->vm->vcpu_count; i++) {
-        const struct jit_cpu *cpu = jv->vm->vcpus[i]->engine_data;
+        const struct jit_cpu *cpu = jv->cpus[i];
         if (cpu != NULL && cpu != but && atomic_load(&cpu->in_code))
             return false;
     }

@@ -198,6 +198,7 @@ static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv
         return true;
     bool write = page->write && may_store(cpu, page->pa);
     unsigned i = tlb_index(va);
+    jit_count(&cpu->counts.tlb_fills);
     context->tlb_used[i / 64] |= 1ULL << i % 64;
     context->read[i] = page->read ? va & ~PAGE_OFFSET : JIT_EMPTY;
     context->write[i] = write ? va & ~PAGE_OFFSET : JIT_EMPTY;
@@ -221,12 +222,6 @@ const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va)
     fetch->pa = page.pa & ~PAGE_OFFSET;
     fetch->hva = page.hva;
     return fetch;
-}
-
-static void count(_Atomic uint64_t *counter)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
 }
 
 static uint64_t ram_load(const void *p, unsigned width)
@@ -255,6 +250,7 @@ bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
     struct riscv_page page, second;
     const uint64_t offset = va & PAGE_OFFSET;
 
+    jit_count(&cpu->counts.slow_loads);
     if (offset + width <= MEM_PAGE_SIZE) {
         if (!translate(cpu, va, width, ACCESS_LOAD, &page))
             return false;
@@ -262,7 +258,7 @@ bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
             *value = ram_load(page.hva + offset, width);
             return true;
         }
-        count(&vcpu->mmio_reads);
+        jit_count(&vcpu->mmio_reads);
         return bus_read(&vcpu->vm->bus, page.pa, width, value) == 0 ||
                fault(cpu, CAUSE_LOAD_ACCESS, va);
     }
@@ -299,6 +295,7 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
     struct riscv_page page, second;
     const uint64_t offset = va & PAGE_OFFSET;
 
+    jit_count(&cpu->counts.slow_stores);
     if (offset + width <= MEM_PAGE_SIZE) {
         if (!translate(cpu, va, width, ACCESS_STORE, &page))
             return false;
@@ -307,7 +304,7 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
             written(cpu, page.pa, width);
             return true;
         }
-        count(&vcpu->mmio_writes);
+        jit_count(&vcpu->mmio_writes);
         return bus_write(&vcpu->vm->bus, page.pa, width, value) == 0 ||
                fault(cpu, CAUSE_STORE_ACCESS, va);
     }
@@ -332,6 +329,7 @@ void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store
     unsigned i = tlb_index(va);
     struct riscv_page page;
 
+    jit_count(&cpu->counts.atomics);
     if ((va & (width - 1)) != 0) {
         fault(cpu, store ? CAUSE_STORE_MISALIGNED : CAUSE_LOAD_MISALIGNED, va);
         return NULL;

@@ -61,6 +61,7 @@ enum jit_leave {
     JIT_STEP,   /* the interpreter executes the instruction at hart->pc */
     JIT_KICK,   /* vcpu.kick is set */
     JIT_FAULT,  /* cpu->cause and cpu->tval, at hart->pc */
+    JIT_LEAVES,
 };
 
 /* ---- code ---- */
@@ -89,10 +90,21 @@ struct jit_block {
 };
 
 struct jit_stats {
-    _Atomic uint64_t translated, instructions, host_bytes, chained, lookups, misses, steps, flushes;
+    _Atomic uint64_t translated, instructions, host_bytes, chained, steps, flushes, invalidated;
     _Atomic uint64_t stepped[OP_COUNT]; /* steps by instruction */
-    _Atomic uint64_t tlb_fills, slow_loads, slow_stores, invalidated, kicks, faults;
 };
+
+/* What one VCPU's thread counts for itself. */
+struct jit_counts {
+    _Atomic uint64_t left[JIT_LEAVES]; /* by why; JIT_STEP: for want of code too */
+    _Atomic uint64_t tlb_fills, slow_loads, slow_stores, atomics;
+};
+
+static inline void jit_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
 
 struct jit_vm; /* cache.c */
 
@@ -111,6 +123,7 @@ struct jit_cpu {
     uint32_t epoch;               /* of code: what its jump caches know */
     uint32_t reference_effects;   /* enum riscv_effect that the interpreter has not seen yet */
     _Atomic bool in_code;
+    struct jit_counts counts;
 };
 
 /* ---- context.c ---- */
@@ -142,6 +155,9 @@ struct jit_backend;
 
 int jit_cache_init(struct vm *vm, struct jit_vm **out);
 void jit_cache_fini(struct jit_vm *jv);
+/* VCPU `id` of the VM. Its engine_data is no way to it: during a step that is the interpreter's. */
+void jit_cache_join(struct jit_vm *jv, unsigned id, struct jit_cpu *cpu);
+const struct jit_cpu *jit_cpu_of(const struct jit_vm *jv, unsigned id);
 const struct jit_backend *jit_backend(const struct jit_vm *jv);
 /*
  * Code of the block at `pc` in the present context, translated if need be and entered in the jump

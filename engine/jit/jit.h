@@ -12,7 +12,4 @@ extern const struct engine_ops jit_engine;
 /* Who executes single instructions: has `step`. Before the first VM. */
 void jit_set_reference(const struct engine_ops *reference);
 
-/* Lines of figures, for --stats. */
-void jit_describe(struct vm *vm, void (*line)(void *arg, const char *text), void *arg);
-
 #endif

@@ -7,7 +7,6 @@
 #include "riscv/insn.h"
 #include "riscv/trap.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,6 +58,7 @@ static int jit_vcpu_init(struct vcpu *vcpu)
     cpu->contexts = cpu->context = contexts;
     cpu->reference = vcpu->engine_data;
     vcpu->engine_data = cpu;
+    jit_cache_join(cpu->vm, vcpu->id, cpu);
     jit_context_choose(cpu);
     return 0;
 }
@@ -68,6 +68,7 @@ static void jit_vcpu_destroy(struct vcpu *vcpu)
     struct jit_cpu *cpu = vcpu->engine_data;
     if (cpu == NULL)
         return;
+    jit_cache_join(cpu->vm, vcpu->id, NULL);
     vcpu->engine_data = cpu->reference;
     reference_engine->vcpu_destroy(vcpu);
     host_free(cpu->contexts, sizeof *cpu->contexts * JIT_CONTEXTS);
@@ -251,11 +252,9 @@ static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
                 why = JIT_LOOKUP;
             jit_code_leave(cpu);
         }
+        jit_count(&cpu->counts.left[why]);
         switch (why) {
-        case JIT_LOOKUP:
-            count(&jit_stats(cpu->vm)->lookups);
-            site = 0;
-            break;
+        case JIT_LOOKUP: site = 0; break;
         case JIT_LINK: break;
         case JIT_KICK: site = 0; break;
         case JIT_STEP:
@@ -272,6 +271,7 @@ static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
                 return leave(cpu, EXIT_HALTED);
             }
             break;
+        case JIT_LEAVES: break;
         }
     }
 }
@@ -286,29 +286,51 @@ static void jit_state_put(struct vcpu *vcpu)
     riscv_of(vcpu)->effects |= EFFECT_MODE | EFFECT_INTERRUPTS;
 }
 
-void jit_describe(struct vm *vm, void (*line)(void *arg, const char *text), void *arg)
+static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *name, uint64_t value),
+                        void *arg)
 {
     const struct jit_stats *s = jit_stats(vm->engine_data);
-    char text[160];
+    struct jit_counts sum = {0};
+    char text[64];
+
+    for (unsigned i = 0; i < vm->vcpu_count; i++) {
+        const struct jit_cpu *cpu = jit_cpu_of(vm->engine_data, i);
+        for (unsigned why = 0; why < JIT_LEAVES; why++)
+            sum.left[why] += atomic_load_explicit(&cpu->counts.left[why], memory_order_relaxed);
+        sum.tlb_fills += atomic_load_explicit(&cpu->counts.tlb_fills, memory_order_relaxed);
+        sum.slow_loads += atomic_load_explicit(&cpu->counts.slow_loads, memory_order_relaxed);
+        sum.slow_stores += atomic_load_explicit(&cpu->counts.slow_stores, memory_order_relaxed);
+        sum.atomics += atomic_load_explicit(&cpu->counts.atomics, memory_order_relaxed);
+    }
     const struct {
         const char *name;
-        const _Atomic uint64_t *value;
+        uint64_t value;
     } rows[] = {
-        {"blocks translated", &s->translated},  {"guest instructions in them", &s->instructions},
-        {"bytes of host code", &s->host_bytes}, {"links made", &s->chained},
-        {"look-ups in C", &s->lookups},         {"steps of the interpreter", &s->steps},
-        {"blocks dropped", &s->invalidated},    {"flushes of all code", &s->flushes},
+        {"blocks_translated", s->translated},
+        {"instructions_translated", s->instructions},
+        {"host_code_bytes", s->host_bytes},
+        {"links_made", s->chained},
+        {"blocks_dropped", s->invalidated},
+        {"code_flushes", s->flushes},
+        {"left_for_look_up", sum.left[JIT_LOOKUP]},
+        {"left_for_link", sum.left[JIT_LINK]},
+        {"left_for_step", sum.left[JIT_STEP]},
+        {"left_for_kick", sum.left[JIT_KICK]},
+        {"left_for_fault", sum.left[JIT_FAULT]},
+        {"tlb_fills", sum.tlb_fills},
+        {"slow_loads", sum.slow_loads},
+        {"slow_stores", sum.slow_stores},
+        {"slow_atomics", sum.atomics},
+        {"steps", s->steps},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        snprintf(text, sizeof text, "%-28s %" PRIu64, rows[i].name, atomic_load(rows[i].value));
-        line(arg, text);
-    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        figure(arg, rows[i].name, rows[i].value);
     for (unsigned op = 0; op < OP_COUNT; op++) {
-        uint64_t steps = atomic_load(&s->stepped[op]);
-        if (steps != 0 && steps * 100 >= atomic_load(&s->steps)) {
-            snprintf(text, sizeof text, "  of them %-18s %" PRIu64,
-                     op != OP_ILLEGAL ? insn_table[op].mnemonic : "others", steps);
-            line(arg, text);
+        uint64_t steps = s->stepped[op];
+        if (steps != 0 && steps * 100 >= s->steps) {
+            snprintf(text, sizeof text, "steps_%s",
+                     op != OP_ILLEGAL ? insn_table[op].mnemonic : "other");
+            figure(arg, text, steps);
         }
     }
 }
@@ -327,4 +349,5 @@ const struct engine_ops jit_engine = {
     .irq_changed = jit_kick,
     .state_get = jit_state_get,
     .state_put = jit_state_put,
+    .figures = jit_figures,
 };

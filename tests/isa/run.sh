@@ -39,7 +39,7 @@ run() {
         timeout "${LIMIT:-120}" "$(scripts/qemu10.sh)" -M virt -m 64M -display none -monitor none -serial stdio -bios "$1" -smp "$2" -cpu \
             "rv64,h=false,v=false,debug=false,zfh=true,zfa=true,zacas=true,zimop=true,zcmop=true,zcb=true,zicond=true,zawrs=true,zicbom=true,zicboz=true,zicbop=true,svinval=true,svnapot=true,svpbmt=true,svade=true,svadu=true,sstc=true,smaia=true,ssaia=true,smstateen=true,zba=true,zbb=true,zbc=true,zbs=true" \
             2>/dev/null </dev/null ;;
-    *) timeout "${LIMIT:-120}" "$machine" run --firmware "$1" --cpus "$2" --memory 64M </dev/null ;;
+    *) timeout "${LIMIT:-120}" "$machine" run ${TRIVISOR_ENGINE:+--engine $TRIVISOR_ENGINE} --firmware "$1" --cpus "$2" --memory 64M </dev/null ;;
     esac
 }
 

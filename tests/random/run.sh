@@ -46,7 +46,7 @@ cpu10+=",zihintntl=true,zihintpause=true,pmu-mask=0"
 compare() {
     echo "== $4 programs against $1, seed $seed"
     if "$work/random" --harness "$work/harness.bin" --work "$work" --seed "$seed" --oracle-is "$2" \
-        --subject "$TRIVISOR run --firmware %s --memory 64M" --oracle "$3" --programs "$4" --coverage "$5"; then
+        --subject "$TRIVISOR run ${TRIVISOR_ENGINE:+--engine $TRIVISOR_ENGINE} --firmware %s --memory 64M" --oracle "$3" --programs "$4" --coverage "$5"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
