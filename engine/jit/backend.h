@@ -23,7 +23,7 @@ struct jit_emitted {
     struct {
         uint64_t pc;
         uint32_t site;
-    } links[JIT_LINKS_MAX]; /* direct jumps within the page, unlinked: they leave with JIT_LINK */
+    } links[JIT_LINKS_MAX]; /* direct jumps within the page, unlinked: they call jit_go_on */
 };
 
 struct jit_backend {
@@ -37,12 +37,8 @@ struct jit_backend {
      * harts which execute it see whole. `cache`: the writable mapping's first byte. */
     void (*link)(uint8_t *cache, uint32_t site, uint32_t target);
     void (*unlink)(uint8_t *cache, uint32_t site);
-    /*
-     * Runs code in `context` until it leaves. hart->instret and hart->pc are exact on return.
-     * *site: of the link that is asked for (JIT_LINK).
-     */
-    enum jit_leave (*enter)(struct jit_context *context, struct riscv_vcpu *hart, const void *code,
-                            uint32_t *site);
+    /* Runs code in `context` until it leaves. hart->instret and hart->pc are exact on return. */
+    enum jit_leave (*enter)(struct jit_context *context, struct riscv_vcpu *hart, const void *code);
 };
 
 extern const struct jit_backend jit_backend_x86;

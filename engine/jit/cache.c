@@ -83,6 +83,11 @@ uint32_t jit_epoch(struct jit_vm *jv)
     return atomic_load(&jv->epoch);
 }
 
+static bool is_full(const struct jit_vm *jv)
+{
+    return jv->used + EMIT_ROOM > CODE_BYTES || jv->block_count == BLOCKS_MAX;
+}
+
 /* ---- its life ---- */
 
 static int map_code(struct jit_vm *jv)
@@ -115,7 +120,7 @@ static void *map_lazily(size_t size)
 
 static void code_changed(void *arg, uint64_t gpa, uint64_t len)
 {
-    jit_code_written(arg, gpa, len);
+    jit_code_written(arg, NULL, gpa, len);
 }
 
 int jit_cache_init(struct vm *vm, struct jit_vm **out)
@@ -234,7 +239,9 @@ static struct jit_link *link_at(struct jit_vm *jv, uint32_t site)
 
 /* ---- dropping ---- */
 
-static void drop(struct jit_vm *jv, struct jit_block *b)
+/* The caches of the only VCPU forget the block itself; those of several learn of it by the epoch.
+ */
+static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
 {
     struct jit_block **at = &jv->hash[hash_of(b->pa, b->page_va)];
     while (*at != NULL && *at != b)
@@ -248,12 +255,16 @@ static void drop(struct jit_vm *jv, struct jit_block *b)
     b->incoming = NULL;
     /* Its own links stay: they are in the lists of others, which unlink them when they go. */
     b->dead = true;
+    if (cpu != NULL && jv->vm->vcpu_count == 1)
+        jit_context_forget_block(cpu, b->page_va | (b->pa & PAGE_OFFSET), jv->run + b->code);
+    else
+        atomic_fetch_add(&jv->epoch, 1);
     count(&jv->stats.invalidated, 1);
 }
 
-static void drop_lines(struct jit_vm *jv, struct code_page *page, uint64_t lines)
+static void drop_lines(struct jit_vm *jv, struct jit_cpu *cpu, struct code_page *page,
+                       uint64_t lines)
 {
-    bool any = false;
     struct jit_block **at = &page->blocks;
     while (*at != NULL) {
         struct jit_block *b = *at;
@@ -265,11 +276,8 @@ static void drop_lines(struct jit_vm *jv, struct code_page *page, uint64_t lines
             continue;
         }
         *at = b->page_next;
-        drop(jv, b);
-        any = true;
+        drop(jv, cpu, b);
     }
-    if (any)
-        atomic_fetch_add(&jv->epoch, 1);
     page->lines &= ~lines;
 }
 
@@ -282,7 +290,7 @@ static void be_unsure(struct jit_vm *jv, struct code_page *page)
     jv->unsure = page;
 }
 
-void jit_code_written(struct jit_vm *jv, uint64_t gpa, uint64_t len)
+void jit_code_written(struct jit_vm *jv, struct jit_cpu *cpu, uint64_t gpa, uint64_t len)
 {
     host_lock_acquire(&jv->lock);
     for (uint64_t at = gpa, end = gpa + len; at < end; at = (at & ~PAGE_OFFSET) + MEM_PAGE_SIZE) {
@@ -295,7 +303,7 @@ void jit_code_written(struct jit_vm *jv, uint64_t gpa, uint64_t len)
         unsigned last = (unsigned)(past - 1) >> LINE_SHIFT;
         uint64_t lines = (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
         if ((page->lines & lines) != 0)
-            drop_lines(jv, page, lines);
+            drop_lines(jv, cpu, page, lines);
         if (jv->vm->vcpu_count > 1)
             be_unsure(jv, page); /* the bytes may be changed only after this call */
     }
@@ -303,13 +311,12 @@ void jit_code_written(struct jit_vm *jv, uint64_t gpa, uint64_t len)
 }
 
 /* Whose bytes are not what they were translated from goes. Lock held. */
-static void look_again(struct jit_vm *jv)
+static void look_again(struct jit_vm *jv, struct jit_cpu *cpu)
 {
     while (jv->unsure != NULL) {
         struct code_page *page = jv->unsure;
         jv->unsure = page->unsure_next;
         page->unsure = false;
-        bool any = false;
         struct jit_block **at = &page->blocks;
         while (*at != NULL) {
             struct jit_block *b = *at;
@@ -318,11 +325,8 @@ static void look_again(struct jit_vm *jv)
                 continue;
             }
             *at = b->page_next;
-            drop(jv, b);
-            any = true;
+            drop(jv, cpu, b);
         }
-        if (any)
-            atomic_fetch_add(&jv->epoch, 1);
     }
 }
 
@@ -341,7 +345,7 @@ void jit_fence_i(struct jit_cpu *cpu)
         }
     }
     host_lock_acquire(&jv->lock);
-    look_again(jv);
+    look_again(jv, cpu);
     host_lock_release(&jv->lock);
 }
 
@@ -444,8 +448,12 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     unsigned room = (unsigned)(MEM_PAGE_SIZE - (pa & PAGE_OFFSET));
     struct jit_emitted emitted;
 
-    if (jv->used + EMIT_ROOM > CODE_BYTES || jv->block_count == BLOCKS_MAX)
+    if (is_full(jv)) {
+        /* Two that wait for each other to leave code would do so for ever: the loop flushes. */
+        if (atomic_load_explicit(&cpu->in_code, memory_order_relaxed))
+            return NULL;
         flush_all(jv, cpu);
+    }
     struct code_page *page = page_make(cpu, pa, source - (pa & PAGE_OFFSET));
     if (page == NULL)
         return NULL;
@@ -489,14 +497,25 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     return b;
 }
 
+static const void *remember(struct jit_context *context, uint64_t pc, const void *code)
+{
+    unsigned i = jit_jump_index(pc);
+    context->jump[i] = (struct jit_jump){.pc = pc, .code = code};
+    context->jump_used[i / 64] |= 1ULL << i % 64;
+    context->code_pages[jit_page_bit(pc) / 64] |= 1ULL << jit_page_bit(pc) % 64;
+    return code;
+}
+
 const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site)
 {
     struct jit_vm *jv = cpu->vm;
-    struct jit_context *context = cpu->context;
     const struct jit_fetch *fetch = jit_context_fetch(cpu, pc);
     if (fetch == NULL)
         return NULL;
     uint64_t pa = fetch->pa + (pc & PAGE_OFFSET), page_va = pc & ~PAGE_OFFSET;
+    struct jit_found *found = jit_found_at(cpu, pc);
+    if (site == 0 && found->pc == pc && found->pa == pa && found->epoch == jit_epoch(jv))
+        return remember(cpu->context, pc, found->code);
 
     host_lock_acquire(&jv->lock);
     struct jit_block *b = jv->hash[hash_of(pa, page_va)];
@@ -517,11 +536,10 @@ const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site)
         }
     }
     const void *code = b != NULL ? jv->run + b->code : NULL;
+    uint32_t epoch = jit_epoch(jv);
     host_lock_release(&jv->lock);
     if (code == NULL)
         return NULL;
-    unsigned i = jit_jump_index(pc);
-    context->jump[i] = (struct jit_jump){.pc = pc, .code = code};
-    context->jump_used[i / 64] |= 1ULL << i % 64;
-    return code;
+    *found = (struct jit_found){.pc = pc, .pa = pa, .code = code, .epoch = epoch};
+    return remember(cpu->context, pc, code);
 }

@@ -23,6 +23,7 @@ static void forget_jumps(struct jit_context *context)
             context->jump[word * 64 + (unsigned)__builtin_ctzll(used)].pc = JIT_EMPTY;
         context->jump_used[word] = 0;
     }
+    memset(context->code_pages, 0, sizeof context->code_pages);
 }
 
 static void flush(struct jit_context *context)
@@ -50,6 +51,8 @@ static void flush_page(struct jit_context *context, uint64_t va)
     unsigned i = tlb_index(va);
     context->read[i] = context->write[i] = JIT_EMPTY;
     context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)].page = JIT_EMPTY;
+    if ((context->code_pages[jit_page_bit(va) / 64] >> jit_page_bit(va) % 64 & 1) == 0)
+        return;
     /* Code of the page may be in any entry of the jump cache. */
     for (unsigned word = 0; word < JIT_JUMP_SIZE / 64; word++) {
         for (uint64_t used = context->jump_used[word]; used != 0; used &= used - 1) {
@@ -90,6 +93,17 @@ void jit_context_forget_code(struct jit_cpu *cpu)
     }
 }
 
+void jit_context_forget_block(struct jit_cpu *cpu, uint64_t pc, const void *code)
+{
+    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
+        struct jit_jump *jump = &cpu->contexts[i].jump[jit_jump_index(pc)];
+        if (cpu->contexts[i].valid && jump->code == code)
+            jump->pc = JIT_EMPTY;
+    }
+    if (jit_found_at(cpu, pc)->code == code)
+        jit_found_at(cpu, pc)->pc = JIT_EMPTY;
+}
+
 void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva)
 {
     for (unsigned n = 0; n < JIT_CONTEXTS; n++) {
@@ -116,19 +130,21 @@ void jit_context_choose(struct jit_cpu *cpu)
     uint64_t satp = translated ? hart->satp : 0;
     uint8_t mode = (uint8_t)(hart->priv | data << 2 | (hart->mstatus & MSTATUS_SUM ? 1u << 4 : 0) |
                              (hart->mstatus & MSTATUS_MXR ? 1u << 5 : 0));
-    struct jit_context *oldest = &cpu->contexts[0];
+    unsigned now = (unsigned)(cpu->context - cpu->contexts);
 
-    if (mode == cpu->context->mode && satp == cpu->context->satp && cpu->context->valid)
+    if (cpu->keys[now].mode == mode && cpu->keys[now].satp == satp && cpu->keys[now].valid)
         return;
     for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
-        struct jit_context *context = &cpu->contexts[i];
-        if (context->valid && context->mode == mode && context->satp == satp) {
-            context->used_at = ++cpu->clock;
-            cpu->context = context;
+        if (cpu->keys[i].satp == satp && cpu->keys[i].mode == mode && cpu->keys[i].valid) {
+            cpu->context = &cpu->contexts[i];
+            cpu->context->used_at = ++cpu->clock;
             return;
         }
-        if (context->used_at < oldest->used_at)
-            oldest = context;
+    }
+    struct jit_context *oldest = &cpu->contexts[0];
+    for (unsigned i = 1; i < JIT_CONTEXTS; i++) {
+        if (cpu->contexts[i].used_at < oldest->used_at)
+            oldest = &cpu->contexts[i];
     }
     if (oldest->valid) {
         flush(oldest);
@@ -139,7 +155,10 @@ void jit_context_choose(struct jit_cpu *cpu)
         oldest->cpu = cpu;
         oldest->valid = true;
     }
-    oldest->mode = mode;
+    unsigned new = (unsigned)(oldest - cpu->contexts);
+    cpu->keys[new].mode = mode;
+    cpu->keys[new].satp = satp;
+    cpu->keys[new].valid = true;
     oldest->satp = satp;
     oldest->used_at = ++cpu->clock;
     cpu->context = oldest;
@@ -281,7 +300,7 @@ static void written(struct jit_cpu *cpu, uint64_t pa, unsigned len)
 {
     struct vm *vm = cpu->hart->vcpu.vm;
     if (jit_page_has_code(cpu->vm, pa))
-        jit_code_written(cpu->vm, pa, len);
+        jit_code_written(cpu->vm, cpu, pa, len);
     if (atomic_load_explicit(&vm->mem.dirty_log, memory_order_relaxed)) {
         struct mem_slot *slot = mem_slot_find(&vm->mem, pa, len);
         if (slot != NULL && slot->flags != NULL)

@@ -3,9 +3,8 @@
  * interpreter executes it.
  */
 #include "core/memory.h"
-#include "engine/jit/ir.h"
+#include "engine/jit/internal.h"
 #include "riscv/csr.h"
-#include "riscv/insn.h"
 
 struct front {
     struct ir_block *block;
@@ -150,6 +149,29 @@ static void jump_to(struct front *f, uint64_t pc)
     struct ir *ir = add(f, IR_JUMP);
     ir->imm = (int64_t)pc;
     ir->done = (uint16_t)(f->done + 1);
+}
+
+static bool csr_number_is_fp(unsigned csr)
+{
+    return csr == CSR_fflags || csr == CSR_frm || csr == CSR_fcsr;
+}
+
+static void csr(struct front *f, const struct insn *in)
+{
+    bool immediate = in->op == OP_csrrwi || in->op == OP_csrrsi || in->op == OP_csrrci;
+    bool swap = in->op == OP_csrrw || in->op == OP_csrrwi;
+    bool set = in->op == OP_csrrs || in->op == OP_csrrsi;
+    struct ir *ir = add(f, IR_CSR);
+    ir->dst = IR_X(in->rd);
+    ir->a = immediate ? IR_NONE : IR_X(in->rs1);
+    ir->b = immediate ? in->rs1 : IR_NONE;
+    ir->imm = jit_csr_code((unsigned)in->imm,
+                           swap  ? JIT_CSR_WRITE
+                           : set ? JIT_CSR_SET
+                                 : JIT_CSR_CLEAR,
+                           !swap || in->rd != 0, swap || in->rs1 != 0);
+    forget(f, in->rd);
+    f->fp_read = f->fp_written = f->fp_nearest = false; /* mstatus.FS may be another */
 }
 
 /* ra and t0 are link registers (Unprivileged ISA, 2.5.1). */
@@ -447,6 +469,24 @@ static enum step translate(struct front *f, const struct insn *in)
         jump_to(f, f->pc + (uint64_t)(int64_t)in->imm);
         return LAST;
     case OP_jalr: jump_reg(f, in); return LAST;
+    case OP_csrrw:
+    case OP_csrrs:
+    case OP_csrrc:
+    case OP_csrrwi:
+    case OP_csrrsi:
+    case OP_csrrci:
+        /* Flags of translated code are the host's until it leaves. */
+        if (csr_number_is_fp((unsigned)in->imm))
+            return NOT_HERE;
+        csr(f, in);
+        return GO_ON;
+    case OP_ecall:
+    case OP_sret:
+    case OP_mret:
+    case OP_sfence_vma:
+    case OP_sinval_vma:
+        add(f, IR_SYSTEM)->imm = jit_system_code(in->op, in->rs1, in->rs2);
+        return LAST;
     default: return floating(f, in);
     }
 }

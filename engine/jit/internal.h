@@ -12,9 +12,11 @@
 
 #define JIT_TLB_BITS   10
 #define JIT_TLB_SIZE   (1u << JIT_TLB_BITS)
-#define JIT_JUMP_BITS  10
+#define JIT_JUMP_BITS  11
 #define JIT_JUMP_SIZE  (1u << JIT_JUMP_BITS)
-#define JIT_FETCH_SIZE 64u
+#define JIT_FETCH_SIZE 256u
+#define JIT_FOUND_SIZE 4096u
+#define JIT_PAGES_BITS 1024u
 #define JIT_CONTEXTS   16 /* of a VCPU */
 
 /* Never the address of a page, nor an even pc: matches nothing. */
@@ -38,10 +40,10 @@ struct jit_context {
     struct jit_cpu *cpu;
     /* Which address space and mode it is for (context.c). */
     uint64_t satp, used_at;
-    uint8_t mode; /* privileges of code and data, SUM, MXR */
     bool valid;
     uint64_t tlb_used[JIT_TLB_SIZE / 64], jump_used[JIT_JUMP_SIZE / 64]; /* may not be empty */
-    uint64_t large_low, large_last; /* where a page larger than 4 KiB was cached */
+    uint64_t code_pages[JIT_PAGES_BITS / 64]; /* by a hash: whose code may be in the jump cache */
+    uint64_t large_low, large_last;           /* where a page larger than 4 KiB was cached */
     struct jit_fetch {
         uint64_t page, pa; /* JIT_EMPTY: none */
         const uint8_t *hva;
@@ -56,8 +58,7 @@ static inline unsigned jit_jump_index(uint64_t pc)
 /* ---- why translated code leaves ---- */
 
 enum jit_leave {
-    JIT_LOOKUP, /* go on at hart->pc, which no link and no jump cache knew */
-    JIT_LINK,   /* the same; the jump that asks may be linked: see struct jit_left */
+    JIT_LOOKUP, /* go on at hart->pc */
     JIT_STEP,   /* the interpreter executes the instruction at hart->pc */
     JIT_KICK,   /* vcpu.kick is set */
     JIT_FAULT,  /* cpu->cause and cpu->tval, at hart->pc */
@@ -98,6 +99,7 @@ struct jit_stats {
 struct jit_counts {
     _Atomic uint64_t left[JIT_LEAVES]; /* by why; JIT_STEP: for want of code too */
     _Atomic uint64_t tlb_fills, slow_loads, slow_stores, atomics;
+    _Atomic uint64_t lookups, csrs, systems; /* without leaving */
 };
 
 static inline void jit_count(_Atomic uint64_t *counter)
@@ -116,7 +118,14 @@ struct jit_cpu {
     void *reference;             /* engine_data of the interpreter, for steps */
     unsigned cause;              /* JIT_FAULT */
     uint64_t tval;
-    uint64_t clock; /* of contexts' use */
+    uint64_t clock;     /* of contexts' use */
+    enum jit_leave why; /* what a helper that gives no code leaves for */
+    /* Which of `contexts` is for (satp, privileges of code and data, SUM, MXR). */
+    struct {
+        uint64_t satp;
+        uint8_t mode;
+        bool valid;
+    } keys[JIT_CONTEXTS];
     uint64_t trap_instret;
     unsigned trap_streak;
     struct jit_context *contexts; /* JIT_CONTEXTS */
@@ -124,7 +133,64 @@ struct jit_cpu {
     uint32_t reference_effects;   /* enum riscv_effect that the interpreter has not seen yet */
     _Atomic bool in_code;
     struct jit_counts counts;
+    /* Blocks found lately, in any context; good while no code was dropped since. */
+    struct jit_found {
+        uint64_t pc, pa;
+        const void *code;
+        uint32_t epoch;
+    } found[JIT_FOUND_SIZE];
 };
+
+/* A guest that traps this often without an instruction between (a vector that cannot be fetched) is
+ * lost. */
+#define JIT_TRAP_STREAK_MAX 1000
+
+static inline bool jit_trap_streak(struct jit_cpu *cpu)
+{
+    if (cpu->trap_instret != cpu->hart->instret) {
+        cpu->trap_instret = cpu->hart->instret;
+        cpu->trap_streak = 0;
+        return false;
+    }
+    return ++cpu->trap_streak > JIT_TRAP_STREAK_MAX;
+}
+
+/* ---- system.c: instructions that C executes, without the interpreter ---- */
+
+/* What IR_CSR and IR_SYSTEM say of an instruction. */
+enum jit_csr_kind { JIT_CSR_WRITE, JIT_CSR_SET, JIT_CSR_CLEAR };
+#define JIT_CSR_READS  (1u << 16)
+#define JIT_CSR_WRITES (1u << 17)
+
+static inline uint32_t jit_csr_code(unsigned csr, enum jit_csr_kind kind, bool reads, bool writes)
+{
+    return csr | (uint32_t)kind << 12 | (reads ? JIT_CSR_READS : 0) | (writes ? JIT_CSR_WRITES : 0);
+}
+
+static inline uint32_t jit_system_code(unsigned op, unsigned rs1, unsigned rs2)
+{
+    return op | rs1 << 16 | rs2 << 24;
+}
+
+/*
+ * Called by translated code, with hart->pc that of the instruction and hart->instret exact. Unless
+ * it refuses (the interpreter must execute the instruction), *value is the old value; what follows
+ * may be executed in cpu->context at once, or is to be looked up by the loop.
+ */
+enum jit_csr_done { JIT_CSR_REFUSED, JIT_CSR_GO_ON, JIT_CSR_LEAVE };
+enum jit_csr_done jit_csr(struct jit_cpu *cpu, uint32_t code, uint64_t operand, uint64_t *value);
+/* The same, with all registers in the hart: where to go on in cpu->context, or NULL: leave for
+ * cpu->why; hart->pc and hart->instret say where. */
+const void *jit_system(struct jit_cpu *cpu, uint32_t code);
+/* Code of `pc`; `site`: as jit_code_at. NULL: leave for cpu->why; hart->pc is set. */
+const void *jit_go_on(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
+/*
+ * For the loop: executes the instruction at hart->pc if it is one that this file knows; false: it
+ * does not. *reason: what to leave the guest for, or EXIT_KICKED.
+ */
+bool jit_system_step(struct jit_cpu *cpu, enum exit_reason *reason);
+/* What the hart has changed for its contexts. */
+void jit_serve_effects(struct jit_cpu *cpu);
 
 /* ---- context.c ---- */
 
@@ -135,6 +201,8 @@ void jit_context_flush_all(struct jit_cpu *cpu);
 void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid);
 /* Code was dropped: jump caches may name it. */
 void jit_context_forget_code(struct jit_cpu *cpu);
+/* The code of one block was. */
+void jit_context_forget_block(struct jit_cpu *cpu, uint64_t pc, const void *code);
 /* Page at host address `hva` holds code now: no write entry for it stays. */
 void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva);
 /*
@@ -145,6 +213,17 @@ bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
 bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value);
 /* Host address of naturally aligned RAM for an atomic (`store`) or LR; NULL with the trap set. */
 void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store);
+
+static inline unsigned jit_page_bit(uint64_t va)
+{
+    const uint64_t page = va >> MEM_PAGE_SHIFT;
+    return (unsigned)(page ^ page >> 10) & (JIT_PAGES_BITS - 1);
+}
+
+static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pc)
+{
+    return &cpu->found[(pc >> 1 ^ pc >> 13) & (JIT_FOUND_SIZE - 1)];
+}
 
 /* Where the page of `va` lies, for code; NULL: it cannot be fetched, or not be kept. */
 const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va);
@@ -164,8 +243,8 @@ const struct jit_backend *jit_backend(const struct jit_vm *jv);
  * cache; NULL: take a step. `site`: the link to make, or 0.
  */
 const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
-/* [gpa, gpa + len) was written, or is about to be. */
-void jit_code_written(struct jit_vm *jv, uint64_t gpa, uint64_t len);
+/* [gpa, gpa + len) was written, or is about to be; by `cpu`, or by a device (NULL). */
+void jit_code_written(struct jit_vm *jv, struct jit_cpu *cpu, uint64_t gpa, uint64_t len);
 /* The page holds code: stores must come by jit_code_written. */
 bool jit_page_has_code(struct jit_vm *jv, uint64_t gpa);
 /* What the hart executes from now on is as memory is now. */

@@ -140,12 +140,19 @@ enum ir_op {
     IR_FCVT_FROM_INT,
     IR_FCVT_FORMAT, /* to the format in sub, from the one in c */
 
+    /* ---- the system ---- */
+    /* dst = a CSR, which is written from `a` or, where that is IR_NONE, from `b` as a number; imm:
+     * jit_csr_code. Goes on, perhaps in another context, or leaves (jit_csr). Not the FP CSRs. */
+    IR_CSR,
+
     /* ---- leaving ---- */
     IR_BRANCH, /* if a `sub` b (enum ir_condition): go on at pc `imm`, with `done` retired */
     IR_CHECK,  /* leaves for the loop if vcpu.kick is not 0: nothing of `at` was executed */
     /* One of these is last. `done` counts all instructions of the block that were executed. */
     IR_JUMP,     /* go on at pc `imm` */
     IR_JUMP_REG, /* go on at the pc in `a`, whose bit 0 is to be ignored; sub: enum ir_hint */
+    IR_SYSTEM, /* jit_system executes what imm (jit_system_code) says, and what follows is looked up
+                */
     IR_STEP, /* the interpreter executes the instruction at pc `imm`, and what follows is looked up
               */
     IR_OPS,

@@ -10,10 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A guest that traps this often without an instruction between (a vector that cannot be fetched) is
- * lost. */
-#define TRAP_STREAK_MAX 1000
-
 static const struct engine_ops *reference_engine;
 
 void jit_set_reference(const struct engine_ops *reference)
@@ -84,7 +80,7 @@ static void jit_slot_changed(struct vm *vm)
 
 static void jit_code_changed(struct vm *vm, uint64_t gpa, uint64_t len)
 {
-    jit_code_written(vm->engine_data, gpa, len);
+    jit_code_written(vm->engine_data, NULL, gpa, len);
 }
 
 static void jit_dirty_log(struct vm *vm, bool on)
@@ -100,18 +96,6 @@ static void jit_kick(struct vcpu *vcpu)
 }
 
 /* ---- what others and the guest itself change ---- */
-
-static void serve_effects(struct jit_cpu *cpu)
-{
-    struct riscv_vcpu *hart = cpu->hart;
-    uint32_t effects = hart->effects;
-    hart->effects = 0;
-    cpu->reference_effects |= effects;
-    if (effects & EFFECT_TRANSLATION)
-        jit_context_flush_all(cpu);
-    if (effects & (EFFECT_MODE | EFFECT_TRANSLATION | EFFECT_ADDRESS_SPACE))
-        jit_context_choose(cpu);
-}
 
 static void serve_requests(struct jit_cpu *cpu)
 {
@@ -163,7 +147,10 @@ static enum exit_reason step(struct jit_cpu *cpu, struct exit *exit)
     bool fence = op == OP_sfence_vma || op == OP_sinval_vma;
     uint64_t va = fence ? hart->x[in.rs1] : 0, asid = fence ? hart->x[in.rs2] : 0;
     uint32_t told = cpu->reference_effects;
+    enum exit_reason quick;
 
+    if (jit_system_step(cpu, &quick))
+        return quick;
     count(&jit_stats(cpu->vm)->steps);
     count(&jit_stats(cpu->vm)->stepped[op]);
     hart->effects |= told;
@@ -183,16 +170,6 @@ static enum exit_reason step(struct jit_cpu *cpu, struct exit *exit)
 
 /* ---- the loop ---- */
 
-static bool trap_streak(struct jit_cpu *cpu)
-{
-    if (cpu->trap_instret != cpu->hart->instret) {
-        cpu->trap_instret = cpu->hart->instret;
-        cpu->trap_streak = 0;
-        return false;
-    }
-    return ++cpu->trap_streak > TRAP_STREAK_MAX;
-}
-
 static enum exit_reason leave(struct jit_cpu *cpu, enum exit_reason reason)
 {
     struct riscv_vcpu *hart = cpu->hart;
@@ -201,14 +178,12 @@ static enum exit_reason leave(struct jit_cpu *cpu, enum exit_reason reason)
     return reason;
 }
 
-static const void *find(struct jit_cpu *cpu, uint32_t site)
+static const void *find(struct jit_cpu *cpu)
 {
     struct jit_context *context = cpu->context;
     uint64_t pc = cpu->hart->pc;
     const struct jit_jump *jump = &context->jump[jit_jump_index(pc)];
-    if (site == 0 && jump->pc == pc)
-        return jump->code;
-    return jit_code_at(cpu, pc, site);
+    return jump->pc == pc ? jump->code : jit_code_at(cpu, pc, 0);
 }
 
 static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
@@ -217,7 +192,6 @@ static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
     struct riscv_vcpu *hart = cpu->hart;
     const struct jit_backend *backend = jit_backend(cpu->vm);
     enum exit_reason reason;
-    uint32_t site = 0;
 
     atomic_store(&vcpu->in_guest, true);
     for (;;) {
@@ -228,45 +202,40 @@ static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
             return leave(cpu, EXIT_KICKED);
         }
         if (hart->effects != 0)
-            serve_effects(cpu);
+            jit_serve_effects(cpu);
         int irq = riscv_interrupt_next(hart);
         if (irq >= 0) {
             riscv_interrupt(hart, (unsigned)irq);
-            serve_effects(cpu);
-            site = 0;
+            jit_serve_effects(cpu);
         }
         uint32_t epoch = jit_epoch(cpu->vm);
         if (epoch != cpu->epoch) {
             jit_context_forget_code(cpu);
             cpu->epoch = epoch;
         }
-        const void *code = find(cpu, site);
-        site = 0;
+        const void *code = find(cpu);
         enum jit_leave why = JIT_STEP;
         if (code != NULL) {
             jit_code_enter(cpu);
             /* Flushed between the look-up and here? Then the code may be gone. */
             if (jit_epoch(cpu->vm) == epoch)
-                why = backend->enter(cpu->context, hart, code, &site);
+                why = backend->enter(cpu->context, hart, code);
             else
                 why = JIT_LOOKUP;
             jit_code_leave(cpu);
         }
         jit_count(&cpu->counts.left[why]);
         switch (why) {
-        case JIT_LOOKUP: site = 0; break;
-        case JIT_LINK: break;
-        case JIT_KICK: site = 0; break;
+        case JIT_LOOKUP:
+        case JIT_KICK: break;
         case JIT_STEP:
-            site = 0;
             reason = step(cpu, exit);
             if (reason != EXIT_KICKED)
                 return leave(cpu, reason);
             break;
         case JIT_FAULT:
-            site = 0;
             riscv_trap(hart, cpu->cause, cpu->tval);
-            if (trap_streak(cpu)) {
+            if (jit_trap_streak(cpu)) {
                 exit->message = "endless traps: the trap vector itself cannot be executed";
                 return leave(cpu, EXIT_HALTED);
             }
@@ -301,6 +270,9 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         sum.slow_loads += atomic_load_explicit(&cpu->counts.slow_loads, memory_order_relaxed);
         sum.slow_stores += atomic_load_explicit(&cpu->counts.slow_stores, memory_order_relaxed);
         sum.atomics += atomic_load_explicit(&cpu->counts.atomics, memory_order_relaxed);
+        sum.lookups += atomic_load_explicit(&cpu->counts.lookups, memory_order_relaxed);
+        sum.csrs += atomic_load_explicit(&cpu->counts.csrs, memory_order_relaxed);
+        sum.systems += atomic_load_explicit(&cpu->counts.systems, memory_order_relaxed);
     }
     const struct {
         const char *name;
@@ -313,7 +285,6 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         {"blocks_dropped", s->invalidated},
         {"code_flushes", s->flushes},
         {"left_for_look_up", sum.left[JIT_LOOKUP]},
-        {"left_for_link", sum.left[JIT_LINK]},
         {"left_for_step", sum.left[JIT_STEP]},
         {"left_for_kick", sum.left[JIT_KICK]},
         {"left_for_fault", sum.left[JIT_FAULT]},
@@ -321,6 +292,9 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         {"slow_loads", sum.slow_loads},
         {"slow_stores", sum.slow_stores},
         {"slow_atomics", sum.atomics},
+        {"called_for_look_up", sum.lookups},
+        {"called_for_csr", sum.csrs},
+        {"called_for_system", sum.systems},
         {"steps", s->steps},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)

@@ -127,7 +127,7 @@ static void go_by_cache(struct lowering *l, uint64_t pc)
     int32_t entry = CONTEXT(jump) + (int32_t)(jit_jump_index(pc) * sizeof(struct jit_jump));
     x_const(c, RAX, (int64_t)pc);
     x_alu_mem(c, true, ALU_CMP, RAX, mem_at(R_CONTEXT, entry));
-    x_jcc_to(c, CC_NE, stub(l, x86_stubs.leave_lookup));
+    x_jcc_to(c, CC_NE, stub(l, x86_stubs.lookup));
     x_jmp_mem(c, mem_at(R_CONTEXT, entry + (int32_t)offsetof(struct jit_jump, code)));
 }
 
@@ -149,7 +149,7 @@ static void go_by_link(struct lowering *l, uint64_t pc)
     x_jmp_to(c, c->at + 5); /* to what follows */
     x_const(c, RAX, (int64_t)pc);
     x_const(c, RCX, site);
-    x_jmp_to(c, stub(l, x86_stubs.leave_link));
+    x_jmp_to(c, stub(l, x86_stubs.link));
 }
 
 static void go_on(struct lowering *l, const struct ir *ir, uint64_t pc)
@@ -620,6 +620,23 @@ static void lower_atomic(struct lowering *l, const struct ir *ir)
     x86_put(l, ir->dst, RAX);
 }
 
+static void lower_csr(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    set_pc(l, l->block->pc + ir->at, RAX);
+    x_lea(c, RAX, mem_at(R_INSTRET, ir->done));
+    x_store(c, mem_at(R_VCPU, VCPU(instret)), RAX);
+    if (ir->a == IR_NONE)
+        x_const(c, RDX, ir->b);
+    else
+        x86_get(l, RDX, ir->a);
+    x_const(c, RCX, ir->imm);
+    x_call_to(c, stub(l, x86_stubs.csr));
+    x86_put(l, ir->dst, RAX); /* flags stay */
+    if ((ir->imm & JIT_CSR_WRITES) != 0)
+        x86_later(l, LATE_NEXT, x_jcc(c, CC_NE), ir);
+}
+
 /* ---- leaving ---- */
 
 static void lower_branch(struct lowering *l, const struct ir *ir)
@@ -650,12 +667,12 @@ static void lower_jump_reg(struct lowering *l, const struct ir *ir)
     count_done(l, ir->done);
     /* A kick is looked at by whoever answers the look-up. */
     x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
-    x_jcc_to(c, CC_NE, stub(l, x86_stubs.leave_lookup));
+    x_jcc_to(c, CC_NE, stub(l, x86_stubs.lookup));
     x_mov32(c, RDX, RAX);
     x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
     x_shift(c, false, SHIFT_SHL, RDX, 3);
     x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
-    x_jcc_to(c, CC_NE, stub(l, x86_stubs.leave_lookup));
+    x_jcc_to(c, CC_NE, stub(l, x86_stubs.lookup));
     x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
                              CONTEXT(jump) + (int32_t)offsetof(struct jit_jump, code)));
 }
@@ -753,6 +770,13 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
     case IR_CHECK: check_kick(l, ir); break;
     case IR_JUMP: lower_jump(l, ir); break;
     case IR_JUMP_REG: lower_jump_reg(l, ir); break;
+    case IR_CSR: lower_csr(l, ir); break;
+    case IR_SYSTEM:
+        count_done(l, ir->done);
+        set_pc(l, l->block->pc + ir->at, RAX);
+        x_const(&l->c, RCX, ir->imm);
+        x_jmp_to(&l->c, stub(l, x86_stubs.system));
+        break;
     case IR_STEP: leave_at(l, (uint64_t)ir->imm, ir->done, JIT_STEP); break;
     default: return x86_lower_float(l, ir);
     }
@@ -763,6 +787,7 @@ static void lower_late(struct lowering *l, const struct late *late)
 {
     struct x86_code *c = &l->c;
     const struct ir *ir = late->ir;
+    x86_hole kicked = NULL;
 
     x_here(c, late->from);
     switch (late->kind) {
@@ -781,14 +806,17 @@ static void lower_late(struct lowering *l, const struct late *late)
     case LATE_BRANCH:
         if (is_backward(l, ir, (uint64_t)ir->imm)) {
             x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
-            x86_hole calm = x_jcc(c, CC_E);
-            leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
-            x_here(c, calm);
+            kicked = x_jcc(c, CC_NE);
         }
         go_on(l, ir, (uint64_t)ir->imm);
+        if (kicked != NULL) {
+            x_here(c, kicked);
+            leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
+        }
         break;
     case LATE_NAN: x86_late_nan(l, late); break;
     case LATE_LEAVE: leave_at(l, l->block->pc + ir->at, ir->done, JIT_STEP); break;
+    case LATE_NEXT: leave_at(l, l->block->pc + ir->at + 4, ir->done + 1u, JIT_LOOKUP); break;
     case LATE_KICK:
         if (ir->op == IR_JUMP)
             leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
@@ -800,14 +828,14 @@ static void lower_late(struct lowering *l, const struct late *late)
 
 static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct jit_emitted *out)
 {
-    struct lowering l = {
-        .c = {.at = room->write, .end = room->write + room->size},
-        .block = block,
-        .to_write = room->write - room->run,
-        .offset = room->offset,
-        .start = room->write,
-        .out = out,
-    };
+    struct lowering l; /* field by field: most of it is room for rare paths */
+    l.c = (struct x86_code){.at = room->write, .end = room->write + room->size};
+    l.block = block;
+    l.to_write = room->write - room->run;
+    l.offset = room->offset;
+    l.start = room->write;
+    l.out = out;
+    l.late_count = 0;
     *out = (struct jit_emitted){0};
     for (unsigned i = 0; i < block->count && !l.c.full; i++) {
         if (!lower_one(&l, &block->code[i]))
@@ -838,12 +866,12 @@ static void x86_unlink(uint8_t *cache, uint32_t site)
 }
 
 static enum jit_leave x86_enter(struct jit_context *context, struct riscv_vcpu *hart,
-                                const void *code, uint32_t *site)
+                                const void *code)
 {
-    enum jit_leave (*enter)(struct jit_context *, uint64_t *, const void *, uint32_t *);
+    enum jit_leave (*enter)(struct jit_context *, uint64_t *, const void *);
     const void *address = x86_stubs.enter;
     memcpy(&enter, &address, sizeof enter);
-    return enter(context, &hart->x[16], code, site);
+    return enter(context, &hart->x[16], code);
 }
 
 const struct jit_backend jit_backend_x86 = {

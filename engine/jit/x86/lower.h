@@ -6,7 +6,7 @@
 
 #define LATE_MAX 512 /* rare paths of a block */
 
-enum late_kind { LATE_LOAD, LATE_STORE, LATE_BRANCH, LATE_LEAVE, LATE_KICK, LATE_NAN };
+enum late_kind { LATE_LOAD, LATE_STORE, LATE_BRANCH, LATE_LEAVE, LATE_KICK, LATE_NAN, LATE_NEXT };
 
 struct late {
     enum late_kind kind;

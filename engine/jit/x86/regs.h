@@ -41,18 +41,22 @@ enum {
     FRAME_TEMPS = 0,                          /* IR_T(0).. */
     FRAME_VALUE = FRAME_TEMPS + 8 * IR_TEMPS, /* result of a slow load */
     FRAME_DONE = FRAME_VALUE + 8, /* instructions of the block before one that may fault */
-    FRAME_SITE = FRAME_DONE + 8,  /* of a link that is asked for */
-    FRAME_MXCSR = FRAME_SITE + 8,
-    FRAME_PAD = FRAME_MXCSR + 8,
-    FRAME_SIZE = FRAME_PAD + 8, /* 8 more than a multiple of 16: return address and six registers */
+    FRAME_MXCSR = FRAME_DONE + 8,
+    FRAME_SIZE =
+        FRAME_MXCSR + 8, /* 8 more than a multiple of 16: return address and six registers */
 };
 
 /* The fixed code: run addresses. */
 struct x86_stubs {
     const uint8_t *enter;
-    const uint8_t *leave;        /* eax: enum jit_leave; hart->pc is set, r14 exact */
-    const uint8_t *leave_lookup; /* rax: pc */
-    const uint8_t *leave_link;   /* rax: pc, ecx: site */
+    const uint8_t *leave; /* eax: enum jit_leave; hart->pc is set, r14 exact */
+    /* Jumped to, r14 exact. Go on in code, or leave. */
+    const uint8_t *lookup; /* rax: pc */
+    const uint8_t *link;   /* rax: pc, ecx: site */
+    const uint8_t *system; /* ecx: jit_system_code; hart->pc is set */
+    /* ecx: jit_csr_code, rdx: operand; hart->pc and hart->instret are exact. Gives rax and the
+     * flags of the comparison of what was done with JIT_CSR_GO_ON, or does not return. */
+    const uint8_t *csr;
     /* rax: va; rdx: value (stores); hart->pc and FRAME_DONE set. Loads give rax, zero-extended.
      * By width: 1, 2, 4, 8. */
     const uint8_t *load[4], *store[4];

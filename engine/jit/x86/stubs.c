@@ -196,13 +196,12 @@ static void emit_mxcsr_merge(struct x86_code *c)
     x_here(c, none);
 }
 
-/* enum jit_leave enter(context rdi, &hart->x[16] rsi, code rdx, &site rcx) */
+/* enum jit_leave enter(context rdi, &hart->x[16] rsi, code rdx) */
 static void emit_enter(struct x86_code *c)
 {
     for (unsigned i = 0; i < 6; i++)
         x_push(c, callee_saved[i]);
     x_alu_const(c, true, ALU_SUB, RSP, FRAME_SIZE);
-    x_store(c, mem_at(RSP, FRAME_SITE), RCX);
     x_mov(c, R_CONTEXT, RDI);
     x_mov(c, R_VCPU, RSI);
     x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
@@ -308,10 +307,74 @@ static void emit_compute(struct x86_code *c)
     x_ret(c);
 }
 
+/* rax: code to go on at, or NULL: leave for cpu->why. rdx: the VCPU's part. */
+static void emit_go_on(struct x86_code *c)
+{
+    x_test(c, true, RAX, RAX);
+    x86_hole none = x_jcc(c, CC_E);
+    load_pins(c, false);
+    x_jmp_reg(c, RAX);
+    x_here(c, none);
+    load_pins(c, false);
+    x_load(c, RAX, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    x_mem(c, false, 0x8b, RAX, mem_at(RAX, offsetof(struct jit_cpu, why)));
+    x_jmp_to(c, x86_stubs.leave);
+}
+
+/* rax: pc; `linked`: ecx is the site */
+static void emit_lookup(struct x86_code *c, bool linked)
+{
+    save_pins(c, false);
+    x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    x_mov(c, RSI, RAX);
+    if (linked)
+        x_mov(c, RDX, RCX);
+    else
+        x_const(c, RDX, 0);
+    call_c(c, (uintptr_t)jit_go_on);
+    emit_go_on(c);
+}
+
+static void emit_system(struct x86_code *c)
+{
+    save_pins(c, true);
+    x_store(c, mem_at(R_VCPU, VCPU(instret)), R_INSTRET);
+    x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    x_mov(c, RSI, RCX);
+    call_c(c, (uintptr_t)jit_system);
+    x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    x_load(c, R_CONTEXT, mem_at(RDX, offsetof(struct jit_cpu, context)));
+    x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
+    emit_go_on(c);
+}
+
+static void emit_csr(struct x86_code *c)
+{
+    x_alu_const(c, true, ALU_SUB, RSP, STUB_FRAME);
+    save_pins(c, false);
+    x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    x_mov(c, RSI, RCX);
+    x_lea(c, RCX, mem_at(RSP, STUB_FRAME + 8 + FRAME_VALUE));
+    call_c(c, (uintptr_t)jit_csr);
+    load_pins(c, false);
+    x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    x_load(c, R_CONTEXT, mem_at(RDX, offsetof(struct jit_cpu, context)));
+    x_mov32(c, RCX, RAX);
+    x_load(c, RAX, mem_at(RSP, STUB_FRAME + 8 + FRAME_VALUE));
+    x_lea(c, RSP, mem_at(RSP, STUB_FRAME));
+    x_alu_const(c, false, ALU_CMP, RCX, JIT_CSR_GO_ON);
+    x86_hole refused = x_jcc(c, CC_B);
+    x_ret(c);
+    x_here(c, refused);
+    x_alu_const(c, true, ALU_ADD, RSP, 8);
+    x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
+    x_const(c, RAX, JIT_STEP);
+    x_jmp_to(c, x86_stubs.leave);
+}
+
 long x86_init(struct jit_room *room)
 {
     struct x86_code c = {.at = room->write, .end = room->write + room->size};
-    const uint8_t *enter, *leave_lookup, *leave_link;
 
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("popcnt"))
@@ -327,18 +390,16 @@ long x86_init(struct jit_room *room)
     /* Addresses are of the writable mapping here: jumps among the fixed code are relative. */
     x86_stubs.leave = c.at;
     emit_leave(&c);
-    enter = c.at;
+    x86_stubs.enter = c.at;
     emit_enter(&c);
-    leave_link = c.at;
-    x_load(&c, RDX, mem_at(RSP, FRAME_SITE));
-    x_mem(&c, false, 0x89, RCX, mem_at(RDX, 0));
-    x_store(&c, mem_at(R_VCPU, VCPU(pc)), RAX);
-    x_const(&c, RAX, JIT_LINK);
-    x_jmp_to(&c, x86_stubs.leave);
-    leave_lookup = c.at;
-    x_store(&c, mem_at(R_VCPU, VCPU(pc)), RAX);
-    x_const(&c, RAX, JIT_LOOKUP);
-    x_jmp_to(&c, x86_stubs.leave);
+    x86_stubs.link = c.at;
+    emit_lookup(&c, true);
+    x86_stubs.lookup = c.at;
+    emit_lookup(&c, false);
+    x86_stubs.system = c.at;
+    emit_system(&c);
+    x86_stubs.csr = c.at;
+    emit_csr(&c);
     for (unsigned i = 0; i < 4; i++) {
         x86_stubs.load[i] = c.at;
         emit_load(&c, 1u << i);
@@ -353,15 +414,14 @@ long x86_init(struct jit_room *room)
         return -E_NOSPC;
 
     ptrdiff_t to_run = room->run - room->write;
-    const uint8_t **const all[] = {&x86_stubs.leave, &x86_stubs.atomic, &x86_stubs.compute};
+    const uint8_t **const all[] = {&x86_stubs.enter,  &x86_stubs.leave,  &x86_stubs.lookup,
+                                   &x86_stubs.link,   &x86_stubs.system, &x86_stubs.csr,
+                                   &x86_stubs.atomic, &x86_stubs.compute};
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i] += to_run;
     for (unsigned i = 0; i < 4; i++) {
         x86_stubs.load[i] += to_run;
         x86_stubs.store[i] += to_run;
     }
-    x86_stubs.enter = enter + to_run;
-    x86_stubs.leave_lookup = leave_lookup + to_run;
-    x86_stubs.leave_link = leave_link + to_run;
     return (long)(c.at - room->write);
 }
