@@ -464,8 +464,15 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     /* What is translated and what is compared later must be the same bytes. */
     memcpy(copy, source, room);
     atomic_signal_fence(memory_order_seq_cst);
-    if (!ir_translate(&jv->ir, pc, copy, room))
-        return NULL;
+    if (!ir_translate(&jv->ir, pc, copy, room)) {
+        const struct jit_fetch *next = room == 2 ? jit_context_fetch(cpu, pc + 2) : NULL;
+        if (next == NULL)
+            return NULL;
+        memcpy(copy + 2, next->hva, 2);
+        uint32_t raw;
+        memcpy(&raw, copy, 4);
+        ir_translate_crossing(&jv->ir, pc, raw);
+    }
     struct jit_room place = {.write = jv->write + jv->used,
                              .run = jv->run + jv->used,
                              .offset = jv->used,

@@ -342,6 +342,22 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
     return true;
 }
 
+void *jit_context_write_at(struct jit_cpu *cpu, uint64_t va)
+{
+    const struct jit_context *context = cpu->context;
+    unsigned i = tlb_index(va);
+    struct riscv_page page;
+    if ((va & ~PAGE_OFFSET) != context->write[i]) {
+        /* A trap is the interpreter's to find again: nothing is lost but time. */
+        if (riscv_translate(cpu->hart, va, 1, ACCESS_STORE, riscv_data_priv(cpu->hart), &page) != 0)
+            return NULL;
+        translate(cpu, va, 1, ACCESS_STORE, &page);
+        if ((va & ~PAGE_OFFSET) != context->write[i])
+            return NULL;
+    }
+    return (void *)(context->addend[i] + va);
+}
+
 void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store)
 {
     const struct jit_context *context = cpu->context;

@@ -161,15 +161,15 @@ static void csr(struct front *f, const struct insn *in)
     bool immediate = in->op == OP_csrrwi || in->op == OP_csrrsi || in->op == OP_csrrci;
     bool swap = in->op == OP_csrrw || in->op == OP_csrrwi;
     bool set = in->op == OP_csrrs || in->op == OP_csrrsi;
-    struct ir *ir = add(f, IR_CSR);
+    struct ir *ir = add(f, IR_EXECUTE);
     ir->dst = IR_X(in->rd);
     ir->a = immediate ? IR_NONE : IR_X(in->rs1);
-    ir->b = immediate ? in->rs1 : IR_NONE;
-    ir->imm = jit_csr_code((unsigned)in->imm,
-                           swap  ? JIT_CSR_WRITE
-                           : set ? JIT_CSR_SET
-                                 : JIT_CSR_CLEAR,
-                           !swap || in->rd != 0, swap || in->rs1 != 0);
+    ir->c = immediate ? in->rs1 : 0;
+    ir->imm = jit_code((unsigned)in->imm,
+                       swap  ? JIT_CSR_WRITE
+                       : set ? JIT_CSR_SET
+                             : JIT_CSR_CLEAR,
+                       !swap || in->rd != 0, swap || in->rs1 != 0);
     forget(f, in->rd);
     f->fp_read = f->fp_written = f->fp_nearest = false; /* mstatus.FS may be another */
 }
@@ -455,6 +455,14 @@ static enum step translate(struct front *f, const struct insn *in)
                                     ? IR_FENCE_FULL
                                     : IR_FENCE_ORDER;
         return GO_ON;
+    case OP_pause:
+    case OP_cbo_zero: {
+        struct ir *ir = add(f, IR_EXECUTE);
+        ir->dst = IR_X(0);
+        ir->a = in->op == OP_pause ? IR_NONE : IR_X(in->rs1);
+        ir->imm = jit_code(0, in->op == OP_pause ? JIT_PAUSE : JIT_ZERO, false, false);
+        return GO_ON;
+    }
     case OP_prefetch_i:
     case OP_prefetch_r:
     case OP_prefetch_w: return GO_ON;
@@ -494,6 +502,23 @@ static enum step translate(struct front *f, const struct insn *in)
 static uint32_t half(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+}
+
+void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw)
+{
+    struct front f = {.block = block, .pc = pc};
+    struct insn in;
+
+    block->pc = pc;
+    block->count = 0;
+    block->bytes = 2; /* in this page */
+    insn_decode(raw, &in);
+    add(&f, IR_SAME)->imm = raw >> 16;
+    enum step step = translate(&f, &in);
+    if (step == NOT_HERE)
+        add(&f, IR_STEP)->imm = (int64_t)pc;
+    else if (step == GO_ON)
+        jump_to(&f, pc + 4);
 }
 
 bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room)

@@ -99,7 +99,7 @@ struct jit_stats {
 struct jit_counts {
     _Atomic uint64_t left[JIT_LEAVES]; /* by why; JIT_STEP: for want of code too */
     _Atomic uint64_t tlb_fills, slow_loads, slow_stores, atomics;
-    _Atomic uint64_t lookups, csrs, systems; /* without leaving */
+    _Atomic uint64_t lookups, executed, systems; /* without leaving */
 };
 
 static inline void jit_count(_Atomic uint64_t *counter)
@@ -157,12 +157,12 @@ static inline bool jit_trap_streak(struct jit_cpu *cpu)
 
 /* ---- system.c: instructions that C executes, without the interpreter ---- */
 
-/* What IR_CSR and IR_SYSTEM say of an instruction. */
-enum jit_csr_kind { JIT_CSR_WRITE, JIT_CSR_SET, JIT_CSR_CLEAR };
+/* What IR_EXECUTE and IR_SYSTEM say of an instruction. */
+enum jit_kind { JIT_CSR_WRITE, JIT_CSR_SET, JIT_CSR_CLEAR, JIT_ZERO, JIT_PAUSE, JIT_SAME };
 #define JIT_CSR_READS  (1u << 16)
 #define JIT_CSR_WRITES (1u << 17)
 
-static inline uint32_t jit_csr_code(unsigned csr, enum jit_csr_kind kind, bool reads, bool writes)
+static inline uint32_t jit_code(unsigned csr, enum jit_kind kind, bool reads, bool writes)
 {
     return csr | (uint32_t)kind << 12 | (reads ? JIT_CSR_READS : 0) | (writes ? JIT_CSR_WRITES : 0);
 }
@@ -177,8 +177,8 @@ static inline uint32_t jit_system_code(unsigned op, unsigned rs1, unsigned rs2)
  * it refuses (the interpreter must execute the instruction), *value is the old value; what follows
  * may be executed in cpu->context at once, or is to be looked up by the loop.
  */
-enum jit_csr_done { JIT_CSR_REFUSED, JIT_CSR_GO_ON, JIT_CSR_LEAVE };
-enum jit_csr_done jit_csr(struct jit_cpu *cpu, uint32_t code, uint64_t operand, uint64_t *value);
+enum jit_done { JIT_REFUSED, JIT_GO_ON, JIT_LEAVE };
+enum jit_done jit_execute(struct jit_cpu *cpu, uint32_t code, uint64_t operand, uint64_t *value);
 /* The same, with all registers in the hart: where to go on in cpu->context, or NULL: leave for
  * cpu->why; hart->pc and hart->instret say where. */
 const void *jit_system(struct jit_cpu *cpu, uint32_t code);
@@ -225,6 +225,8 @@ static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pc)
     return &cpu->found[(pc >> 1 ^ pc >> 13) & (JIT_FOUND_SIZE - 1)];
 }
 
+/* Host address of `va` if stores may go to its page unseen, else NULL. */
+void *jit_context_write_at(struct jit_cpu *cpu, uint64_t va);
 /* Where the page of `va` lies, for code; NULL: it cannot be fetched, or not be kept. */
 const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va);
 

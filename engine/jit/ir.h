@@ -141,9 +141,10 @@ enum ir_op {
     IR_FCVT_FORMAT, /* to the format in sub, from the one in c */
 
     /* ---- the system ---- */
-    /* dst = a CSR, which is written from `a` or, where that is IR_NONE, from `b` as a number; imm:
-     * jit_csr_code. Goes on, perhaps in another context, or leaves (jit_csr). Not the FP CSRs. */
-    IR_CSR,
+    /* dst = what jit_execute makes of `imm` (jit_code) and of `a` or, where that is IR_NONE, of `c`
+     * as a number. Goes on, perhaps in another context, or leaves. */
+    IR_EXECUTE,
+    IR_SAME, /* leaves to the interpreter unless the halfword of code at pc + 2 is `imm` */
 
     /* ---- leaving ---- */
     IR_BRANCH, /* if a `sub` b (enum ir_condition): go on at pc `imm`, with `done` retired */
@@ -198,6 +199,8 @@ struct ir_block {
 /* front.c: fills `block` from up to `room` bytes of guest code at `code`, which end with the page.
  * False: not even one whole instruction is there. */
 bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room);
+/* The same for the instruction `raw`, whose second half is in the next page. */
+void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw);
 /* One line of text for an operation. */
 void ir_describe(const struct ir *ir, char *text, unsigned capacity);
 

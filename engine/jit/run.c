@@ -271,7 +271,7 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         sum.slow_stores += atomic_load_explicit(&cpu->counts.slow_stores, memory_order_relaxed);
         sum.atomics += atomic_load_explicit(&cpu->counts.atomics, memory_order_relaxed);
         sum.lookups += atomic_load_explicit(&cpu->counts.lookups, memory_order_relaxed);
-        sum.csrs += atomic_load_explicit(&cpu->counts.csrs, memory_order_relaxed);
+        sum.executed += atomic_load_explicit(&cpu->counts.executed, memory_order_relaxed);
         sum.systems += atomic_load_explicit(&cpu->counts.systems, memory_order_relaxed);
     }
     const struct {
@@ -293,7 +293,7 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         {"slow_stores", sum.slow_stores},
         {"slow_atomics", sum.atomics},
         {"called_for_look_up", sum.lookups},
-        {"called_for_csr", sum.csrs},
+        {"called_to_execute", sum.executed},
         {"called_for_system", sum.systems},
         {"steps", s->steps},
     };

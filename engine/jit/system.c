@@ -53,26 +53,61 @@ static bool csr_access(struct riscv_vcpu *hart, uint32_t code, uint64_t operand,
     *value = old;
     if (!writes)
         return true;
-    switch ((enum jit_csr_kind)(code >> 12 & 3)) {
-    case JIT_CSR_WRITE: break;
-    case JIT_CSR_SET: operand |= riscv_csr_base(hart, csr, old); break;
-    case JIT_CSR_CLEAR: operand = riscv_csr_base(hart, csr, old) & ~operand; break;
-    }
+    if ((code >> 12 & 7) == JIT_CSR_SET)
+        operand |= riscv_csr_base(hart, csr, old);
+    else if ((code >> 12 & 7) == JIT_CSR_CLEAR)
+        operand = riscv_csr_base(hart, csr, old) & ~operand;
     return riscv_csr_write(hart, csr, operand);
 }
 
-enum jit_csr_done jit_csr(struct jit_cpu *cpu, uint32_t code, uint64_t operand, uint64_t *value)
+/* CBO.ZERO where it is allowed and hits RAM that may be written unseen. */
+static bool zero(struct jit_cpu *cpu, uint64_t va)
+{
+    const struct riscv_vcpu *hart = cpu->hart;
+    if ((hart->priv < PRIV_M && (hart->menvcfg & ENVCFG_CBZE) == 0) ||
+        (hart->priv == PRIV_U && (hart->senvcfg & ENVCFG_CBZE) == 0))
+        return false;
+    void *at = jit_context_write_at(cpu, va & ~63ULL);
+    if (at == NULL)
+        return false;
+    memset(at, 0, 64);
+    return true;
+}
+
+/* The second half of an instruction that crosses into the next page is as it was. */
+static bool same(struct jit_cpu *cpu, uint16_t half)
+{
+    uint64_t va = cpu->hart->pc + 2;
+    const struct jit_fetch *fetch = jit_context_fetch(cpu, va);
+    uint16_t now;
+    if (fetch == NULL)
+        return false;
+    memcpy(&now, fetch->hva + (va & (MEM_PAGE_SIZE - 1)), 2);
+    return now == half;
+}
+
+enum jit_done jit_execute(struct jit_cpu *cpu, uint32_t code, uint64_t operand, uint64_t *value)
 {
     struct riscv_vcpu *hart = cpu->hart;
 
-    jit_count(&cpu->counts.csrs);
+    jit_count(&cpu->counts.executed);
+    *value = 0;
+    switch ((enum jit_kind)(code >> 12 & 7)) {
+    case JIT_ZERO: return zero(cpu, operand) ? JIT_GO_ON : JIT_REFUSED;
+    case JIT_SAME: return same(cpu, (uint16_t)operand) ? JIT_GO_ON : JIT_REFUSED;
+    case JIT_PAUSE:
+        if (hart->vcpu.vm->vcpu_count > 1)
+            host_yield();
+        return JIT_GO_ON;
+    default: break;
+    }
     if (!csr_access(hart, code, operand, value))
-        return JIT_CSR_REFUSED;
+        return JIT_REFUSED;
     if (hart->effects == 0)
-        return JIT_CSR_GO_ON;
+        return JIT_GO_ON;
     bool elsewhere = (hart->effects & (EFFECT_TRANSLATION | EFFECT_ADDRESS_SPACE)) != 0;
     jit_serve_effects(cpu);
-    return !elsewhere && calm(cpu) ? JIT_CSR_GO_ON : JIT_CSR_LEAVE;
+    return !elsewhere && calm(cpu) ? JIT_GO_ON : JIT_LEAVE;
 }
 
 static bool csr_step(struct riscv_vcpu *hart, const struct insn *in)
@@ -83,10 +118,10 @@ static bool csr_step(struct riscv_vcpu *hart, const struct insn *in)
 
     switch (in->op) {
     case OP_csrrw:
-    case OP_csrrwi: code = jit_csr_code((unsigned)in->imm, JIT_CSR_WRITE, in->rd != 0, true); break;
+    case OP_csrrwi: code = jit_code((unsigned)in->imm, JIT_CSR_WRITE, in->rd != 0, true); break;
     case OP_csrrs:
-    case OP_csrrsi: code = jit_csr_code((unsigned)in->imm, JIT_CSR_SET, true, in->rs1 != 0); break;
-    default: code = jit_csr_code((unsigned)in->imm, JIT_CSR_CLEAR, true, in->rs1 != 0); break;
+    case OP_csrrsi: code = jit_code((unsigned)in->imm, JIT_CSR_SET, true, in->rs1 != 0); break;
+    default: code = jit_code((unsigned)in->imm, JIT_CSR_CLEAR, true, in->rs1 != 0); break;
     }
     if (!csr_access(hart, code, operand, &value))
         return false;

@@ -620,21 +620,33 @@ static void lower_atomic(struct lowering *l, const struct ir *ir)
     x86_put(l, ir->dst, RAX);
 }
 
-static void lower_csr(struct lowering *l, const struct ir *ir)
+/* rdx: the operand */
+static void call_execute(struct lowering *l, const struct ir *ir, int64_t code)
 {
     struct x86_code *c = &l->c;
     set_pc(l, l->block->pc + ir->at, RAX);
     x_lea(c, RAX, mem_at(R_INSTRET, ir->done));
     x_store(c, mem_at(R_VCPU, VCPU(instret)), RAX);
+    x_const(c, RCX, code);
+    x_call_to(c, stub(l, x86_stubs.execute));
+}
+
+static void lower_execute(struct lowering *l, const struct ir *ir)
+{
     if (ir->a == IR_NONE)
-        x_const(c, RDX, ir->b);
+        x_const(&l->c, RDX, ir->c);
     else
         x86_get(l, RDX, ir->a);
-    x_const(c, RCX, ir->imm);
-    x_call_to(c, stub(l, x86_stubs.csr));
+    call_execute(l, ir, ir->imm);
     x86_put(l, ir->dst, RAX); /* flags stay */
     if ((ir->imm & JIT_CSR_WRITES) != 0)
-        x86_later(l, LATE_NEXT, x_jcc(c, CC_NE), ir);
+        x86_later(l, LATE_NEXT, x_jcc(&l->c, CC_NE), ir);
+}
+
+static void lower_same(struct lowering *l, const struct ir *ir)
+{
+    x_const(&l->c, RDX, ir->imm);
+    call_execute(l, ir, jit_code(0, JIT_SAME, false, false));
 }
 
 /* ---- leaving ---- */
@@ -770,7 +782,8 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
     case IR_CHECK: check_kick(l, ir); break;
     case IR_JUMP: lower_jump(l, ir); break;
     case IR_JUMP_REG: lower_jump_reg(l, ir); break;
-    case IR_CSR: lower_csr(l, ir); break;
+    case IR_EXECUTE: lower_execute(l, ir); break;
+    case IR_SAME: lower_same(l, ir); break;
     case IR_SYSTEM:
         count_done(l, ir->done);
         set_pc(l, l->block->pc + ir->at, RAX);

@@ -348,21 +348,21 @@ static void emit_system(struct x86_code *c)
     emit_go_on(c);
 }
 
-static void emit_csr(struct x86_code *c)
+static void emit_execute(struct x86_code *c)
 {
     x_alu_const(c, true, ALU_SUB, RSP, STUB_FRAME);
     save_pins(c, false);
     x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
     x_mov(c, RSI, RCX);
     x_lea(c, RCX, mem_at(RSP, STUB_FRAME + 8 + FRAME_VALUE));
-    call_c(c, (uintptr_t)jit_csr);
+    call_c(c, (uintptr_t)jit_execute);
     load_pins(c, false);
     x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(cpu)));
     x_load(c, R_CONTEXT, mem_at(RDX, offsetof(struct jit_cpu, context)));
     x_mov32(c, RCX, RAX);
     x_load(c, RAX, mem_at(RSP, STUB_FRAME + 8 + FRAME_VALUE));
     x_lea(c, RSP, mem_at(RSP, STUB_FRAME));
-    x_alu_const(c, false, ALU_CMP, RCX, JIT_CSR_GO_ON);
+    x_alu_const(c, false, ALU_CMP, RCX, JIT_GO_ON);
     x86_hole refused = x_jcc(c, CC_B);
     x_ret(c);
     x_here(c, refused);
@@ -398,8 +398,8 @@ long x86_init(struct jit_room *room)
     emit_lookup(&c, false);
     x86_stubs.system = c.at;
     emit_system(&c);
-    x86_stubs.csr = c.at;
-    emit_csr(&c);
+    x86_stubs.execute = c.at;
+    emit_execute(&c);
     for (unsigned i = 0; i < 4; i++) {
         x86_stubs.load[i] = c.at;
         emit_load(&c, 1u << i);
@@ -415,7 +415,7 @@ long x86_init(struct jit_room *room)
 
     ptrdiff_t to_run = room->run - room->write;
     const uint8_t **const all[] = {&x86_stubs.enter,  &x86_stubs.leave,  &x86_stubs.lookup,
-                                   &x86_stubs.link,   &x86_stubs.system, &x86_stubs.csr,
+                                   &x86_stubs.link,   &x86_stubs.system, &x86_stubs.execute,
                                    &x86_stubs.atomic, &x86_stubs.compute};
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i] += to_run;
