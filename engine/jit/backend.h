@@ -18,7 +18,8 @@ struct jit_room {
 
 /* What was made of a block. */
 struct jit_emitted {
-    uint32_t size; /* bytes */
+    uint32_t size;                /* bytes */
+    uint32_t op_at[IR_BLOCK_MAX]; /* where each operation's code begins */
     unsigned link_count;
     struct {
         uint64_t pc;
@@ -28,6 +29,7 @@ struct jit_emitted {
 
 struct jit_backend {
     const char *name;
+    const char *disassembler; /* objdump's option -m, and more */
     /* Looks at the host CPU and writes the fixed code (entry, exit, slow paths) into `room`. Its
      * size, or -E_NOTSUP (this host cannot), -E_NOSPC. */
     long (*init)(struct jit_room *room);

@@ -9,6 +9,7 @@
 #include "engine/jit/backend.h"
 
 #include "core/error.h"
+#include "engine/jit/observe.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -50,6 +51,7 @@ struct jit_vm {
     _Atomic uint32_t epoch;
     _Atomic bool flushing;
     struct ir_block ir;
+    struct jit_observer *observer; /* or NULL */
     struct jit_stats stats;
 };
 
@@ -129,7 +131,7 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
     if (jv == NULL)
         return -E_NOMEM;
     jv->vm = vm;
-    jv->backend = &jit_backend_x86;
+    jv->backend = jit_options()->backend != NULL ? jit_options()->backend : &jit_backend_x86;
     host_lock_init(&jv->lock);
     jv->blocks = map_lazily(sizeof *jv->blocks * BLOCKS_MAX);
     jv->copies = map_lazily((size_t)BLOCKS_MAX * IR_GUEST_MAX * 4);
@@ -140,6 +142,8 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
         error = fixed < 0 ? (int)fixed : 0;
         jv->fixed = jv->used = fixed < 0 ? 0 : ((uint32_t)fixed + 63) & ~63u;
     }
+    if (error == 0)
+        error = jit_observer_open(&jv->observer, jit_options(), jv->backend);
     if (error != 0) {
         jit_cache_fini(jv);
         return error;
@@ -172,6 +176,7 @@ void jit_cache_fini(struct jit_vm *jv)
     if (jv == NULL)
         return;
     jv->vm->mem.code_changed = NULL;
+    jit_observer_close(jv->observer);
     free_pages(jv);
     if (jv->write != NULL) {
         munmap(jv->write, CODE_BYTES);
@@ -340,8 +345,15 @@ void jit_fence_i(struct jit_cpu *cpu)
         host_lock_release(&jv->lock);
         for (unsigned i = 0; wait && i < jv->vm->vcpu_count; i++) {
             struct vcpu *other = jv->vm->vcpus[i];
-            while (other != &cpu->hart->vcpu && !vcpu_post_done(other, VCPU_REQ_TLB_FLUSH))
+            while (other != &cpu->hart->vcpu && !vcpu_post_done(other, VCPU_REQ_TLB_FLUSH)) {
+                /* It may wait for us in the same place. */
+                if (atomic_load(&cpu->hart->vcpu.requests) & VCPU_REQ_TLB_FLUSH) {
+                    jit_context_flush_all(cpu);
+                    cpu->reference_effects |= EFFECT_TRANSLATION;
+                    atomic_fetch_and(&cpu->hart->vcpu.requests, ~VCPU_REQ_TLB_FLUSH);
+                }
                 host_yield();
+            }
         }
     }
     host_lock_acquire(&jv->lock);
@@ -501,6 +513,9 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     count(&jv->stats.translated, 1);
     count(&jv->stats.instructions, b->instructions);
     count(&jv->stats.host_bytes, emitted.size);
+    if (jv->observer != NULL)
+        jit_observe(jv->observer, b, &jv->ir, &emitted, copy, jv->write + b->code,
+                    jv->run + b->code);
     return b;
 }
 

@@ -849,8 +849,10 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
     l.start = room->write;
     l.out = out;
     l.late_count = 0;
-    *out = (struct jit_emitted){0};
+    out->size = 0;
+    out->link_count = 0;
     for (unsigned i = 0; i < block->count && !l.c.full; i++) {
+        out->op_at[i] = (uint32_t)(l.c.at - room->write);
         if (!lower_one(&l, &block->code[i]))
             return false;
     }
@@ -889,6 +891,7 @@ static enum jit_leave x86_enter(struct jit_context *context, struct riscv_vcpu *
 
 const struct jit_backend jit_backend_x86 = {
     .name = "x86-64",
+    .disassembler = "i386:x86-64 -M intel",
     .init = x86_init,
     .emit = x86_emit,
     .link = x86_link,
