@@ -522,6 +522,8 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
 static const void *remember(struct jit_context *context, uint64_t pc, const void *code)
 {
     unsigned i = jit_jump_index(pc);
+    if (context->cpu->audit != NULL)
+        return code; /* not to be entered but by the loop */
     context->jump[i] = (struct jit_jump){.pc = pc, .code = code};
     context->jump_used[i / 64] |= 1ULL << i % 64;
     context->code_pages[jit_page_bit(pc) / 64] |= 1ULL << jit_page_bit(pc) % 64;

@@ -190,7 +190,8 @@ static bool may_store(struct jit_cpu *cpu, uint64_t pa)
 {
     struct memory *mem = &cpu->hart->vcpu.vm->mem;
     struct mem_slot *slot = mem_slot_find(mem, pa, 1);
-    if (slot == NULL || atomic_load_explicit(&mem->dirty_log, memory_order_relaxed))
+    if (slot == NULL || cpu->audit != NULL ||
+        atomic_load_explicit(&mem->dirty_log, memory_order_relaxed))
         return false;
     _Atomic uint8_t *flags = &slot->flags[(pa - slot->gpa) >> MEM_PAGE_SHIFT];
     if ((atomic_load_explicit(flags, memory_order_relaxed) & MEM_PAGE_STORED) == 0)
@@ -277,6 +278,8 @@ bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
             *value = ram_load(page.hva + offset, width);
             return true;
         }
+        if (cpu->audit != NULL)
+            return fault(cpu, JIT_AUDIT_STOP, va);
         jit_count(&vcpu->mmio_reads);
         return bus_read(&vcpu->vm->bus, page.pa, width, value) == 0 ||
                fault(cpu, CAUSE_LOAD_ACCESS, va);
@@ -319,10 +322,14 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
         if (!translate(cpu, va, width, ACCESS_STORE, &page))
             return false;
         if (page.hva != NULL) {
+            if (cpu->audit != NULL && !jit_audit_note(cpu->audit, page.hva + offset, width))
+                return fault(cpu, JIT_AUDIT_STOP, va);
             ram_store(page.hva + offset, width, value);
             written(cpu, page.pa, width);
             return true;
         }
+        if (cpu->audit != NULL)
+            return fault(cpu, JIT_AUDIT_STOP, va);
         jit_count(&vcpu->mmio_writes);
         return bus_write(&vcpu->vm->bus, page.pa, width, value) == 0 ||
                fault(cpu, CAUSE_STORE_ACCESS, va);
@@ -333,6 +340,9 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
         return false;
     if (page.hva == NULL || second.hva == NULL)
         return fault(cpu, CAUSE_STORE_ACCESS, page.hva == NULL ? va : va + first);
+    if (cpu->audit != NULL && !(jit_audit_note(cpu->audit, page.hva + offset, first) &&
+                                jit_audit_note(cpu->audit, second.hva, width - first)))
+        return fault(cpu, JIT_AUDIT_STOP, va);
     uint8_t bytes[8];
     ram_store(bytes, 8, value);
     memcpy(page.hva + offset, bytes, first);
@@ -375,6 +385,11 @@ void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store
         return NULL;
     if (page.hva == NULL) { /* devices support no atomics (the AMONone PMA) */
         fault(cpu, store ? CAUSE_STORE_ACCESS : CAUSE_LOAD_ACCESS, va);
+        return NULL;
+    }
+    if (store && cpu->audit != NULL &&
+        !jit_audit_note(cpu->audit, page.hva + (va & PAGE_OFFSET), width)) {
+        fault(cpu, JIT_AUDIT_STOP, va);
         return NULL;
     }
     /* Whether it writes or not: code is dropped before its bytes change under it, and what is

@@ -133,6 +133,7 @@ struct jit_cpu {
     uint32_t reference_effects;   /* enum riscv_effect that the interpreter has not seen yet */
     _Atomic bool in_code;
     struct jit_counts counts;
+    struct jit_audit *audit; /* NULL: not audited */
     /* Blocks found lately, in any context; good while no code was dropped since. */
     struct jit_found {
         uint64_t pc, pa;
@@ -259,5 +260,20 @@ void jit_code_leave(struct jit_cpu *cpu);
 /* Another one: jump caches may name dropped code. */
 uint32_t jit_epoch(struct jit_vm *jv);
 struct jit_stats *jit_stats(struct jit_vm *jv);
+
+/* ---- audit.c ---- */
+
+/* cpu->cause of what the interpreter is to execute, while audited. */
+#define JIT_AUDIT_STOP UINT32_MAX
+
+struct jit_audit *jit_audit_make(void);
+void jit_audit_free(struct jit_audit *audit);
+/* [at, at + width) is about to be written; false: stop before it. */
+bool jit_audit_note(struct jit_audit *audit, void *at, unsigned width);
+/* In place of the back end's enter, for one block. Traps are taken. JIT_LEAVES: it differed. */
+enum jit_leave jit_audit_enter(struct jit_cpu *cpu, const void *code);
+
+/* run.c: the reference executes one instruction (or trap, or interrupt). */
+enum exit_reason jit_reference_step(struct jit_cpu *cpu, struct exit *exit);
 
 #endif

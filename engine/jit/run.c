@@ -22,6 +22,8 @@ void jit_set_reference(const struct engine_ops *reference)
 static int jit_vm_init(struct vm *vm)
 {
     struct jit_vm *jv;
+    if (jit_options()->audit && vm->vcpu_count > 1)
+        return -E_NOTSUP; /* another hart could change memory between the two */
     int error = reference_engine->vm_init(vm);
     if (error == 0)
         error = jit_cache_init(vm, &jv);
@@ -36,6 +38,8 @@ static void jit_vm_destroy(struct vm *vm)
     vm->engine_data = NULL;
     reference_engine->vm_destroy(vm);
 }
+
+static void jit_vcpu_destroy(struct vcpu *vcpu);
 
 static int jit_vcpu_init(struct vcpu *vcpu)
 {
@@ -54,6 +58,10 @@ static int jit_vcpu_init(struct vcpu *vcpu)
     cpu->contexts = cpu->context = contexts;
     cpu->reference = vcpu->engine_data;
     vcpu->engine_data = cpu;
+    if (jit_options()->audit && (cpu->audit = jit_audit_make()) == NULL) {
+        jit_vcpu_destroy(vcpu);
+        return -E_NOMEM;
+    }
     jit_cache_join(cpu->vm, vcpu->id, cpu);
     jit_context_choose(cpu);
     return 0;
@@ -65,6 +73,7 @@ static void jit_vcpu_destroy(struct vcpu *vcpu)
     if (cpu == NULL)
         return;
     jit_cache_join(cpu->vm, vcpu->id, NULL);
+    jit_audit_free(cpu->audit);
     vcpu->engine_data = cpu->reference;
     reference_engine->vcpu_destroy(vcpu);
     host_free(cpu->contexts, sizeof *cpu->contexts * JIT_CONTEXTS);
@@ -133,6 +142,18 @@ static unsigned op_at(struct jit_cpu *cpu, uint64_t pc, struct insn *in)
     return insn_decode(raw, in) ? in->op : (unsigned)OP_ILLEGAL;
 }
 
+enum exit_reason jit_reference_step(struct jit_cpu *cpu, struct exit *exit)
+{
+    struct vcpu *vcpu = &cpu->hart->vcpu;
+    cpu->hart->effects |= cpu->reference_effects;
+    cpu->reference_effects = 0;
+    vcpu->engine_data = cpu->reference;
+    enum exit_reason reason = reference_engine->step(vcpu, exit);
+    vcpu->engine_data = cpu;
+    atomic_store(&vcpu->in_guest, true);
+    return reason;
+}
+
 /*
  * The interpreter executes what is at hart->pc. It keeps caches of its own, which it is told of by
  * hart->effects; fences that it executes are ours too.
@@ -140,25 +161,18 @@ static unsigned op_at(struct jit_cpu *cpu, uint64_t pc, struct insn *in)
 static enum exit_reason step(struct jit_cpu *cpu, struct exit *exit)
 {
     struct riscv_vcpu *hart = cpu->hart;
-    struct vcpu *vcpu = &hart->vcpu;
     uint64_t pc = hart->pc;
     struct insn in;
     unsigned op = op_at(cpu, pc, &in);
     bool fence = op == OP_sfence_vma || op == OP_sinval_vma;
     uint64_t va = fence ? hart->x[in.rs1] : 0, asid = fence ? hart->x[in.rs2] : 0;
-    uint32_t told = cpu->reference_effects;
     enum exit_reason quick;
 
-    if (jit_system_step(cpu, &quick))
+    if (cpu->audit == NULL && jit_system_step(cpu, &quick))
         return quick;
     count(&jit_stats(cpu->vm)->steps);
     count(&jit_stats(cpu->vm)->stepped[op]);
-    hart->effects |= told;
-    cpu->reference_effects = 0;
-    vcpu->engine_data = cpu->reference;
-    enum exit_reason reason = reference_engine->step(vcpu, exit);
-    vcpu->engine_data = cpu;
-    atomic_store(&vcpu->in_guest, true);
+    enum exit_reason reason = jit_reference_step(cpu, exit);
     if (hart->pc == pc + 4) { /* it did not trap */
         if (fence)
             jit_context_fence(cpu, in.rs1 != 0, va, in.rs2 != 0, (uint16_t)asid);
@@ -218,11 +232,17 @@ static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
         if (code != NULL) {
             jit_code_enter(cpu);
             /* Flushed between the look-up and here? Then the code may be gone. */
-            if (jit_epoch(cpu->vm) == epoch)
+            if (cpu->audit != NULL)
+                why = jit_audit_enter(cpu, code);
+            else if (jit_epoch(cpu->vm) == epoch)
                 why = backend->enter(cpu->context, hart, code);
             else
                 why = JIT_LOOKUP;
             jit_code_leave(cpu);
+        }
+        if (why == JIT_LEAVES) {
+            exit->message = "audit: translated code and the interpreter differ";
+            return leave(cpu, EXIT_HALTED);
         }
         jit_count(&cpu->counts.left[why]);
         switch (why) {

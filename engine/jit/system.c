@@ -29,7 +29,8 @@ const void *jit_go_on(struct jit_cpu *cpu, uint64_t pc, uint32_t site)
 {
     const void *code = NULL;
     jit_count(&cpu->counts.lookups);
-    if (atomic_load_explicit(&cpu->hart->vcpu.kick, memory_order_relaxed) == 0 &&
+    if (cpu->audit == NULL &&
+        atomic_load_explicit(&cpu->hart->vcpu.kick, memory_order_relaxed) == 0 &&
         jit_epoch(cpu->vm) == cpu->epoch)
         code = jit_code_at(cpu, pc, site);
     if (code == NULL) {
@@ -92,6 +93,8 @@ enum jit_done jit_execute(struct jit_cpu *cpu, uint32_t code, uint64_t operand, 
 
     jit_count(&cpu->counts.executed);
     *value = 0;
+    if (cpu->audit != NULL)
+        return JIT_REFUSED;
     switch ((enum jit_kind)(code >> 12 & 7)) {
     case JIT_ZERO: return zero(cpu, operand) ? JIT_GO_ON : JIT_REFUSED;
     case JIT_SAME: return same(cpu, (uint16_t)operand) ? JIT_GO_ON : JIT_REFUSED;
@@ -146,6 +149,8 @@ const void *jit_system(struct jit_cpu *cpu, uint32_t code)
 
     jit_count(&cpu->counts.systems);
     cpu->why = JIT_STEP; /* and nothing is done */
+    if (cpu->audit != NULL)
+        return NULL;
     switch ((enum riscv_op)(code & 0xffff)) {
     case OP_ecall:
         /* A trap right behind another: the loop counts them. */
