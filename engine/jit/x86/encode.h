@@ -465,6 +465,30 @@ static inline void x_pop(struct x86_code *c, unsigned reg)
     put8(c, 0x58 | (reg & 7));
 }
 
+static inline void x_lock(struct x86_code *c)
+{
+    put8(c, 0xf0);
+}
+
+/* [m] gets `reg`, which gets what was there: XADD (with a lock), XCHG (always locked) */
+static inline void x_xadd(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+{
+    x_lock(c);
+    x_mem(c, wide, 0x0fc1, reg, m);
+}
+
+static inline void x_xchg(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+{
+    x_mem(c, wide, 0x87, reg, m);
+}
+
+/* If [m] is rax: `reg` goes there and ZF is set; else rax gets it. */
+static inline void x_cmpxchg(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+{
+    x_lock(c);
+    x_mem(c, wide, 0x0fb1, reg, m);
+}
+
 static inline void x_mfence(struct x86_code *c)
 {
     put_opcode(c, 0x0fae);

@@ -75,7 +75,7 @@ void x86_later(struct lowering *l, enum late_kind kind, x86_hole from, const str
     l->late[l->late_count++] = (struct late){.kind = kind, .from = from, .back = l->c.at, .ir = ir};
 }
 
-static const uint8_t *stub(const struct lowering *l, const uint8_t *run)
+const uint8_t *x86_stub(const struct lowering *l, const uint8_t *run)
 {
     return run + l->to_write;
 }
@@ -102,11 +102,11 @@ static void leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_le
     count_done(l, done);
     set_pc(l, pc, RAX);
     x_const(&l->c, RAX, why);
-    x_jmp_to(&l->c, stub(l, x86_stubs.leave));
+    x_jmp_to(&l->c, x86_stub(l, x86_stubs.leave));
 }
 
 /* Before a call of a slow path: where it would trap. */
-static void say_where(struct lowering *l, const struct ir *ir)
+void x86_say_where(struct lowering *l, const struct ir *ir)
 {
     set_pc(l, l->block->pc + ir->at, RCX);
     x_store_const(&l->c, mem_at(RSP, FRAME_DONE), ir->done);
@@ -127,7 +127,7 @@ static void go_by_cache(struct lowering *l, uint64_t pc)
     int32_t entry = CONTEXT(jump) + (int32_t)(jit_jump_index(pc) * sizeof(struct jit_jump));
     x_const(c, RAX, (int64_t)pc);
     x_alu_mem(c, true, ALU_CMP, RAX, mem_at(R_CONTEXT, entry));
-    x_jcc_to(c, CC_NE, stub(l, x86_stubs.lookup));
+    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
     x_jmp_mem(c, mem_at(R_CONTEXT, entry + (int32_t)offsetof(struct jit_jump, code)));
 }
 
@@ -149,7 +149,7 @@ static void go_by_link(struct lowering *l, uint64_t pc)
     x_jmp_to(c, c->at + 5); /* to what follows */
     x_const(c, RAX, (int64_t)pc);
     x_const(c, RCX, site);
-    x_jmp_to(c, stub(l, x86_stubs.link));
+    x_jmp_to(c, x86_stub(l, x86_stubs.link));
 }
 
 static void go_on(struct lowering *l, const struct ir *ir, uint64_t pc)
@@ -503,121 +503,11 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
     default:
         x86_get(l, RAX, ir->a);
         x_const(c, RCX, ir->op);
-        x_call_to(c, stub(l, x86_stubs.compute));
+        x_call_to(c, x86_stub(l, x86_stubs.compute));
         to = RAX;
         break;
     }
     x86_put(l, ir->dst, to);
-}
-
-/* ---- memory ---- */
-
-/* rax: the host's address of [a + imm], or a jump to the rare path with rax the guest's; rdx, rcx
- * are clobbered. */
-static x86_hole find_host(struct lowering *l, const struct ir *ir, unsigned width, int32_t tags)
-{
-    struct x86_code *c = &l->c;
-    unsigned a = ir->a != IR_X(0) ? x86_use(l, ir->a, RAX) : (unsigned)NO_REG;
-
-    if (a == NO_REG)
-        x_const(c, RAX, ir->imm);
-    else if (ir->imm != 0)
-        x_lea(c, RAX, mem_at(a, (int32_t)ir->imm));
-    else
-        x_mov(c, RAX, a);
-    /* Scaled by 8 already: bits 12 and up of the address, where bits 3 and up are wanted. */
-    x_mov32(c, RDX, RAX);
-    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - 3);
-    x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << 3);
-    if (width == 1)
-        x_mov(c, RCX, RAX);
-    else
-        x_lea(c, RCX, mem_at(RAX, (int32_t)width - 1));
-    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
-    x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, tags));
-    x86_hole miss = x_jcc(c, CC_NE);
-    x_alu_mem(c, true, ALU_ADD, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(addend)));
-    return miss;
-}
-
-static void extend_load(struct lowering *l, const struct ir *ir, unsigned to, unsigned from)
-{
-    struct x86_code *c = &l->c;
-    bool sign = (ir->sub & IR_SIGNED) != 0;
-    switch (ir->sub & IR_WIDTH) {
-    case IR_W1: x_extend8(c, to, from, sign); break;
-    case IR_W2: x_extend16(c, to, from, sign); break;
-    case IR_W4:
-        if (sign)
-            x_movsxd(c, to, from);
-        else
-            x_mov32(c, to, from);
-        break;
-    default: x_mov(c, to, from); break;
-    }
-}
-
-static void box(struct lowering *l, const struct ir *ir, unsigned value)
-{
-    struct x86_code *c = &l->c;
-    if (ir->dst < 32 || (ir->sub & IR_WIDTH) == IR_W8)
-        return;
-    x_const(c, RCX, (ir->sub & IR_WIDTH) == IR_W4 ? -(1LL << 32) : -(1LL << 16));
-    x_alu(c, true, ALU_OR, value, RCX);
-}
-
-static void lower_load(struct lowering *l, const struct ir *ir)
-{
-    struct x86_code *c = &l->c;
-    unsigned width = ir->sub & IR_WIDTH, to = x86_target(ir->dst, RAX);
-    static const uint32_t zero[] = {0x0fb6, 0x0fb7, 0x8b, 0x8b},
-                          sign[] = {0x0fbe, 0x0fbf, 0x63, 0x8b};
-    bool is_signed = (ir->sub & IR_SIGNED) != 0;
-
-    x86_hole miss = find_host(l, ir, 1u << width, CONTEXT(read));
-    x_mem(c, is_signed || width == IR_W8, is_signed ? sign[width] : zero[width], to,
-          mem_at(RAX, 0));
-    x86_later(l, LATE_LOAD, miss, ir);
-    if (l->late_count > 0) {
-        l->late[l->late_count - 1].host = (uint8_t)to;
-        l->late[l->late_count - 1].width = (uint8_t)width;
-    }
-    box(l, ir, to);
-    x86_put(l, ir->dst, to);
-}
-
-static void lower_store(struct lowering *l, const struct ir *ir)
-{
-    struct x86_code *c = &l->c;
-    unsigned width = ir->sub & IR_WIDTH;
-    x86_hole miss = find_host(l, ir, 1u << width, CONTEXT(write));
-    struct x86_mem at = mem_at(RAX, 0);
-    unsigned value = x86_use(l, ir->b, RCX);
-    switch (width) {
-    case IR_W1: x_mem8(c, 0x88, value, at); break;
-    case IR_W2: {
-        put8(c, 0x66);
-        x_mem(c, false, 0x89, value, at);
-        break;
-    }
-    case IR_W4: x_mem(c, false, 0x89, value, at); break;
-    default: x_store(c, at, value); break;
-    }
-    x86_later(l, LATE_STORE, miss, ir);
-    if (l->late_count > 0)
-        l->late[l->late_count - 1].width = (uint8_t)width;
-}
-
-static void lower_atomic(struct lowering *l, const struct ir *ir)
-{
-    struct x86_code *c = &l->c;
-    say_where(l, ir);
-    x86_get(l, RAX, ir->a);
-    if (ir->op != IR_LR)
-        x86_get(l, RDX, ir->b);
-    x_const(c, RCX, x86_atomic_code(ir->op, ir->sub, ir->imm));
-    x_call_to(c, stub(l, x86_stubs.atomic));
-    x86_put(l, ir->dst, RAX);
 }
 
 /* rdx: the operand */
@@ -628,7 +518,7 @@ static void call_execute(struct lowering *l, const struct ir *ir, int64_t code)
     x_lea(c, RAX, mem_at(R_INSTRET, ir->done));
     x_store(c, mem_at(R_VCPU, VCPU(instret)), RAX);
     x_const(c, RCX, code);
-    x_call_to(c, stub(l, x86_stubs.execute));
+    x_call_to(c, x86_stub(l, x86_stubs.execute));
 }
 
 static void lower_execute(struct lowering *l, const struct ir *ir)
@@ -679,12 +569,12 @@ static void lower_jump_reg(struct lowering *l, const struct ir *ir)
     count_done(l, ir->done);
     /* A kick is looked at by whoever answers the look-up. */
     x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
-    x_jcc_to(c, CC_NE, stub(l, x86_stubs.lookup));
+    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
     x_mov32(c, RDX, RAX);
     x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
     x_shift(c, false, SHIFT_SHL, RDX, 3);
     x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
-    x_jcc_to(c, CC_NE, stub(l, x86_stubs.lookup));
+    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
     x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
                              CONTEXT(jump) + (int32_t)offsetof(struct jit_jump, code)));
 }
@@ -768,11 +658,11 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
     case IR_CPOPW:
     case IR_REV8:
     case IR_ORC_B: lower_unary(l, ir); break;
-    case IR_LOAD: lower_load(l, ir); break;
-    case IR_STORE: lower_store(l, ir); break;
+    case IR_LOAD: x86_lower_load(l, ir); break;
+    case IR_STORE: x86_lower_store(l, ir); break;
     case IR_AMO:
     case IR_LR:
-    case IR_SC: lower_atomic(l, ir); break;
+    case IR_SC: x86_lower_atomic(l, ir); break;
     case IR_FENCE:
         if (ir->sub == IR_FENCE_FULL)
             x_mfence(&l->c);
@@ -788,7 +678,7 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
         count_done(l, ir->done);
         set_pc(l, l->block->pc + ir->at, RAX);
         x_const(&l->c, RCX, ir->imm);
-        x_jmp_to(&l->c, stub(l, x86_stubs.system));
+        x_jmp_to(&l->c, x86_stub(l, x86_stubs.system));
         break;
     case IR_STEP: leave_at(l, (uint64_t)ir->imm, ir->done, JIT_STEP); break;
     default: return x86_lower_float(l, ir);
@@ -805,17 +695,8 @@ static void lower_late(struct lowering *l, const struct late *late)
     x_here(c, late->from);
     switch (late->kind) {
     case LATE_LOAD:
-        say_where(l, ir);
-        x_call_to(c, stub(l, x86_stubs.load[late->width]));
-        extend_load(l, ir, late->host, RAX);
-        x_jmp_to(c, late->back);
-        break;
     case LATE_STORE:
-        x86_get(l, RDX, ir->b);
-        say_where(l, ir);
-        x_call_to(c, stub(l, x86_stubs.store[late->width]));
-        x_jmp_to(c, late->back);
-        break;
+    case LATE_ATOMIC: x86_late_memory(l, late); break;
     case LATE_BRANCH:
         if (is_backward(l, ir, (uint64_t)ir->imm)) {
             x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
@@ -849,6 +730,7 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
     l.start = room->write;
     l.out = out;
     l.late_count = 0;
+    x86_find_groups(&l);
     out->size = 0;
     out->link_count = 0;
     for (unsigned i = 0; i < block->count && !l.c.full; i++) {

@@ -6,7 +6,16 @@
 
 #define LATE_MAX 512 /* rare paths of a block */
 
-enum late_kind { LATE_LOAD, LATE_STORE, LATE_BRANCH, LATE_LEAVE, LATE_KICK, LATE_NAN, LATE_NEXT };
+enum late_kind {
+    LATE_LOAD,
+    LATE_STORE,
+    LATE_ATOMIC,
+    LATE_BRANCH,
+    LATE_LEAVE,
+    LATE_KICK,
+    LATE_NAN,
+    LATE_NEXT
+};
 
 struct late {
     enum late_kind kind;
@@ -15,6 +24,23 @@ struct late {
     const struct ir *ir;
     uint8_t host;  /* where a load's result goes */
     uint8_t width; /* log2 */
+    uint8_t clear; /* slot of the group whose check failed, or NO_GROUP */
+};
+
+/*
+ * Loads and stores of one block by one base register, close to each other, share one look at the
+ * TLB: the first checks for all, and keeps the host's address of the base in a slot of the frame,
+ * or 0: then each finds its own way.
+ */
+#define GROUPS_MAX 64
+#define GROUP_SPAN 512 /* bytes */
+#define NO_GROUP   0xff
+
+struct group {
+    int32_t low, high; /* offsets from the base: the first byte, past the last */
+    uint16_t first, last, count;
+    bool writes;
+    uint8_t slot;
 };
 
 struct lowering {
@@ -26,6 +52,8 @@ struct lowering {
     struct jit_emitted *out;
     struct late late[LATE_MAX];
     unsigned late_count;
+    uint8_t group_of[IR_BLOCK_MAX]; /* by operation; of loads and stores */
+    struct group groups[GROUPS_MAX];
 };
 
 /* Where a register is kept in memory. */
@@ -39,6 +67,17 @@ unsigned x86_target(ir_reg reg, unsigned spare);
 void x86_put(struct lowering *l, ir_reg reg, unsigned from);
 /* A rare path from `from`; those that come back do so to what follows. */
 void x86_later(struct lowering *l, enum late_kind kind, x86_hole from, const struct ir *ir);
+
+const uint8_t *x86_stub(const struct lowering *l, const uint8_t *run);
+/* Before a call of a slow path: where it would trap. Clobbers rcx. */
+void x86_say_where(struct lowering *l, const struct ir *ir);
+
+/* memory.c */
+void x86_find_groups(struct lowering *l);
+void x86_lower_load(struct lowering *l, const struct ir *ir);
+void x86_lower_store(struct lowering *l, const struct ir *ir);
+void x86_lower_atomic(struct lowering *l, const struct ir *ir);
+void x86_late_memory(struct lowering *l, const struct late *late);
 
 /* float.c; false: not an operation of floating point */
 bool x86_lower_float(struct lowering *l, const struct ir *ir);

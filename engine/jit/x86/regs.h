@@ -36,14 +36,18 @@ extern const uint8_t x86_host[32];
 #define VCPU_F(n)      (VCPU(f) + (int32_t)(n)*8)
 #define CONTEXT(field) ((int32_t)offsetof(struct jit_context, field))
 
+#define X86_GROUP_SLOTS 8
+
 /* The stack frame of translated code. */
 enum {
     FRAME_TEMPS = 0,                          /* IR_T(0).. */
     FRAME_VALUE = FRAME_TEMPS + 8 * IR_TEMPS, /* result of a slow load */
     FRAME_DONE = FRAME_VALUE + 8, /* instructions of the block before one that may fault */
     FRAME_MXCSR = FRAME_DONE + 8,
+    FRAME_GROUPS = FRAME_MXCSR + 8,
     FRAME_SIZE =
-        FRAME_MXCSR + 8, /* 8 more than a multiple of 16: return address and six registers */
+        FRAME_GROUPS +
+        8 * X86_GROUP_SLOTS, /* 8 more than a multiple of 16: return address and six registers */
 };
 
 /* The fixed code: run addresses. */

@@ -237,8 +237,27 @@ static void emit_fault(struct x86_code *c, unsigned frame)
 
 enum { STUB_FRAME = 8 }; /* aligns the stack behind a return address */
 
+/* rax: the host's address of what rax says, if the TLB has it; else jumps. Clobbers rcx, rdx. */
+static x86_hole emit_find(struct x86_code *c, unsigned width, int32_t tags)
+{
+    x_mov32(c, RDX, RAX);
+    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - 3);
+    x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << 3);
+    x_lea(c, RCX, mem_at(RAX, (int32_t)width - 1));
+    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
+    x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, tags));
+    x86_hole miss = x_jcc(c, CC_NE);
+    x_alu_mem(c, true, ALU_ADD, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(addend)));
+    return miss;
+}
+
 static void emit_load(struct x86_code *c, unsigned width)
 {
+    static const uint32_t opcodes[] = {0, 0x0fb6, 0x0fb7, 0, 0x8b, 0, 0, 0, 0x8b};
+    x86_hole miss = emit_find(c, width, CONTEXT(read));
+    x_mem(c, width == 8, opcodes[width], RAX, mem_at(RAX, 0));
+    x_ret(c);
+    x_here(c, miss);
     x_alu_const(c, true, ALU_SUB, RSP, STUB_FRAME);
     save_pins(c, false);
     x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
@@ -258,6 +277,19 @@ static void emit_load(struct x86_code *c, unsigned width)
 
 static void emit_store(struct x86_code *c, unsigned width)
 {
+    x_store(c, mem_at(RSP, 8 + FRAME_VALUE), RDX);
+    x86_hole miss = emit_find(c, width, CONTEXT(write));
+    x_load(c, RDX, mem_at(RSP, 8 + FRAME_VALUE));
+    if (width == 1) {
+        x_mem8(c, 0x88, RDX, mem_at(RAX, 0));
+    } else {
+        if (width == 2)
+            put8(c, 0x66);
+        x_mem(c, width == 8, 0x89, RDX, mem_at(RAX, 0));
+    }
+    x_ret(c);
+    x_here(c, miss);
+    x_load(c, RDX, mem_at(RSP, 8 + FRAME_VALUE));
     x_alu_const(c, true, ALU_SUB, RSP, STUB_FRAME);
     save_pins(c, false);
     x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
