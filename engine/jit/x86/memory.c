@@ -188,7 +188,7 @@ static void extend_load(struct lowering *l, const struct ir *ir, unsigned to, un
 static void box(struct lowering *l, const struct ir *ir, unsigned value)
 {
     struct x86_code *c = &l->c;
-    if (ir->dst < 32 || (ir->sub & IR_WIDTH) == IR_W8)
+    if (ir->dst < 32 || ir->dst >= IR_T(0) || (ir->sub & IR_WIDTH) == IR_W8)
         return;
     x_const(c, RCX, (ir->sub & IR_WIDTH) == IR_W4 ? -(1LL << 32) : -(1LL << 16));
     x_alu(c, true, ALU_OR, value, RCX);
