@@ -165,6 +165,7 @@ static void csr(struct front *f, const struct insn *in)
     ir->dst = IR_X(in->rd);
     ir->a = immediate ? IR_NONE : IR_X(in->rs1);
     ir->c = immediate ? in->rs1 : 0;
+    ir->sub = csr_number_is_fp((unsigned)in->imm);
     ir->imm = jit_code((unsigned)in->imm,
                        swap  ? JIT_CSR_WRITE
                        : set ? JIT_CSR_SET
@@ -482,12 +483,7 @@ static enum step translate(struct front *f, const struct insn *in)
     case OP_csrrc:
     case OP_csrrwi:
     case OP_csrrsi:
-    case OP_csrrci:
-        /* Flags of translated code are the host's until it leaves. */
-        if (csr_number_is_fp((unsigned)in->imm))
-            return NOT_HERE;
-        csr(f, in);
-        return GO_ON;
+    case OP_csrrci: csr(f, in); return GO_ON;
     case OP_ecall:
     case OP_sret:
     case OP_mret:

@@ -142,7 +142,8 @@ enum ir_op {
 
     /* ---- the system ---- */
     /* dst = what jit_execute makes of `imm` (jit_code) and of `a` or, where that is IR_NONE, of `c`
-     * as a number. Goes on, perhaps in another context, or leaves. */
+     * as a number. Goes on, perhaps in another context, or leaves. sub 1: hart->fflags
+     * must be exact, and may be written. */
     IR_EXECUTE,
     IR_SAME, /* leaves to the interpreter unless the halfword of code at pc + 2 is `imm` */
 

@@ -518,7 +518,8 @@ static void call_execute(struct lowering *l, const struct ir *ir, int64_t code)
     x_lea(c, RAX, mem_at(R_INSTRET, ir->done));
     x_store(c, mem_at(R_VCPU, VCPU(instret)), RAX);
     x_const(c, RCX, code);
-    x_call_to(c, x86_stub(l, x86_stubs.execute));
+    bool fp = ir->op == IR_EXECUTE && ir->sub == 1;
+    x_call_to(c, x86_stub(l, fp ? x86_stubs.execute_fp : x86_stubs.execute));
 }
 
 static void lower_execute(struct lowering *l, const struct ir *ir)

@@ -60,7 +60,7 @@ struct x86_stubs {
     const uint8_t *system; /* ecx: jit_system_code; hart->pc is set */
     /* ecx: jit_code, rdx: operand; hart->pc and hart->instret are exact. Gives rax and the
      * flags of the comparison of what was done with JIT_GO_ON, or does not return. */
-    const uint8_t *execute;
+    const uint8_t *execute, *execute_fp;
     /* rax: va; rdx: value (stores); hart->pc and FRAME_DONE set. Loads give rax, zero-extended.
      * By width: 1, 2, 4, 8. */
     const uint8_t *load[4], *store[4];

@@ -175,24 +175,26 @@ static const unsigned callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
  */
 #define MXCSR_MASKED 0x1f80
 
-static void emit_mxcsr_clear(struct x86_code *c)
+static void emit_mxcsr_clear(struct x86_code *c, int32_t frame)
 {
-    x_store_const32(c, mem_at(RSP, FRAME_MXCSR), MXCSR_MASKED);
-    x_mem(c, false, 0x0fae, 2, mem_at(RSP, FRAME_MXCSR)); /* LDMXCSR */
+    x_store_const32(c, mem_at(RSP, frame + FRAME_MXCSR), MXCSR_MASKED);
+    x_mem(c, false, 0x0fae, 2, mem_at(RSP, frame + FRAME_MXCSR)); /* LDMXCSR */
 }
 
 /* MXCSR: IE DE ZE OE UE PE, bits 0 to 5. fflags: NX UF OF DZ NV, bits 0 to 4. */
 static uint8_t flags_of_mxcsr[64];
 
-static void emit_mxcsr_merge(struct x86_code *c)
+static void emit_mxcsr_merge(struct x86_code *c, int32_t frame, bool clear)
 {
-    x_mem(c, false, 0x0fae, 3, mem_at(RSP, FRAME_MXCSR)); /* STMXCSR */
-    x_mem(c, false, 0x8b, RAX, mem_at(RSP, FRAME_MXCSR));
+    x_mem(c, false, 0x0fae, 3, mem_at(RSP, frame + FRAME_MXCSR)); /* STMXCSR */
+    x_mem(c, false, 0x8b, RAX, mem_at(RSP, frame + FRAME_MXCSR));
     x_alu_const(c, false, ALU_AND, RAX, 0x3f);
     x86_hole none = x_jcc(c, CC_E);
     x_const(c, RCX, (int64_t)(uintptr_t)flags_of_mxcsr);
     x_mem(c, false, 0x0fb6, RAX, mem_indexed(RCX, RAX, 0, 0));
     x_mem(c, false, 0x09, RAX, mem_at(R_VCPU, VCPU(fflags)));
+    if (clear)
+        emit_mxcsr_clear(c, frame);
     x_here(c, none);
 }
 
@@ -206,7 +208,7 @@ static void emit_enter(struct x86_code *c)
     x_mov(c, R_VCPU, RSI);
     x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
     x_mov(c, RAX, RDX);
-    emit_mxcsr_clear(c);
+    emit_mxcsr_clear(c, 0);
     load_pins(c, true);
     x_jmp_reg(c, RAX);
 }
@@ -217,7 +219,7 @@ static void emit_leave(struct x86_code *c)
     save_pins(c, true);
     x_store(c, mem_at(R_VCPU, VCPU(instret)), R_INSTRET);
     x_mov(c, RDX, RAX);
-    emit_mxcsr_merge(c);
+    emit_mxcsr_merge(c, 0, false);
     x_mov(c, RAX, RDX);
     x_alu_const(c, true, ALU_ADD, RSP, FRAME_SIZE);
     for (unsigned i = 6; i-- > 0;)
@@ -380,12 +382,14 @@ static void emit_system(struct x86_code *c)
     emit_go_on(c);
 }
 
-static void emit_execute(struct x86_code *c)
+static void emit_execute(struct x86_code *c, bool fp)
 {
     x_alu_const(c, true, ALU_SUB, RSP, STUB_FRAME);
     save_pins(c, false);
     x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
     x_mov(c, RSI, RCX);
+    if (fp)
+        emit_mxcsr_merge(c, STUB_FRAME + 8, true);
     x_lea(c, RCX, mem_at(RSP, STUB_FRAME + 8 + FRAME_VALUE));
     call_c(c, (uintptr_t)jit_execute);
     load_pins(c, false);
@@ -431,7 +435,9 @@ long x86_init(struct jit_room *room)
     x86_stubs.system = c.at;
     emit_system(&c);
     x86_stubs.execute = c.at;
-    emit_execute(&c);
+    emit_execute(&c, false);
+    x86_stubs.execute_fp = c.at;
+    emit_execute(&c, true);
     for (unsigned i = 0; i < 4; i++) {
         x86_stubs.load[i] = c.at;
         emit_load(&c, 1u << i);
@@ -446,9 +452,9 @@ long x86_init(struct jit_room *room)
         return -E_NOSPC;
 
     ptrdiff_t to_run = room->run - room->write;
-    const uint8_t **const all[] = {&x86_stubs.enter,  &x86_stubs.leave,  &x86_stubs.lookup,
-                                   &x86_stubs.link,   &x86_stubs.system, &x86_stubs.execute,
-                                   &x86_stubs.atomic, &x86_stubs.compute};
+    const uint8_t **const all[] = {&x86_stubs.enter,      &x86_stubs.leave,  &x86_stubs.lookup,
+                                   &x86_stubs.link,       &x86_stubs.system, &x86_stubs.execute,
+                                   &x86_stubs.execute_fp, &x86_stubs.atomic, &x86_stubs.compute};
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i] += to_run;
     for (unsigned i = 0; i < 4; i++) {
