@@ -42,7 +42,8 @@ struct jit_vm {
     uint32_t fixed, used; /* bytes of fixed code, of all code */
     const struct jit_backend *backend;
     struct jit_block *blocks; /* in the order of their code; block 0 is not used */
-    uint8_t *copies;          /* the guest's bytes of each block, IR_GUEST_MAX * 4 each */
+    uint8_t *copies;          /* the guest's bytes of all blocks */
+    uint32_t copies_used;
     unsigned block_count;
     struct jit_block *hash[HASH_BUCKETS];
     struct code_page *pages[PAGE_BUCKETS];
@@ -193,7 +194,8 @@ void jit_cache_fini(struct jit_vm *jv)
 
 static unsigned hash_of(uint64_t pa, uint64_t page_va)
 {
-    return (unsigned)(pa >> 1 ^ pa >> 15 ^ page_va >> MEM_PAGE_SHIFT) & (HASH_BUCKETS - 1);
+    uint64_t key = pa >> 1 ^ page_va << 20;
+    return (unsigned)(key * 0x9e3779b97f4a7c15ULL >> 48) & (HASH_BUCKETS - 1);
 }
 
 static struct code_page *page_at(struct jit_vm *jv, uint64_t pa)
@@ -215,7 +217,7 @@ bool jit_page_has_code(struct jit_vm *jv, uint64_t gpa)
 
 static uint8_t *copy_of(const struct jit_vm *jv, const struct jit_block *b)
 {
-    return jv->copies + (size_t)(b - jv->blocks) * IR_GUEST_MAX * 4;
+    return jv->copies + b->copy;
 }
 
 /* The block whose code holds `site`. */
@@ -389,6 +391,7 @@ static void flush_all(struct jit_vm *jv, struct jit_cpu *cpu)
     memset(jv->hash, 0, sizeof jv->hash);
     free_pages(jv);
     jv->used = jv->fixed;
+    jv->copies_used = 0;
     jv->block_count = 1;
     atomic_fetch_add(&jv->epoch, 1);
     count(&jv->stats.flushes, 1);
@@ -470,7 +473,7 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     if (page == NULL)
         return NULL;
     struct jit_block *b = &jv->blocks[jv->block_count];
-    uint8_t *copy = copy_of(jv, b);
+    uint8_t *copy = jv->copies + jv->copies_used;
     if (room > IR_GUEST_MAX * 4)
         room = IR_GUEST_MAX * 4;
     /* What is translated and what is compared later must be the same bytes. */
@@ -494,6 +497,7 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     *b = (struct jit_block){.pa = pa,
                             .page_va = pc & ~PAGE_OFFSET,
                             .bytes = jv->ir.bytes,
+                            .copy = jv->copies_used,
                             .instructions = jv->ir.code[jv->ir.count - 1].done,
                             .code = jv->used,
                             .code_size = emitted.size,
@@ -501,6 +505,7 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     for (unsigned i = 0; i < emitted.link_count; i++)
         b->links[i] = (struct jit_link){.pc = emitted.links[i].pc, .site = emitted.links[i].site};
     jv->block_count++;
+    jv->copies_used += (jv->ir.bytes + 7u) & ~7u;
     jv->used = (jv->used + emitted.size + 15) & ~15u;
     unsigned first = (unsigned)(pa & PAGE_OFFSET) >> LINE_SHIFT;
     unsigned last = (unsigned)((pa & PAGE_OFFSET) + b->bytes - 1) >> LINE_SHIFT;

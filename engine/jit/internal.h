@@ -15,7 +15,7 @@
 #define JIT_JUMP_BITS  11
 #define JIT_JUMP_SIZE  (1u << JIT_JUMP_BITS)
 #define JIT_FETCH_SIZE 256u
-#define JIT_FOUND_SIZE 4096u
+#define JIT_FOUND_SIZE 16384u
 #define JIT_PAGES_BITS 1024u
 #define JIT_CONTEXTS   16 /* of a VCPU */
 
@@ -83,6 +83,7 @@ struct jit_block {
     bool dead;      /* its bytes were written: nobody goes there any more */
     uint16_t bytes; /* of guest code */
     uint16_t instructions;
+    uint32_t copy;            /* offset of the guest's bytes as they were translated */
     uint32_t code, code_size; /* offset and size in the cache */
     struct jit_block *hash_next, *page_next;
     struct jit_link links[JIT_LINKS_MAX];
