@@ -141,7 +141,7 @@ static void go_by_link(struct lowering *l, uint64_t pc)
         return;
     }
     /* Patched while others may execute it: the distance must be within one aligned word. */
-    while (((uintptr_t)c->at + 1) % 4 != 0)
+    while (!c->full && ((uintptr_t)c->at + 1) % 4 != 0)
         put8(c, 0x90);
     out->links[out->link_count].pc = pc;
     out->links[out->link_count].site = l->offset + (uint32_t)(c->at + 1 - l->start);
