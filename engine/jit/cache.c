@@ -17,10 +17,12 @@
 
 #define CODE_BYTES   (64u << 20)
 #define BLOCKS_MAX   (1u << 18)
-#define HASH_BUCKETS (1u << 16)
+#define HASH_BITS    18
+#define HASH_BUCKETS (1u << HASH_BITS)
 #define PAGE_BUCKETS (1u << 12)
 #define EMIT_ROOM    (64u << 10) /* no block is larger */
 #define LINE_SHIFT   6
+#define OWNER_SHIFT  6
 #define PAGE_OFFSET  (MEM_PAGE_SIZE - 1)
 
 /* A guest page that code was translated from. */
@@ -44,6 +46,7 @@ struct jit_vm {
     struct jit_block *blocks; /* in the order of their code; block 0 is not used */
     uint8_t *copies;          /* the guest's bytes of all blocks */
     uint32_t copies_used;
+    uint32_t *owners; /* by 64 bytes of code: the last block that has some of them */
     unsigned block_count;
     struct jit_block *hash[HASH_BUCKETS];
     struct code_page *pages[PAGE_BUCKETS];
@@ -136,7 +139,9 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
     host_lock_init(&jv->lock);
     jv->blocks = map_lazily(sizeof *jv->blocks * BLOCKS_MAX);
     jv->copies = map_lazily((size_t)BLOCKS_MAX * IR_GUEST_MAX * 4);
-    int error = jv->blocks != NULL && jv->copies != NULL ? map_code(jv) : -E_NOMEM;
+    jv->owners = map_lazily(sizeof *jv->owners * (CODE_BYTES >> OWNER_SHIFT));
+    int error =
+        jv->blocks != NULL && jv->copies != NULL && jv->owners != NULL ? map_code(jv) : -E_NOMEM;
     if (error == 0) {
         struct jit_room room = {.write = jv->write, .run = jv->run, .size = EMIT_ROOM};
         long fixed = jv->backend->init(&room);
@@ -187,6 +192,8 @@ void jit_cache_fini(struct jit_vm *jv)
         munmap(jv->blocks, sizeof *jv->blocks * BLOCKS_MAX);
     if (jv->copies != NULL)
         munmap(jv->copies, (size_t)BLOCKS_MAX * IR_GUEST_MAX * 4);
+    if (jv->owners != NULL)
+        munmap(jv->owners, sizeof *jv->owners * (CODE_BYTES >> OWNER_SHIFT));
     free(jv);
 }
 
@@ -195,7 +202,7 @@ void jit_cache_fini(struct jit_vm *jv)
 static unsigned hash_of(uint64_t pa, uint64_t page_va)
 {
     uint64_t key = pa >> 1 ^ page_va << 20;
-    return (unsigned)(key * 0x9e3779b97f4a7c15ULL >> 48) & (HASH_BUCKETS - 1);
+    return (unsigned)(key * 0x9e3779b97f4a7c15ULL >> (64 - HASH_BITS));
 }
 
 static struct code_page *page_at(struct jit_vm *jv, uint64_t pa)
@@ -223,15 +230,10 @@ static uint8_t *copy_of(const struct jit_vm *jv, const struct jit_block *b)
 /* The block whose code holds `site`. */
 static struct jit_block *block_of(struct jit_vm *jv, uint32_t site)
 {
-    unsigned low = 1, high = jv->block_count;
-    while (high - low > 1) {
-        unsigned middle = low + (high - low) / 2;
-        if (jv->blocks[middle].code <= site)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low < jv->block_count ? &jv->blocks[low] : NULL;
+    unsigned i = jv->owners[site >> OWNER_SHIFT];
+    while (i > 0 && jv->blocks[i].code > site)
+        i--;
+    return i > 0 ? &jv->blocks[i] : NULL;
 }
 
 static struct jit_link *link_at(struct jit_vm *jv, uint32_t site)
@@ -504,6 +506,9 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
                             .link_count = emitted.link_count};
     for (unsigned i = 0; i < emitted.link_count; i++)
         b->links[i] = (struct jit_link){.pc = emitted.links[i].pc, .site = emitted.links[i].site};
+    for (uint32_t at = b->code >> OWNER_SHIFT; at <= (b->code + b->code_size - 1) >> OWNER_SHIFT;
+         at++)
+        jv->owners[at] = jv->block_count;
     jv->block_count++;
     jv->copies_used += (jv->ir.bytes + 7u) & ~7u;
     jv->used = (jv->used + emitted.size + 15) & ~15u;

@@ -10,9 +10,9 @@
 
 /* ---- contexts: what translated code sees of an address space ---- */
 
-#define JIT_TLB_BITS   10
+#define JIT_TLB_BITS   12
 #define JIT_TLB_SIZE   (1u << JIT_TLB_BITS)
-#define JIT_JUMP_BITS  11
+#define JIT_JUMP_BITS  12
 #define JIT_JUMP_SIZE  (1u << JIT_JUMP_BITS)
 #define JIT_FETCH_SIZE 256u
 #define JIT_FOUND_SIZE 16384u
