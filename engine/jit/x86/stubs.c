@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "engine/jit/x86/regs.h"
 
+#include <cpuid.h>
 #include <stdatomic.h>
 
 const struct x86_pin x86_pins[X86_PINS] = {
@@ -417,7 +418,8 @@ long x86_init(struct jit_room *room)
         return -E_NOTSUP;
     x86_features.bmi1 = __builtin_cpu_supports("bmi") != 0;
     x86_features.bmi2 = __builtin_cpu_supports("bmi2") != 0;
-    x86_features.lzcnt = __builtin_cpu_supports("lzcnt") != 0;
+    unsigned eax, ebx, ecx = 0, edx; /* not every compiler knows LZCNT by name */
+    x86_features.lzcnt = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_LZCNT);
     x86_features.fma = __builtin_cpu_supports("fma") != 0;
     for (unsigned i = 0; i < 64; i++)
         flags_of_mxcsr[i] = (uint8_t)((i & 1) << 4 | (i >> 2 & 1) << 3 | (i >> 3 & 1) << 2 |
