@@ -48,6 +48,11 @@ struct engine_ops {
     int (*vcpu_init)(struct vcpu *vcpu);
     void (*vcpu_destroy)(struct vcpu *vcpu);
     enum exit_reason (*run)(struct vcpu *vcpu, struct exit *exit);
+    /*
+     * As run, but for one instruction, trap or interrupt at most: EXIT_KICKED when that is done.
+     * May be NULL.
+     */
+    enum exit_reason (*step)(struct vcpu *vcpu, struct exit *exit);
     /* Makes run return soon. Any thread. */
     void (*kick)(struct vcpu *vcpu);
     /* Interrupt lines of the VCPU changed. Any thread. */
@@ -55,6 +60,10 @@ struct engine_ops {
     /* Bring the VCPU struct up to date / take it over. VCPU outside the guest. */
     void (*state_get)(struct vcpu *vcpu);
     void (*state_put)(struct vcpu *vcpu);
+    /* Calls `figure` for each thing that the engine counts, for --stats. VCPUs are outside the
+     * guest; may be NULL. */
+    void (*figures)(struct vm *vm, void (*figure)(void *arg, const char *name, uint64_t value),
+                    void *arg);
 };
 
 #endif

@@ -118,7 +118,7 @@ static void satp_write(struct riscv_vcpu *hart, uint64_t value)
         return; /* an unsupported MODE makes the write have no effect (10.1.11) */
     if (hart->satp != value) {
         hart->satp = value;
-        hart->effects |= EFFECT_TRANSLATION;
+        hart->effects |= EFFECT_ADDRESS_SPACE;
     }
 }
 

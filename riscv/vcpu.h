@@ -48,6 +48,7 @@ enum riscv_effect {
     EFFECT_TRANSLATION = 1, /* cached translations are void */
     EFFECT_MODE = 2, /* privilege, MPRV, SUM or MXR changed: another set of translations applies */
     EFFECT_INTERRUPTS = 4, /* an interrupt may have become takeable */
+    EFFECT_ADDRESS_SPACE = 8, /* satp changed: other translations apply, none is void */
 };
 
 /* A PMP entry as it decides: addresses low..last (inclusive), configuration. */
@@ -90,6 +91,14 @@ struct riscv_vcpu {
 
     struct host_lock timer_lock; /* stimecmp, STCE and mip.STIP against the timer's callback */
     struct clock_timer stimer;
+
+    /*
+     * LR/SC of software engines: the reservation is the host address and the value read (an ABA
+     * change goes unseen). Not saved: an SC may fail at any time.
+     */
+    uintptr_t reserved_at; /* 0: none */
+    uint64_t reserved_value;
+    unsigned reserved_width;
 
     /* Derived, not saved. */
     uint32_t

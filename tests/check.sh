@@ -31,7 +31,8 @@ failures=()
 # suite NAME SECONDS COMMAND...: SECONDS is the time after which it counts as hung.
 # Suites of $twice boot guests against the clock of a machine that others may share: one that fails is run a
 # second time, and the line says so.
-twice=' type0 type0-all type0-qemu10 type1 type1-all type1-qemu10 boot boot-all up cli save-restore storm '
+twice=' type0 type0-all type0-qemu10 type1 type1-all type1-qemu10 boot boot-jit boot-all up up-jit cli save-restore
+        save-restore-jit storm storm-jit '
 suite() {
     local name=$1 limit=$2 log start status try
     shift 2
@@ -66,23 +67,31 @@ for t in "$BUILD"/tests/unit/test_*; do
     suite "unit/$(basename "$t")" 300 "$t"
 done
 for f in $FUZZ; do
-    suite "fuzz/$(basename "$f")" 300 "$f" ${long:+--seconds 30}
+    suite "fuzz/$(basename "$f")" 300 "$f" ${long:+--seconds 15}
 done
 suite isa 600 tests/isa/run.sh "$TRIVISOR"
+jit="env TRIVISOR_ENGINE=jit"
+suite isa-jit 600 $jit tests/isa/run.sh "$TRIVISOR"
+suite jit-counts 300 tests/jit/counts.py
 suite cli 300 tests/boot/cli.sh
 suite up 300 tests/boot/up.sh
 if [ -z "$long" ]; then
     suite type1 900 tests/type1/run.sh
     suite type0 900 tests/type0/run.sh
     suite random 300 tests/random/run.sh --short
+    suite random-jit 300 $jit tests/random/run.sh --short
     suite boot 600 tests/boot/run.sh
+    suite boot-jit 300 $jit tests/boot/run.sh --only 'direct-boot|saved-in-mid-boot'
 else
     suite type1-all 2400 tests/type1/run.sh --long
-    suite type1-qemu10 2400 tests/type1/run.sh --qemu10 --long
+    suite type1-qemu10 2400 env SOAK_MINUTES=0.5 tests/type1/run.sh --qemu10 --long
     suite type0-all 2400 tests/type0/run.sh --long
     suite type0-qemu10 1200 tests/type0/run.sh --qemu10
     suite random-50000 1500 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh --long
+    suite up-jit 300 $jit tests/boot/up.sh
+    suite storm-jit 600 $jit tests/boot/storm.sh 1 10
+    suite save-restore-jit 600 $jit tests/boot/save-restore.sh
     suite storm 600 tests/boot/storm.sh 3 10
     suite proofs 2400 proofs/run.sh
     suite save-restore 600 tests/boot/save-restore.sh

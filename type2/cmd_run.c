@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "type2/command.h"
 #include "type2/config.h"
+#include "type2/engines.h"
 #include "type2/process.h"
 #include "type2/run_options.h"
 
@@ -25,7 +26,7 @@ const char cmd_run_help[] =
     "  --net user[,forward=PROTO:ADDRESS:PORT:GUESTPORT]...[,mac=MAC]\n"
     "  --net tap,ifname=NAME[,mac=MAC]\n"
     "                       a network card (virtio net); may be repeated\n"
-    "  --engine NAME        what executes: interp (default)\n"
+    "  --engine NAME        what executes: interp (default) or jit, which translates\n"
     "  --no-reboot          end when the guest reboots\n"
     "  --no-balloon         leave the memory balloon out\n"
     "  --virtio-console     a virtio console (hvc0) beside the serial port\n" RUN_OPTIONS_HELP "\n"
@@ -134,6 +135,15 @@ int cmd_run(int argc, char **argv)
     if (spec.kernel == NULL && spec.firmware == NULL)
         return command_fail(
             "run: nothing to start; give --kernel FILE or --firmware FILE ('trivisor run --help')");
+    const struct engine_ops *engine = engine_find(spec.engine);
+    if ((run.jit.dump != NULL || run.jit.perf_map || run.jit.audit) && engine != NULL &&
+        engine != &jit_engine)
+        return command_fail("run: --dump-code, --perf-map and --audit are for the engine jit; add "
+                            "--engine jit");
+    if (run.jit.audit && spec.cpus > 1)
+        return command_fail("run: --audit needs a machine of one hart; leave --cpus out");
+    if (run.jit.symbols == NULL)
+        run.jit.symbols = spec.kernel;
     struct process process = {.spec = &spec};
     return run_process(&process, &run);
 }

@@ -107,6 +107,8 @@ json_t *machine_status(struct machine *machine);
 const char *machine_outcome_name(enum machine_outcome outcome);
 /* For --json and the table of `up`. New reference. */
 json_t *machine_result_json(const struct spec_vm *spec, const struct machine_result *result);
+/* The engine's name and what it counted. New reference. */
+json_t *machine_engine_json(struct machine *machine);
 /* One screen about a guest that failed: reason, then the registers. Calls `line` for each line. */
 void machine_report(struct machine *machine, const struct machine_result *result,
                     void (*line)(void *arg, const char *text), void *arg);

@@ -77,6 +77,22 @@ json_t *machine_result_json(const struct spec_vm *spec, const struct machine_res
     return json;
 }
 
+static void add_figure(void *arg, const char *name, uint64_t value)
+{
+    json_object_set_new(arg, name, json_integer((json_int_t)value));
+}
+
+json_t *machine_engine_json(struct machine *machine)
+{
+    const struct engine_ops *engine = machine->vm.engine;
+    json_t *json = json_object();
+
+    json_object_set_new(json, "name", json_string(engine->name));
+    if (engine->figures != NULL)
+        engine->figures(&machine->vm, add_figure, json);
+    return json;
+}
+
 static const char *machine_state_name(struct machine *machine)
 {
     switch (vm_power_state(&machine->vm)) {

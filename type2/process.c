@@ -250,6 +250,7 @@ enum process_status process_run(struct process *process, struct problem *problem
     if (result.outcome == MACHINE_FAILED)
         life_report(&life, &result);
     process->result = machine_result_json(machine_spec(life.machine), &result);
+    json_object_set_new(process->result, "engine", machine_engine_json(life.machine));
     status = result.outcome == MACHINE_FAILED || result.outcome == MACHINE_KILLED ? PROCESS_FAILED
                                                                                   : PROCESS_WELL;
 

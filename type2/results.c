@@ -84,6 +84,26 @@ void results_print(const json_t *results, FILE *to)
     table_fini(&table);
 }
 
+void results_print_engines(const json_t *results, FILE *to)
+{
+    size_t index;
+    json_t *result, *value;
+    const char *key;
+
+    json_array_foreach(results, index, result)
+    {
+        json_t *engine = json_object_get(result, "engine");
+        if (json_object_size(engine) < 2)
+            continue; /* it counts nothing */
+        fprintf(to, "engine %s:\n", json_string_value(json_object_get(engine, "name")));
+        json_object_foreach(engine, key, value)
+        {
+            if (json_is_integer(value))
+                fprintf(to, "  %-28s %" JSON_INTEGER_FORMAT "\n", key, json_integer_value(value));
+        }
+    }
+}
+
 int results_open(struct results_file *to, const char *path, struct problem *problem)
 {
     *to = (struct results_file){.path = path};

@@ -12,6 +12,8 @@
 /* `results`: an array of machine_result_json objects. Prints the table of `up` and of `run
  * --stats`. */
 void results_print(const json_t *results, FILE *to);
+/* What the engine of each counted. */
+void results_print_engines(const json_t *results, FILE *to);
 /* The file of --json, opened before anything starts so that a wrong name is told at once. */
 struct results_file {
     const char *path;

@@ -1,10 +1,13 @@
+#define _GNU_SOURCE
 #include "type2/run_options.h"
 
 #include "type2/command.h"
 #include "type2/results.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 int run_grace_parse(const char *text, unsigned *grace_ms, struct problem *problem)
@@ -19,13 +22,57 @@ int run_grace_parse(const char *text, unsigned *grace_ms, struct problem *proble
     return 0;
 }
 
-int run_options_take(struct run_options *run, int option, const char *value,
-                     struct problem *problem)
+/* "FILE[,first=PC][,last=PC][,count=N]" */
+static int dump_parse(struct run_options *run, char *value, struct problem *problem)
+{
+    char *rest = value, *file = strsep(&rest, ","), *word;
+
+    run->jit.dump = file;
+    run->jit.dump_last = UINT64_MAX;
+    run->jit.dump_count = UINT32_MAX;
+    while ((word = strsep(&rest, ",")) != NULL) {
+        char *text = strchr(word, '='), *end = text;
+        unsigned long long number = text != NULL ? strtoull(text + 1, &end, 0) : 0;
+        if (text == NULL || end == text + 1 || *end != 0)
+            return problem_set(problem, -E_INVAL,
+                               "--dump-code: '%s' is not first=PC, last=PC or count=N", word);
+        *text = 0;
+        if (strcmp(word, "first") == 0)
+            run->jit.dump_first = number;
+        else if (strcmp(word, "last") == 0)
+            run->jit.dump_last = number;
+        else if (strcmp(word, "count") == 0 && number <= UINT32_MAX)
+            run->jit.dump_count = (uint32_t)number;
+        else
+            return problem_set(problem, -E_INVAL,
+                               "--dump-code: '%s' is not first=PC, last=PC or count=N", word);
+    }
+    FILE *probe = fopen(file, "ae");
+    if (probe == NULL)
+        return problem_set(problem, -errno, "--dump-code %s: %s; name a file that you can write",
+                           file, strerror(errno));
+    fclose(probe);
+    return 0;
+}
+
+static int symbols_check(const char *path, struct problem *problem)
+{
+    if (access(path, R_OK) == 0)
+        return 0;
+    return problem_set(problem, -errno, "--symbols %s: %s; name an ELF file or a System.map", path,
+                       strerror(errno));
+}
+
+int run_options_take(struct run_options *run, int option, char *value, struct problem *problem)
 {
     switch (option) {
     case RUN_STATS: run->stats = true; break;
     case RUN_CONSOLE_LOG: run->console_log = value; break;
     case RUN_JSON: run->json = value; break;
+    case RUN_DUMP_CODE: return dump_parse(run, value, problem);
+    case RUN_PERF_MAP: run->jit.perf_map = true; break;
+    case RUN_SYMBOLS: run->jit.symbols = value; return symbols_check(value, problem);
+    case RUN_AUDIT: run->jit.audit = true; break;
     case RUN_GRACE: return run_grace_parse(value, &run->grace_ms, problem);
     default: break;
     }
@@ -40,6 +87,7 @@ int run_process(struct process *process, const struct run_options *run)
 
     if (results_open(&file, run->json, &problem) < 0)
         return command_fail("%s", problem.text);
+    jit_set_options(&run->jit);
     process->console_in = STDIN_FILENO;
     process->console_out = STDOUT_FILENO;
     process->console_log = run->console_log;
@@ -52,6 +100,8 @@ int run_process(struct process *process, const struct run_options *run)
     json_t *results = json_pack("[o]", process->result);
     if (run->stats)
         results_print(results, stderr);
+    if (run->stats)
+        results_print_engines(results, stderr);
     if (results_write(&file, results, &problem) < 0) {
         command_fail("%s", problem.text);
         status = status == PROCESS_WELL ? PROCESS_FAILED : status;

@@ -156,7 +156,7 @@ static const struct fetch_entry *fetch_page(struct interp *it, uint64_t va, unsi
 }
 
 /* One instruction that cannot be kept: fetched in halves, each half checked. */
-static struct block *block_single(struct interp *it, uint64_t pc)
+struct block *interp_block_single(struct interp *it, uint64_t pc)
 {
     struct block *b = (struct block *)it->scratch;
     const struct fetch_entry *e = fetch_page(it, pc, 2);
@@ -204,7 +204,7 @@ struct block *interp_block(struct interp *it, uint64_t pc)
     const uint8_t *source = e->hva + offset;
     if (e->epoch != it->epoch ||
         (offset == MEM_PAGE_SIZE - 2 && insn_length((uint16_t)half(source)) == 4))
-        return block_single(it, pc);
+        return interp_block_single(it, pc);
 
     for (b = it->hash[hash_of(pa)]; b != NULL; b = b->hash_next)
         if (b->pa == pa)
@@ -212,7 +212,7 @@ struct block *interp_block(struct interp *it, uint64_t pc)
     if (b != NULL && b->generation != it->generation)
         b = interp_block_revalidate(it, b);
     if (b == NULL && (b = block_build(it, pa, source)) == NULL)
-        return block_single(it, pc);
+        return interp_block_single(it, pc);
     j->pc = pc;
     j->block = b;
     j->epoch = it->epoch;

@@ -99,14 +99,12 @@ struct interp {
     unsigned cause;
     uint64_t tval;
 
-    /* LR/SC: the reservation is the host address and the value read (an ABA change goes unseen). */
-    uintptr_t reserved_at; /* 0: none */
-    uint64_t reserved_value;
-    unsigned reserved_width;
-
     /* The largest range in which a page larger than 4 KiB was cached (SFENCE.VMA of one address).
      */
     uint64_t large_low, large_last;
+
+    bool stepping; /* one instruction, then out */
+    bool kicked;   /* somebody else wanted that, too */
 
     uint64_t trap_instret; /* endless trap loops: traps without an instruction between them */
     unsigned trap_streak;
@@ -136,6 +134,8 @@ struct block *interp_block(struct interp *it, uint64_t pc);
 /* Makes an old-generation block usable again; NULL if the guest's bytes have changed (then it is
  * gone). */
 struct block *interp_block_revalidate(struct interp *it, struct block *block);
+/* The same for one instruction, in it->scratch: nothing is kept. */
+struct block *interp_block_single(struct interp *it, uint64_t pc);
 void interp_code_flush(struct interp *it);
 /* Begins a new generation (FENCE.I). */
 void interp_code_fence(struct interp *it);
@@ -158,6 +158,7 @@ void *interp_atomic_at(struct interp *it, uint64_t va, unsigned width, bool stor
 bool interp_cbo(struct interp *it, unsigned op, uint64_t va);
 
 /* run.c */
+#define INTERP_STEP_KICK 2 /* in vcpu.kick: of the step itself */
 enum exit_reason interp_run(struct vcpu *vcpu, struct exit *exit);
 
 #endif

@@ -84,6 +84,20 @@ static void interp_state_put(struct vcpu *vcpu)
     riscv_of(vcpu)->effects |= EFFECT_MODE | EFFECT_INTERRUPTS;
 }
 
+/* The kick that ends the step is its own; one of somebody else's is left for him who runs next. */
+static enum exit_reason interp_step(struct vcpu *vcpu, struct exit *exit)
+{
+    struct interp *it = vcpu->engine_data;
+    it->stepping = true;
+    enum exit_reason reason = interp_run(vcpu, exit);
+    it->stepping = false;
+    if (reason != EXIT_KICKED)
+        atomic_fetch_and(&vcpu->kick, ~(uint32_t)INTERP_STEP_KICK);
+    else if (it->kicked)
+        atomic_store(&vcpu->kick, 1);
+    return reason;
+}
+
 const struct engine_ops interp_engine = {
     .name = "interp",
     .vm_init = interp_vm_init,
@@ -94,6 +108,7 @@ const struct engine_ops interp_engine = {
     .vcpu_init = interp_vcpu_init,
     .vcpu_destroy = interp_vcpu_destroy,
     .run = interp_run,
+    .step = interp_step,
     .kick = interp_kick,
     .irq_changed = interp_kick,
     .state_get = interp_state_get,

@@ -153,9 +153,9 @@
         if (unlikely(at == NULL))                                                                  \
             goto memory_trap;                                                                      \
         const type value = atomic_load(at);                                                        \
-        it->reserved_at = (uintptr_t)at;                                                        \
-        it->reserved_value = value;                                                                \
-        it->reserved_width = width;                                                                \
+        hart->reserved_at = (uintptr_t)at;                                                        \
+        hart->reserved_value = value;                                                                \
+        hart->reserved_width = width;                                                                \
         RD = extend(value);                                                                        \
         NEXT;                                                                                      \
     }
@@ -169,10 +169,10 @@
         _Atomic type *const at = interp_atomic_at(it, RS1, width, true);                           \
         if (unlikely(at == NULL))                                                                  \
             goto memory_trap;                                                                      \
-        type expected = (type)it->reserved_value;                                                  \
-        const bool ok = it->reserved_at == (uintptr_t)at && it->reserved_width == (width) &&    \
+        type expected = (type)hart->reserved_value;                                                  \
+        const bool ok = hart->reserved_at == (uintptr_t)at && hart->reserved_width == (width) &&    \
                         atomic_compare_exchange_strong(at, &expected, (type)RS2);                  \
-        it->reserved_at = 0;                                                                    \
+        hart->reserved_at = 0;                                                                    \
         RD = !ok;                                                                                  \
         NEXT;                                                                                      \
     }

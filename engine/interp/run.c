@@ -50,9 +50,9 @@ static void serve_effects(struct interp *it)
 {
     uint32_t effects = it->hart->effects;
     it->hart->effects = 0;
-    if (effects & EFFECT_TRANSLATION)
+    if (effects & (EFFECT_TRANSLATION | EFFECT_ADDRESS_SPACE)) /* it knows one address space */
         interp_tlb_flush(it);
-    if (effects & (EFFECT_MODE | EFFECT_TRANSLATION))
+    if (effects & (EFFECT_MODE | EFFECT_TRANSLATION | EFFECT_ADDRESS_SPACE))
         interp_mode_update(it);
 }
 
@@ -103,11 +103,20 @@ enum exit_reason interp_run(struct vcpu *vcpu, struct exit *exit)
     }
     atomic_store(&vcpu->in_guest, true);
     serve_requests(it);
+    if (unlikely(it->stepping)) {
+        serve_effects(it);
+        tlb = it->tlb[it->mode];
+        pc = hart->pc;
+        done = hart->instret;
+        atomic_fetch_or(&vcpu->kick, INTERP_STEP_KICK);
+        b = interp_block_single(it, pc);
+        goto found;
+    }
 
 /* Where hart->pc and hart->instret are exact, and anything may have changed. */
 enter:
     if (unlikely(atomic_load_explicit(&vcpu->kick, memory_order_relaxed) != 0)) {
-        atomic_exchange(&vcpu->kick, 0);
+        it->kicked = atomic_exchange(&vcpu->kick, 0) != INTERP_STEP_KICK;
         return leave(it, EXIT_KICKED);
     }
     if (hart->effects != 0)
@@ -124,6 +133,7 @@ enter:
 /* The block at `pc`, with `done` up to date. */
 find:
     b = interp_block(it, pc);
+found:
     if (unlikely(b == NULL)) {
         hart->pc = pc;
         hart->instret = done;

@@ -96,6 +96,15 @@ static bool fault(struct interp *it, unsigned cause, uint64_t va)
     return false;
 }
 
+/* Translated by another engine that executes this hart's code too: each store is told of. */
+static bool holds_code(struct memory *mem, uint64_t pa)
+{
+    const struct mem_slot *slot = mem_slot_find(mem, pa, 1);
+    return slot != NULL && (atomic_load_explicit(&slot->flags[(pa - slot->gpa) >> MEM_PAGE_SHIFT],
+                                                 memory_order_relaxed) &
+                            MEM_PAGE_CODE) != 0;
+}
+
 /* Translates [va, va + len) within one page and remembers it if all of the page may be used alike.
  */
 static bool translate(struct interp *it, uint64_t va, unsigned len, enum riscv_access access,
@@ -114,8 +123,9 @@ static bool translate(struct interp *it, uint64_t va, unsigned len, enum riscv_a
     const uint64_t tag = va & ~PAGE_OFFSET, empty = empty_tag(tlb_index(va));
     /* Stores reach a clean page through the slow path while the dirty log is on. */
     if (access == ACCESS_STORE)
-        mem_done(mem, page->pa & ~PAGE_OFFSET, 1);
-    bool write = page->write && (access == ACCESS_STORE || !atomic_load(&mem->dirty_log));
+        mem_done(mem, page->pa & ~PAGE_OFFSET, holds_code(mem, page->pa) ? MEM_PAGE_SIZE : 1);
+    bool write = page->write && (access == ACCESS_STORE || !atomic_load(&mem->dirty_log)) &&
+                 !holds_code(mem, page->pa);
     it->tlb_used[it->mode][tlb_index(va) / 64] |= 1ULL << tlb_index(va) % 64;
     e->read = page->read ? tag : empty;
     e->write = write ? tag : empty;

@@ -18,6 +18,7 @@ from expect import Failed, Process
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 TRIVISOR = os.path.abspath(os.environ.get("TRIVISOR", os.path.join(BUILD, "trivisor")))
+ENGINE = os.environ.get("TRIVISOR_ENGINE", "")  # of the machines that Test.run starts; empty: the default
 DEBIAN = os.path.join(os.environ.get("TRIVISOR_CACHE", os.path.join(ROOT, "guests", "cache")), "debian")
 VMLINUX = os.path.join(DEBIAN, "vmlinux")
 INITRD = os.path.join(DEBIAN, "initrd.img")
@@ -65,7 +66,8 @@ class Test:
         return process
 
     def run(self, *options, cpus=1, memory="256M", name="vm", **how):
-        return self.start("run", "--name", name, "--cpus", cpus, "--memory", memory, *options, **how)
+        engine = ["--engine", ENGINE] if ENGINE else []
+        return self.start("run", "--name", name, "--cpus", cpus, "--memory", memory, *engine, *options, **how)
 
     def linux(self, cmdline, *options, **how):
         """Debian's kernel and the test initramfs (guests/debian/init)."""

@@ -4,7 +4,8 @@
 #     tests/boot/run.sh [--long] [--only REGEX] [--jobs N]
 #
 # The short set takes about three minutes on two cores, the long one (which includes it) up to 25. Guests are
-# fetched first (scripts/guest-debian.sh) if they are not in the cache. TRIVISOR and BUILD name what is tested.
+# fetched first (scripts/guest-debian.sh) if they are not in the cache. TRIVISOR, BUILD and
+# TRIVISOR_ENGINE name what is tested.
 set -eu
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}

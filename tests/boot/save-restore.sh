@@ -17,7 +17,7 @@ fail() { echo "not ok - $1: $2"; failed=1; }
 
 start() { # start NAME CPUS LOG DISK
     : >"$3" # at once: the redirection below happens in the child's own time
-    "$trivisor" run --name "$1" --cpus "$2" --memory 256M --kernel "$guest/vmlinux" --initrd "$guest/initrd.img" \
+    "$trivisor" run ${TRIVISOR_ENGINE:+--engine "$TRIVISOR_ENGINE"} --name "$1" --cpus "$2" --memory 256M --kernel "$guest/vmlinux" --initrd "$guest/initrd.img" \
         --cmdline "console=ttyS0 trivisor.task=poweroff" --disk "$4" --net user </dev/null >"$3" 2>"$3.err" &
     pid=$!
 }

@@ -3,7 +3,7 @@
 #
 #     tests/boot/storm.sh [SEEDS [SECONDS]]        3 seeds (from SEED, 1) of 2 seconds each, with one hart and with four
 #
-# TRIVISOR and BUILD name what is tested. A failure names the seed that shows it again.
+# TRIVISOR, BUILD and TRIVISOR_ENGINE name what is tested. A failure names the seed that shows it again.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${BUILD:-build}
@@ -34,7 +34,7 @@ done | sha256sum | cut -d' ' -f1)
 neighbour() {
     local runs=0
     while [ ! -e "$work/over" ]; do
-        timeout 120 "$trivisor" run --name calm --cpus 2 --memory 64M --kernel "$build/guests/tiny.bin" \
+        timeout 120 "$trivisor" run ${TRIVISOR_ENGINE:+--engine "$TRIVISOR_ENGINE"} --name calm --cpus 2 --memory 64M --kernel "$build/guests/tiny.bin" \
             --cmdline "hostname=calm seed=storm parts=$parts kib=$kib" </dev/null >"$work/calm" 2>&1 &&
             grep -q "report: checksum $want by $parts processes" "$work/calm" || return
         runs=$((runs + 1))
@@ -50,7 +50,7 @@ for seed in $(seq "${SEED:-1}" $((${SEED:-1} + seeds - 1))); do
     for harts in 1 4; do
         title="storm with seed $seed on $harts harts"
         truncate -s 0 "$work/disk" && truncate -s 4M "$work/disk"
-        timeout $((60 + 2 * seconds)) "$trivisor" run --name storm --cpus $harts --memory 64M \
+        timeout $((60 + 2 * seconds)) "$trivisor" run ${TRIVISOR_ENGINE:+--engine "$TRIVISOR_ENGINE"} --name storm --cpus $harts --memory 64M \
             --kernel "$build/guests/storm.bin" --cmdline "storm.seed=$seed storm.seconds=$seconds" \
             --disk "$work/disk" --net user --virtio-console </dev/null >"$work/out" 2>"$work/err"
         status=$?

@@ -12,6 +12,7 @@ cd "$work" || exit 1
 up=
 trap '[ -z "$up" ] || kill -KILL "$up" 2>/dev/null; rm -rf "$work"' EXIT
 failed=0
+engine=${TRIVISOR_ENGINE:+engine: $TRIVISOR_ENGINE, } # of the machines in the files below
 pass() { echo "ok - $1"; }
 fail() { echo "not ok - $1: $2"; failed=1; }
 # is TITLE CONDITION...
@@ -70,9 +71,9 @@ word() { printf "\\x$(printf %02x $(($1 & 255)))\\x$(printf %02x $(($1 >> 8 & 25
 
 cat >spin.yaml <<YAML
 vms:
-  - { name: a, memory: 32M, kernel: spin.img }
-  - { name: bb, cpus: 2, memory: 48M, kernel: spin.img }
-  - { name: ccc, memory: 32M, kernel: spin.img }
+  - { name: a, ${engine}memory: 32M, kernel: spin.img }
+  - { name: bb, ${engine}cpus: 2, memory: 48M, kernel: spin.img }
+  - { name: ccc, ${engine}memory: 32M, kernel: spin.img }
 YAML
 running() { "$trivisor" ps | grep -c ' running '; }
 wait_running() {
@@ -106,8 +107,8 @@ is "nothing is left" "[ -z \"\$(ls runtime)\" ]"
 # ---- all end well ----
 cat >hello.yaml <<YAML
 vms:
-  - { name: x, memory: 32M, kernel: hello.img }
-  - { name: yy, memory: 32M, kernel: hello.img }
+  - { name: x, ${engine}memory: 32M, kernel: hello.img }
+  - { name: yy, ${engine}memory: 32M, kernel: hello.img }
 YAML
 timeout 30 "$trivisor" up hello.yaml </dev/null >out 2>err
 status=$?
@@ -121,8 +122,8 @@ is "a machine by itself: run gives the console alone" \
 head -c 64 /dev/zero >odd.raw
 cat >bad.yaml <<YAML
 vms:
-  - { name: x, memory: 32M, kernel: hello.img }
-  - { name: yy, memory: 32M, kernel: hello.img, disks: [ { path: odd.raw } ] }
+  - { name: x, ${engine}memory: 32M, kernel: hello.img }
+  - { name: yy, ${engine}memory: 32M, kernel: hello.img, disks: [ { path: odd.raw } ] }
 YAML
 timeout 30 "$trivisor" up bad.yaml </dev/null >out 2>err
 status=$?
@@ -141,7 +142,7 @@ is "stop ends them" "'$trivisor' stop a bb ccc && [ \$(running) -eq 0 ] && [ -z 
 # ---- a guest that listens has its time to switch itself off ----
 cat >listen.yaml <<YAML
 vms:
-  - { name: x, memory: 32M, kernel: listen.img }
+  - { name: x, ${engine}memory: 32M, kernel: listen.img }
 YAML
 "$trivisor" up --grace 20 --json end.json listen.yaml </dev/null >out 2>err &
 up=$!

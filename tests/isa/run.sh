@@ -39,7 +39,7 @@ run() {
         timeout "${LIMIT:-120}" "$(scripts/qemu10.sh)" -M virt -m 64M -display none -monitor none -serial stdio -bios "$1" -smp "$2" -cpu \
             "rv64,h=false,v=false,debug=false,zfh=true,zfa=true,zacas=true,zimop=true,zcmop=true,zcb=true,zicond=true,zawrs=true,zicbom=true,zicboz=true,zicbop=true,svinval=true,svnapot=true,svpbmt=true,svade=true,svadu=true,sstc=true,smaia=true,ssaia=true,smstateen=true,zba=true,zbb=true,zbc=true,zbs=true" \
             2>/dev/null </dev/null ;;
-    *) timeout "${LIMIT:-120}" "$machine" run --firmware "$1" --cpus "$2" --memory 64M </dev/null ;;
+    *) timeout "${LIMIT:-120}" "$machine" run ${TRIVISOR_ENGINE:+--engine $TRIVISOR_ENGINE} --firmware "$1" --cpus "$2" --memory 64M </dev/null ;;
     esac
 }
 
@@ -53,7 +53,7 @@ for source in tests/isa/*.c "$work"/arithmetic_*.c; do
     # shellcheck disable=SC2086
     "$clang" $flags "$source" "$work/start.o" "$work/rt.o" -fuse-ld=lld -Wl,-T,tests/isa/link.ld -o "$work/$name.elf" ||
         fail "cannot build $source"
-    run "$work/$name.elf" $([ "$name" = harts ] && echo 2 || echo 1) >"$work/$name.out" 2>&1
+    run "$work/$name.elf" $([[ $name =~ ^(harts|litmus)$ ]] && echo 2 || echo 1) >"$work/$name.out" 2>&1
     status=$?
     # The finisher's status, and the line that says the program came to its end.
     if [ $status -eq 0 ] && grep -qaE '^[1-9][0-9]* checks, 0 failed' "$work/$name.out"; then

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Random programs on our interpreter and on QEMU: registers, traps, CSRs and memory must agree.
+# Random programs on our engine (TRIVISOR_ENGINE; else the default) and on QEMU: registers, traps, CSRs and memory must agree.
 #
 #     tests/random/run.sh [--short | --long] [SEED]
 #
-# --short: 2,000 programs; --long: 60,000 against QEMU 10, each row of the instruction table at least 100
-# times, and 10,000 against QEMU 7.2. SEED: 1 unless told. Ends with "N passed, N failed".
+# --short: 2,000 programs; --long: 60,000 (100,000 under TRIVISOR_ENGINE=jit) against QEMU 10, each row of the
+# instruction table at least 100 times, and 10,000 against QEMU 7.2. SEED: 1 unless told. Ends with "N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 
@@ -46,7 +46,7 @@ cpu10+=",zihintntl=true,zihintpause=true,pmu-mask=0"
 compare() {
     echo "== $4 programs against $1, seed $seed"
     if "$work/random" --harness "$work/harness.bin" --work "$work" --seed "$seed" --oracle-is "$2" \
-        --subject "$TRIVISOR run --firmware %s --memory 64M" --oracle "$3" --programs "$4" --coverage "$5"; then
+        --subject "$TRIVISOR run ${TRIVISOR_ENGINE:+--engine $TRIVISOR_ENGINE} --firmware %s --memory 64M" --oracle "$3" --programs "$4" --coverage "$5"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
@@ -56,7 +56,7 @@ compare() {
 qemu10=$(scripts/qemu10.sh 2>/dev/null)
 if [ "$length" = --long ]; then
     if [ -n "$qemu10" ]; then
-        compare "QEMU 10" 10 "$qemu10 -cpu $cpu10 $machine" 60000 100
+        compare "QEMU 10" 10 "$qemu10 -cpu $cpu10 $machine" "$([ "${TRIVISOR_ENGINE:-}" = jit ] && echo 100000 || echo 60000)" 100
     else
         echo "QEMU 10 could not be fetched (scripts/qemu10.sh)"
         failed=$((failed + 1))

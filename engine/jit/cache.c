@@ -1,0 +1,579 @@
+/*
+ * Translated code: its memory, blocks by the guest code that they were made from, the links between
+ * them, and what becomes of them when that code is written.
+ *
+ * One lock guards all of it. Blocks that are dropped stay where they are, so that a VCPU in the
+ * middle of one goes on undisturbed, until all code is flushed while no VCPU is in any.
+ */
+#define _GNU_SOURCE
+#include "engine/jit/backend.h"
+
+#include "core/error.h"
+#include "engine/jit/observe.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define CODE_BYTES   (64u << 20)
+#define BLOCKS_MAX   (1u << 18)
+#define HASH_BITS    18
+#define HASH_BUCKETS (1u << HASH_BITS)
+#define PAGE_BUCKETS (1u << 12)
+#define EMIT_ROOM    (64u << 10) /* no block is larger */
+#define LINE_SHIFT   6
+#define OWNER_SHIFT  6
+#define PAGE_OFFSET  (MEM_PAGE_SIZE - 1)
+
+/* A guest page that code was translated from. */
+struct code_page {
+    uint64_t gpa;
+    const uint8_t *hva;
+    uint64_t lines; /* bit n: bytes 64 n.. are part of a block */
+    bool unsure;    /* a store may have gone unseen: compared at the next FENCE.I */
+    struct jit_block *blocks;
+    struct code_page *next, *unsure_next;
+};
+
+struct jit_vm {
+    struct vm *vm;
+    struct jit_cpu *_Atomic cpus[VM_VCPUS_MAX];
+    struct host_lock lock;
+    uint8_t *write;
+    const uint8_t *run;
+    uint32_t fixed, used; /* bytes of fixed code, of all code */
+    const struct jit_backend *backend;
+    struct jit_block *blocks; /* in the order of their code; block 0 is not used */
+    uint8_t *copies;          /* the guest's bytes of all blocks */
+    uint32_t copies_used;
+    uint32_t *owners; /* by 64 bytes of code: the last block that has some of them */
+    unsigned block_count;
+    struct jit_block *hash[HASH_BUCKETS];
+    struct code_page *pages[PAGE_BUCKETS];
+    struct code_page *unsure;
+    /* Raised when code is dropped: jump caches of an older one may name it. */
+    _Atomic uint32_t epoch;
+    _Atomic bool flushing;
+    struct ir_block ir;
+    struct jit_observer *observer; /* or NULL */
+    struct jit_stats stats;
+};
+
+static void count(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+struct jit_stats *jit_stats(struct jit_vm *jv)
+{
+    return &jv->stats;
+}
+
+void jit_cache_join(struct jit_vm *jv, unsigned id, struct jit_cpu *cpu)
+{
+    atomic_store(&jv->cpus[id], cpu);
+}
+
+const struct jit_cpu *jit_cpu_of(const struct jit_vm *jv, unsigned id)
+{
+    return atomic_load(&jv->cpus[id]);
+}
+
+const struct jit_backend *jit_backend(const struct jit_vm *jv)
+{
+    return jv->backend;
+}
+
+uint32_t jit_epoch(struct jit_vm *jv)
+{
+    return atomic_load(&jv->epoch);
+}
+
+static bool is_full(const struct jit_vm *jv)
+{
+    return jv->used + EMIT_ROOM > CODE_BYTES || jv->block_count == BLOCKS_MAX;
+}
+
+/* ---- its life ---- */
+
+static int map_code(struct jit_vm *jv)
+{
+    int fd = memfd_create("trivisor-code", MFD_CLOEXEC);
+    if (fd < 0)
+        return -E_NOMEM;
+    void *write = MAP_FAILED, *run = MAP_FAILED;
+    if (ftruncate(fd, CODE_BYTES) == 0) {
+        write = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        run = mmap(NULL, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    }
+    close(fd);
+    if (write == MAP_FAILED || run == MAP_FAILED) {
+        if (write != MAP_FAILED)
+            munmap(write, CODE_BYTES);
+        return -E_NOMEM;
+    }
+    jv->write = write;
+    jv->run = run;
+    return 0;
+}
+
+static void *map_lazily(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    return p != MAP_FAILED ? p : NULL;
+}
+
+static void code_changed(void *arg, uint64_t gpa, uint64_t len)
+{
+    jit_code_written(arg, NULL, gpa, len);
+}
+
+int jit_cache_init(struct vm *vm, struct jit_vm **out)
+{
+    struct jit_vm *jv = calloc(1, sizeof *jv);
+    if (jv == NULL)
+        return -E_NOMEM;
+    jv->vm = vm;
+    jv->backend = jit_options()->backend != NULL ? jit_options()->backend : &jit_backend_x86;
+    host_lock_init(&jv->lock);
+    jv->blocks = map_lazily(sizeof *jv->blocks * BLOCKS_MAX);
+    jv->copies = map_lazily((size_t)BLOCKS_MAX * IR_GUEST_MAX * 4);
+    jv->owners = map_lazily(sizeof *jv->owners * (CODE_BYTES >> OWNER_SHIFT));
+    int error =
+        jv->blocks != NULL && jv->copies != NULL && jv->owners != NULL ? map_code(jv) : -E_NOMEM;
+    if (error == 0) {
+        struct jit_room room = {.write = jv->write, .run = jv->run, .size = EMIT_ROOM};
+        long fixed = jv->backend->init(&room);
+        error = fixed < 0 ? (int)fixed : 0;
+        jv->fixed = jv->used = fixed < 0 ? 0 : ((uint32_t)fixed + 63) & ~63u;
+    }
+    if (error == 0)
+        error = jit_observer_open(&jv->observer, jit_options(), jv->backend);
+    if (error != 0) {
+        jit_cache_fini(jv);
+        return error;
+    }
+    jv->block_count = 1;
+    vm->mem.code_changed = code_changed;
+    vm->mem.code_changed_arg = jv;
+    *out = jv;
+    return 0;
+}
+
+static void free_pages(struct jit_vm *jv)
+{
+    for (unsigned i = 0; i < PAGE_BUCKETS; i++) {
+        while (jv->pages[i] != NULL) {
+            struct code_page *page = jv->pages[i];
+            jv->pages[i] = page->next;
+            struct mem_slot *slot = mem_slot_find(&jv->vm->mem, page->gpa, 1);
+            if (slot != NULL)
+                atomic_fetch_and(&slot->flags[(page->gpa - slot->gpa) >> MEM_PAGE_SHIFT],
+                                 (uint8_t)~MEM_PAGE_CODE);
+            free(page);
+        }
+    }
+    jv->unsure = NULL;
+}
+
+void jit_cache_fini(struct jit_vm *jv)
+{
+    if (jv == NULL)
+        return;
+    jv->vm->mem.code_changed = NULL;
+    jit_observer_close(jv->observer);
+    free_pages(jv);
+    if (jv->write != NULL) {
+        munmap(jv->write, CODE_BYTES);
+        munmap((void *)(uintptr_t)jv->run, CODE_BYTES);
+    }
+    if (jv->blocks != NULL)
+        munmap(jv->blocks, sizeof *jv->blocks * BLOCKS_MAX);
+    if (jv->copies != NULL)
+        munmap(jv->copies, (size_t)BLOCKS_MAX * IR_GUEST_MAX * 4);
+    if (jv->owners != NULL)
+        munmap(jv->owners, sizeof *jv->owners * (CODE_BYTES >> OWNER_SHIFT));
+    free(jv);
+}
+
+/* ---- finding ---- */
+
+static unsigned hash_of(uint64_t pa, uint64_t page_va)
+{
+    uint64_t key = pa >> 1 ^ page_va << 20;
+    return (unsigned)(key * 0x9e3779b97f4a7c15ULL >> (64 - HASH_BITS));
+}
+
+static struct code_page *page_at(struct jit_vm *jv, uint64_t pa)
+{
+    uint64_t gpa = pa & ~PAGE_OFFSET;
+    struct code_page *page = jv->pages[gpa >> MEM_PAGE_SHIFT & (PAGE_BUCKETS - 1)];
+    while (page != NULL && page->gpa != gpa)
+        page = page->next;
+    return page;
+}
+
+bool jit_page_has_code(struct jit_vm *jv, uint64_t gpa)
+{
+    struct mem_slot *slot = mem_slot_find(&jv->vm->mem, gpa, 1);
+    return slot != NULL && (atomic_load_explicit(&slot->flags[(gpa - slot->gpa) >> MEM_PAGE_SHIFT],
+                                                 memory_order_acquire) &
+                            MEM_PAGE_CODE) != 0;
+}
+
+static uint8_t *copy_of(const struct jit_vm *jv, const struct jit_block *b)
+{
+    return jv->copies + b->copy;
+}
+
+/* The block whose code holds `site`. */
+static struct jit_block *block_of(struct jit_vm *jv, uint32_t site)
+{
+    unsigned i = jv->owners[site >> OWNER_SHIFT];
+    while (i > 0 && jv->blocks[i].code > site)
+        i--;
+    return i > 0 ? &jv->blocks[i] : NULL;
+}
+
+static struct jit_link *link_at(struct jit_vm *jv, uint32_t site)
+{
+    struct jit_block *b = block_of(jv, site);
+    for (unsigned i = 0; b != NULL && i < b->link_count; i++) {
+        if (b->links[i].site == site)
+            return &b->links[i];
+    }
+    return NULL;
+}
+
+/* ---- dropping ---- */
+
+/* The caches of the only VCPU forget the block itself; those of several learn of it by the epoch.
+ */
+static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
+{
+    struct jit_block **at = &jv->hash[hash_of(b->pa, b->page_va)];
+    while (*at != NULL && *at != b)
+        at = &(*at)->hash_next;
+    if (*at == b)
+        *at = b->hash_next;
+    for (struct jit_link *link = b->incoming; link != NULL; link = link->next) {
+        jv->backend->unlink(jv->write, link->site);
+        link->to = NULL;
+    }
+    b->incoming = NULL;
+    /* Its own links stay: they are in the lists of others, which unlink them when they go. */
+    b->dead = true;
+    if (cpu != NULL && jv->vm->vcpu_count == 1)
+        jit_context_forget_block(cpu, b->page_va | (b->pa & PAGE_OFFSET), jv->run + b->code);
+    else
+        atomic_fetch_add(&jv->epoch, 1);
+    count(&jv->stats.invalidated, 1);
+}
+
+static void drop_lines(struct jit_vm *jv, struct jit_cpu *cpu, struct code_page *page,
+                       uint64_t lines)
+{
+    struct jit_block **at = &page->blocks;
+    while (*at != NULL) {
+        struct jit_block *b = *at;
+        unsigned first = (unsigned)(b->pa & PAGE_OFFSET) >> LINE_SHIFT;
+        unsigned last = (unsigned)((b->pa & PAGE_OFFSET) + b->bytes - 1) >> LINE_SHIFT;
+        uint64_t mine = (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+        if ((mine & lines) == 0) {
+            at = &b->page_next;
+            continue;
+        }
+        *at = b->page_next;
+        drop(jv, cpu, b);
+    }
+    page->lines &= ~lines;
+}
+
+static void be_unsure(struct jit_vm *jv, struct code_page *page)
+{
+    if (page->unsure)
+        return;
+    page->unsure = true;
+    page->unsure_next = jv->unsure;
+    jv->unsure = page;
+}
+
+void jit_code_written(struct jit_vm *jv, struct jit_cpu *cpu, uint64_t gpa, uint64_t len)
+{
+    host_lock_acquire(&jv->lock);
+    for (uint64_t at = gpa, end = gpa + len; at < end; at = (at & ~PAGE_OFFSET) + MEM_PAGE_SIZE) {
+        struct code_page *page = page_at(jv, at);
+        if (page == NULL)
+            continue;
+        uint64_t past =
+            (at & ~PAGE_OFFSET) + MEM_PAGE_SIZE < end ? MEM_PAGE_SIZE : end - (at & ~PAGE_OFFSET);
+        unsigned first = (unsigned)(at & PAGE_OFFSET) >> LINE_SHIFT;
+        unsigned last = (unsigned)(past - 1) >> LINE_SHIFT;
+        uint64_t lines = (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+        if ((page->lines & lines) != 0)
+            drop_lines(jv, cpu, page, lines);
+        if (jv->vm->vcpu_count > 1)
+            be_unsure(jv, page); /* the bytes may be changed only after this call */
+    }
+    host_lock_release(&jv->lock);
+}
+
+/* Whose bytes are not what they were translated from goes. Lock held. */
+static void look_again(struct jit_vm *jv, struct jit_cpu *cpu)
+{
+    while (jv->unsure != NULL) {
+        struct code_page *page = jv->unsure;
+        jv->unsure = page->unsure_next;
+        page->unsure = false;
+        struct jit_block **at = &page->blocks;
+        while (*at != NULL) {
+            struct jit_block *b = *at;
+            if (memcmp(page->hva + (b->pa & PAGE_OFFSET), copy_of(jv, b), b->bytes) == 0) {
+                at = &b->page_next;
+                continue;
+            }
+            *at = b->page_next;
+            drop(jv, cpu, b);
+        }
+    }
+}
+
+void jit_fence_i(struct jit_cpu *cpu)
+{
+    struct jit_vm *jv = cpu->vm;
+    if (jv->vm->vcpu_count > 1) {
+        /* Those that may still write by an old TLB entry are heard first. */
+        host_lock_acquire(&jv->lock);
+        bool wait = jv->unsure != NULL;
+        host_lock_release(&jv->lock);
+        for (unsigned i = 0; wait && i < jv->vm->vcpu_count; i++) {
+            struct vcpu *other = jv->vm->vcpus[i];
+            while (other != &cpu->hart->vcpu && !vcpu_post_done(other, VCPU_REQ_TLB_FLUSH)) {
+                /* It may wait for us in the same place. */
+                if (atomic_load(&cpu->hart->vcpu.requests) & VCPU_REQ_TLB_FLUSH) {
+                    jit_context_flush_all(cpu);
+                    cpu->reference_effects |= EFFECT_TRANSLATION;
+                    atomic_fetch_and(&cpu->hart->vcpu.requests, ~VCPU_REQ_TLB_FLUSH);
+                }
+                host_yield();
+            }
+        }
+    }
+    host_lock_acquire(&jv->lock);
+    look_again(jv, cpu);
+    host_lock_release(&jv->lock);
+}
+
+static bool nobody_in_code(const struct jit_vm *jv, const struct jit_cpu *but)
+{
+    for (unsigned i = 0; i < jv->vm->vcpu_count; i++) {
+        const struct jit_cpu *cpu = jv->cpus[i];
+        if (cpu != NULL && cpu != but && atomic_load(&cpu->in_code))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * Lock held by `cpu`, which is in no code; given up meanwhile, because those that are in code may
+ * need it to get out.
+ */
+static void flush_all(struct jit_vm *jv, struct jit_cpu *cpu)
+{
+    bool mine = !atomic_exchange(&jv->flushing, true);
+    host_lock_release(&jv->lock);
+    while (mine ? !nobody_in_code(jv, cpu) : atomic_load(&jv->flushing)) {
+        vm_kick_all(jv->vm);
+        host_yield();
+    }
+    host_lock_acquire(&jv->lock);
+    if (!mine)
+        return;
+    memset(jv->hash, 0, sizeof jv->hash);
+    free_pages(jv);
+    jv->used = jv->fixed;
+    jv->copies_used = 0;
+    jv->block_count = 1;
+    atomic_fetch_add(&jv->epoch, 1);
+    count(&jv->stats.flushes, 1);
+    atomic_store(&jv->flushing, false);
+}
+
+void jit_code_flush(struct jit_cpu *cpu)
+{
+    host_lock_acquire(&cpu->vm->lock);
+    flush_all(cpu->vm, cpu);
+    host_lock_release(&cpu->vm->lock);
+}
+
+void jit_code_enter(struct jit_cpu *cpu)
+{
+    struct jit_vm *jv = cpu->vm;
+    atomic_store(&cpu->in_code, true);
+    while (atomic_load(&jv->flushing)) {
+        atomic_store(&cpu->in_code, false);
+        host_yield();
+        atomic_store(&cpu->in_code, true);
+    }
+}
+
+void jit_code_leave(struct jit_cpu *cpu)
+{
+    atomic_store_explicit(&cpu->in_code, false, memory_order_release);
+}
+
+/* ---- making ---- */
+
+/* The page holds code from now on: stores to it come by jit_code_written. Lock held. */
+static struct code_page *page_make(struct jit_cpu *cpu, uint64_t pa, const uint8_t *hva)
+{
+    struct jit_vm *jv = cpu->vm;
+    struct code_page *page = page_at(jv, pa);
+    struct mem_slot *slot = mem_slot_find(&jv->vm->mem, pa, 1);
+    if (page != NULL || slot == NULL)
+        return page;
+    page = calloc(1, sizeof *page);
+    if (page == NULL)
+        return NULL;
+    page->gpa = pa & ~PAGE_OFFSET;
+    page->hva = hva;
+    struct code_page **bucket = &jv->pages[page->gpa >> MEM_PAGE_SHIFT & (PAGE_BUCKETS - 1)];
+    page->next = *bucket;
+    *bucket = page;
+    _Atomic uint8_t *flags = &slot->flags[(page->gpa - slot->gpa) >> MEM_PAGE_SHIFT];
+    uint8_t before = atomic_fetch_or(flags, MEM_PAGE_CODE);
+    atomic_thread_fence(memory_order_seq_cst);
+    if ((before & MEM_PAGE_STORED) == 0)
+        return page; /* no TLB has ever let stores through */
+    jit_context_protect(cpu, (uintptr_t)hva);
+    cpu->reference_effects |= EFFECT_TRANSLATION;
+    for (unsigned i = 0; i < jv->vm->vcpu_count; i++) {
+        if (jv->vm->vcpus[i] != &cpu->hart->vcpu) {
+            vcpu_post(jv->vm->vcpus[i], VCPU_REQ_TLB_FLUSH);
+            be_unsure(jv, page);
+        }
+    }
+    return page;
+}
+
+/* Lock held. NULL: it cannot be kept. */
+static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa,
+                                   const uint8_t *source)
+{
+    struct jit_vm *jv = cpu->vm;
+    unsigned room = (unsigned)(MEM_PAGE_SIZE - (pa & PAGE_OFFSET));
+    struct jit_emitted emitted;
+
+    if (is_full(jv)) {
+        /* Two that wait for each other to leave code would do so for ever: the loop flushes. */
+        if (atomic_load_explicit(&cpu->in_code, memory_order_relaxed))
+            return NULL;
+        flush_all(jv, cpu);
+    }
+    struct code_page *page = page_make(cpu, pa, source - (pa & PAGE_OFFSET));
+    if (page == NULL)
+        return NULL;
+    struct jit_block *b = &jv->blocks[jv->block_count];
+    uint8_t *copy = jv->copies + jv->copies_used;
+    if (room > IR_GUEST_MAX * 4)
+        room = IR_GUEST_MAX * 4;
+    /* What is translated and what is compared later must be the same bytes. */
+    memcpy(copy, source, room);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (!ir_translate(&jv->ir, pc, copy, room)) {
+        const struct jit_fetch *next = room == 2 ? jit_context_fetch(cpu, pc + 2) : NULL;
+        if (next == NULL)
+            return NULL;
+        memcpy(copy + 2, next->hva, 2);
+        uint32_t raw;
+        memcpy(&raw, copy, 4);
+        ir_translate_crossing(&jv->ir, pc, raw);
+    }
+    struct jit_room place = {.write = jv->write + jv->used,
+                             .run = jv->run + jv->used,
+                             .offset = jv->used,
+                             .size = CODE_BYTES - jv->used};
+    if (!jv->backend->emit(&jv->ir, &place, &emitted))
+        return NULL;
+    *b = (struct jit_block){.pa = pa,
+                            .page_va = pc & ~PAGE_OFFSET,
+                            .bytes = jv->ir.bytes,
+                            .copy = jv->copies_used,
+                            .instructions = jv->ir.code[jv->ir.count - 1].done,
+                            .code = jv->used,
+                            .code_size = emitted.size,
+                            .link_count = emitted.link_count};
+    for (unsigned i = 0; i < emitted.link_count; i++)
+        b->links[i] = (struct jit_link){.pc = emitted.links[i].pc, .site = emitted.links[i].site};
+    for (uint32_t at = b->code >> OWNER_SHIFT; at <= (b->code + b->code_size - 1) >> OWNER_SHIFT;
+         at++)
+        jv->owners[at] = jv->block_count;
+    jv->block_count++;
+    jv->copies_used += (jv->ir.bytes + 7u) & ~7u;
+    jv->used = (jv->used + emitted.size + 15) & ~15u;
+    unsigned first = (unsigned)(pa & PAGE_OFFSET) >> LINE_SHIFT;
+    unsigned last = (unsigned)((pa & PAGE_OFFSET) + b->bytes - 1) >> LINE_SHIFT;
+    page->lines |= (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+    b->page_next = page->blocks;
+    page->blocks = b;
+    struct jit_block **bucket = &jv->hash[hash_of(pa, b->page_va)];
+    b->hash_next = *bucket;
+    *bucket = b;
+    count(&jv->stats.translated, 1);
+    count(&jv->stats.instructions, b->instructions);
+    count(&jv->stats.host_bytes, emitted.size);
+    if (jv->observer != NULL)
+        jit_observe(jv->observer, b, &jv->ir, &emitted, copy, jv->write + b->code,
+                    jv->run + b->code);
+    return b;
+}
+
+static const void *remember(struct jit_context *context, uint64_t pc, const void *code)
+{
+    unsigned i = jit_jump_index(pc);
+    if (context->cpu->audit != NULL)
+        return code; /* not to be entered but by the loop */
+    context->jump[i] = (struct jit_jump){.pc = pc, .code = code};
+    context->jump_used[i / 64] |= 1ULL << i % 64;
+    context->code_pages[jit_page_bit(pc) / 64] |= 1ULL << jit_page_bit(pc) % 64;
+    return code;
+}
+
+const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site)
+{
+    struct jit_vm *jv = cpu->vm;
+    const struct jit_fetch *fetch = jit_context_fetch(cpu, pc);
+    if (fetch == NULL)
+        return NULL;
+    uint64_t pa = fetch->pa + (pc & PAGE_OFFSET), page_va = pc & ~PAGE_OFFSET;
+    struct jit_found *found = jit_found_at(cpu, pc);
+    if (site == 0 && found->pc == pc && found->pa == pa && found->epoch == jit_epoch(jv))
+        return remember(cpu->context, pc, found->code);
+
+    host_lock_acquire(&jv->lock);
+    struct jit_block *b = jv->hash[hash_of(pa, page_va)];
+    while (b != NULL && (b->pa != pa || b->page_va != page_va))
+        b = b->hash_next;
+    uint64_t flushes = atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed);
+    if (b == NULL)
+        b = translate(cpu, pc, pa, fetch->hva + (pc & PAGE_OFFSET));
+    if (b != NULL && site != 0 &&
+        flushes == atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed)) {
+        struct jit_link *link = link_at(jv, site);
+        if (link != NULL && link->to == NULL && link->pc == pc) {
+            link->to = b;
+            link->next = b->incoming;
+            b->incoming = link;
+            jv->backend->link(jv->write, link->site, b->code);
+            count(&jv->stats.chained, 1);
+        }
+    }
+    const void *code = b != NULL ? jv->run + b->code : NULL;
+    uint32_t epoch = jit_epoch(jv);
+    host_lock_release(&jv->lock);
+    if (code == NULL)
+        return NULL;
+    *found = (struct jit_found){.pc = pc, .pa = pa, .code = code, .epoch = epoch};
+    return remember(cpu->context, pc, code);
+}

@@ -1,0 +1,400 @@
+/* Contexts: translations of one address space in one mode, and the slow paths that fill them. */
+#include "core/bus.h"
+#include "engine/jit/internal.h"
+#include "riscv/csr.h"
+
+typedef uint16_t __attribute__((aligned(1), may_alias)) u16_any;
+typedef uint32_t __attribute__((aligned(1), may_alias)) u32_any;
+typedef uint64_t __attribute__((aligned(1), may_alias)) u64_any;
+
+#define PAGE_OFFSET (MEM_PAGE_SIZE - 1)
+
+static unsigned tlb_index(uint64_t va)
+{
+    return va >> MEM_PAGE_SHIFT & (JIT_TLB_SIZE - 1);
+}
+
+/* ---- emptying ---- */
+
+static void forget_jumps(struct jit_context *context)
+{
+    for (unsigned word = 0; word < JIT_JUMP_SIZE / 64; word++) {
+        for (uint64_t used = context->jump_used[word]; used != 0; used &= used - 1)
+            context->jump[word * 64 + (unsigned)__builtin_ctzll(used)].pc = JIT_EMPTY;
+        context->jump_used[word] = 0;
+    }
+    memset(context->code_pages, 0, sizeof context->code_pages);
+}
+
+static void flush(struct jit_context *context)
+{
+    for (unsigned word = 0; word < JIT_TLB_SIZE / 64; word++) {
+        for (uint64_t used = context->tlb_used[word]; used != 0; used &= used - 1) {
+            unsigned i = word * 64 + (unsigned)__builtin_ctzll(used);
+            context->read[i] = context->write[i] = JIT_EMPTY;
+        }
+        context->tlb_used[word] = 0;
+    }
+    forget_jumps(context);
+    for (unsigned i = 0; i < JIT_FETCH_SIZE; i++)
+        context->fetch[i].page = JIT_EMPTY;
+    context->large_low = UINT64_MAX;
+    context->large_last = 0;
+}
+
+static void flush_page(struct jit_context *context, uint64_t va)
+{
+    if (va >= context->large_low && va <= context->large_last) {
+        flush(context);
+        return;
+    }
+    unsigned i = tlb_index(va);
+    context->read[i] = context->write[i] = JIT_EMPTY;
+    context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)].page = JIT_EMPTY;
+    if ((context->code_pages[jit_page_bit(va) / 64] >> jit_page_bit(va) % 64 & 1) == 0)
+        return;
+    /* Code of the page may be in any entry of the jump cache. */
+    for (unsigned word = 0; word < JIT_JUMP_SIZE / 64; word++) {
+        for (uint64_t used = context->jump_used[word]; used != 0; used &= used - 1) {
+            unsigned at = word * 64 + (unsigned)__builtin_ctzll(used);
+            if (((context->jump[at].pc ^ va) & ~PAGE_OFFSET) == 0)
+                context->jump[at].pc = JIT_EMPTY;
+        }
+    }
+}
+
+void jit_context_flush_all(struct jit_cpu *cpu)
+{
+    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
+        if (cpu->contexts[i].valid)
+            flush(&cpu->contexts[i]);
+    }
+}
+
+void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid)
+{
+    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
+        struct jit_context *context = &cpu->contexts[i];
+        /* Global mappings are not told apart from others: what an ASID excludes is other ASIDs'. */
+        if (!context->valid || (has_asid && (uint16_t)(context->satp >> 44) != asid))
+            continue;
+        if (has_va)
+            flush_page(context, va);
+        else
+            flush(context);
+    }
+}
+
+void jit_context_forget_code(struct jit_cpu *cpu)
+{
+    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
+        if (cpu->contexts[i].valid)
+            forget_jumps(&cpu->contexts[i]);
+    }
+}
+
+void jit_context_forget_block(struct jit_cpu *cpu, uint64_t pc, const void *code)
+{
+    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
+        struct jit_jump *jump = &cpu->contexts[i].jump[jit_jump_index(pc)];
+        if (cpu->contexts[i].valid && jump->code == code)
+            jump->pc = JIT_EMPTY;
+    }
+    if (jit_found_at(cpu, pc)->code == code)
+        jit_found_at(cpu, pc)->pc = JIT_EMPTY;
+}
+
+void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva)
+{
+    for (unsigned n = 0; n < JIT_CONTEXTS; n++) {
+        struct jit_context *context = &cpu->contexts[n];
+        if (!context->valid)
+            continue;
+        for (unsigned word = 0; word < JIT_TLB_SIZE / 64; word++) {
+            for (uint64_t used = context->tlb_used[word]; used != 0; used &= used - 1) {
+                unsigned i = word * 64 + (unsigned)__builtin_ctzll(used);
+                if (context->write[i] != JIT_EMPTY && context->write[i] + context->addend[i] == hva)
+                    context->write[i] = JIT_EMPTY;
+            }
+        }
+    }
+}
+
+/* ---- choosing ---- */
+
+void jit_context_choose(struct jit_cpu *cpu)
+{
+    const struct riscv_vcpu *hart = cpu->hart;
+    unsigned data = riscv_data_priv(hart);
+    bool translated = hart->priv < PRIV_M || data < PRIV_M;
+    uint64_t satp = translated ? hart->satp : 0;
+    uint8_t mode = (uint8_t)(hart->priv | data << 2 | (hart->mstatus & MSTATUS_SUM ? 1u << 4 : 0) |
+                             (hart->mstatus & MSTATUS_MXR ? 1u << 5 : 0));
+    unsigned now = (unsigned)(cpu->context - cpu->contexts);
+
+    if (cpu->keys[now].mode == mode && cpu->keys[now].satp == satp && cpu->keys[now].valid)
+        return;
+    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
+        if (cpu->keys[i].satp == satp && cpu->keys[i].mode == mode && cpu->keys[i].valid) {
+            cpu->context = &cpu->contexts[i];
+            cpu->context->used_at = ++cpu->clock;
+            return;
+        }
+    }
+    struct jit_context *oldest = &cpu->contexts[0];
+    for (unsigned i = 1; i < JIT_CONTEXTS; i++) {
+        if (cpu->contexts[i].used_at < oldest->used_at)
+            oldest = &cpu->contexts[i];
+    }
+    if (oldest->valid) {
+        flush(oldest);
+    } else {
+        memset(oldest->tlb_used, 0xff, sizeof oldest->tlb_used);
+        memset(oldest->jump_used, 0xff, sizeof oldest->jump_used);
+        flush(oldest);
+        oldest->cpu = cpu;
+        oldest->valid = true;
+    }
+    unsigned new = (unsigned)(oldest - cpu->contexts);
+    cpu->keys[new].mode = mode;
+    cpu->keys[new].satp = satp;
+    cpu->keys[new].valid = true;
+    oldest->satp = satp;
+    oldest->used_at = ++cpu->clock;
+    cpu->context = oldest;
+}
+
+/* ---- slow paths ---- */
+
+static bool fault(struct jit_cpu *cpu, unsigned cause, uint64_t va)
+{
+    cpu->cause = cause;
+    cpu->tval = va;
+    return false;
+}
+
+static void note_span(struct jit_context *context, uint64_t va, uint64_t span)
+{
+    if (span > MEM_PAGE_SIZE) {
+        uint64_t low = va & ~(span - 1), last = low + span - 1;
+        context->large_low = low < context->large_low ? low : context->large_low;
+        context->large_last = last > context->large_last ? last : context->large_last;
+    }
+}
+
+/*
+ * Stores may go to the page unseen: it holds no code, and nobody wants to know what is written.
+ * Said in its flags before it is looked at, so that whoever makes code of the page later knows.
+ */
+static bool may_store(struct jit_cpu *cpu, uint64_t pa)
+{
+    struct memory *mem = &cpu->hart->vcpu.vm->mem;
+    struct mem_slot *slot = mem_slot_find(mem, pa, 1);
+    if (slot == NULL || cpu->audit != NULL ||
+        atomic_load_explicit(&mem->dirty_log, memory_order_relaxed))
+        return false;
+    _Atomic uint8_t *flags = &slot->flags[(pa - slot->gpa) >> MEM_PAGE_SHIFT];
+    if ((atomic_load_explicit(flags, memory_order_relaxed) & MEM_PAGE_STORED) == 0)
+        atomic_fetch_or(flags, MEM_PAGE_STORED);
+    atomic_thread_fence(memory_order_seq_cst);
+    return (atomic_load_explicit(flags, memory_order_relaxed) & MEM_PAGE_CODE) == 0;
+}
+
+/*
+ * Translates [va, va + len) within one page and remembers it if all of the page may be used alike.
+ * Pages with code are never remembered for stores, and a clean page is not while the dirty log is
+ * on.
+ */
+static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv_access access,
+                      struct riscv_page *page)
+{
+    struct riscv_vcpu *hart = cpu->hart;
+    struct jit_context *context = cpu->context;
+    unsigned cause = riscv_translate(hart, va, len, access, riscv_data_priv(hart), page);
+
+    if (cause != 0)
+        return fault(cpu, cause, va);
+    if (page->hva == NULL || !page->uniform)
+        return true;
+    bool write = page->write && may_store(cpu, page->pa);
+    unsigned i = tlb_index(va);
+    jit_count(&cpu->counts.tlb_fills);
+    context->tlb_used[i / 64] |= 1ULL << i % 64;
+    context->read[i] = page->read ? va & ~PAGE_OFFSET : JIT_EMPTY;
+    context->write[i] = write ? va & ~PAGE_OFFSET : JIT_EMPTY;
+    context->addend[i] = (uintptr_t)page->hva - (va & ~PAGE_OFFSET);
+    note_span(context, va, page->span);
+    return true;
+}
+
+const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va)
+{
+    struct jit_fetch *fetch = &cpu->context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)];
+    struct riscv_page page;
+
+    if (fetch->page == (va & ~PAGE_OFFSET))
+        return fetch;
+    unsigned cause = riscv_translate(cpu->hart, va, 2, ACCESS_FETCH, cpu->hart->priv, &page);
+    if (cause != 0 || page.hva == NULL || !page.uniform)
+        return NULL;
+    note_span(cpu->context, va, page.span);
+    fetch->page = va & ~PAGE_OFFSET;
+    fetch->pa = page.pa & ~PAGE_OFFSET;
+    fetch->hva = page.hva;
+    return fetch;
+}
+
+static uint64_t ram_load(const void *p, unsigned width)
+{
+    switch (width) {
+    case 1: return *(const volatile uint8_t *)p;
+    case 2: return *(const volatile u16_any *)p;
+    case 4: return *(const volatile u32_any *)p;
+    default: return *(const volatile u64_any *)p;
+    }
+}
+
+static void ram_store(void *p, unsigned width, uint64_t value)
+{
+    switch (width) {
+    case 1: *(volatile uint8_t *)p = (uint8_t)value; break;
+    case 2: *(volatile u16_any *)p = (uint16_t)value; break;
+    case 4: *(volatile u32_any *)p = (uint32_t)value; break;
+    default: *(volatile u64_any *)p = value; break;
+    }
+}
+
+bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
+{
+    struct vcpu *vcpu = &cpu->hart->vcpu;
+    struct riscv_page page, second;
+    const uint64_t offset = va & PAGE_OFFSET;
+
+    jit_count(&cpu->counts.slow_loads);
+    if (offset + width <= MEM_PAGE_SIZE) {
+        if (!translate(cpu, va, width, ACCESS_LOAD, &page))
+            return false;
+        if (page.hva != NULL) {
+            *value = ram_load(page.hva + offset, width);
+            return true;
+        }
+        if (cpu->audit != NULL)
+            return fault(cpu, JIT_AUDIT_STOP, va);
+        jit_count(&vcpu->mmio_reads);
+        return bus_read(&vcpu->vm->bus, page.pa, width, value) == 0 ||
+               fault(cpu, CAUSE_LOAD_ACCESS, va);
+    }
+    /* Across a page: both halves must be good before anything is read. */
+    const unsigned first = (unsigned)(MEM_PAGE_SIZE - offset);
+    if (!translate(cpu, va, first, ACCESS_LOAD, &page) ||
+        !translate(cpu, va + first, width - first, ACCESS_LOAD, &second))
+        return false;
+    if (page.hva == NULL || second.hva == NULL)
+        return fault(cpu, CAUSE_LOAD_ACCESS, page.hva == NULL ? va : va + first);
+    uint8_t bytes[8] = {0};
+    memcpy(bytes, page.hva + offset, first);
+    memcpy(bytes + first, second.hva, width - first);
+    *value = ram_load(bytes, width);
+    return true;
+}
+
+/* `len` bytes of RAM at `pa` were written around the TLB. */
+static void written(struct jit_cpu *cpu, uint64_t pa, unsigned len)
+{
+    struct vm *vm = cpu->hart->vcpu.vm;
+    if (jit_page_has_code(cpu->vm, pa))
+        jit_code_written(cpu->vm, cpu, pa, len);
+    if (atomic_load_explicit(&vm->mem.dirty_log, memory_order_relaxed)) {
+        struct mem_slot *slot = mem_slot_find(&vm->mem, pa, len);
+        if (slot != NULL && slot->flags != NULL)
+            atomic_fetch_or(&slot->flags[(pa - slot->gpa) >> MEM_PAGE_SHIFT], MEM_PAGE_DIRTY);
+    }
+}
+
+bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
+{
+    struct vcpu *vcpu = &cpu->hart->vcpu;
+    struct riscv_page page, second;
+    const uint64_t offset = va & PAGE_OFFSET;
+
+    jit_count(&cpu->counts.slow_stores);
+    if (offset + width <= MEM_PAGE_SIZE) {
+        if (!translate(cpu, va, width, ACCESS_STORE, &page))
+            return false;
+        if (page.hva != NULL) {
+            if (cpu->audit != NULL && !jit_audit_note(cpu->audit, page.hva + offset, width))
+                return fault(cpu, JIT_AUDIT_STOP, va);
+            ram_store(page.hva + offset, width, value);
+            written(cpu, page.pa, width);
+            return true;
+        }
+        if (cpu->audit != NULL)
+            return fault(cpu, JIT_AUDIT_STOP, va);
+        jit_count(&vcpu->mmio_writes);
+        return bus_write(&vcpu->vm->bus, page.pa, width, value) == 0 ||
+               fault(cpu, CAUSE_STORE_ACCESS, va);
+    }
+    const unsigned first = (unsigned)(MEM_PAGE_SIZE - offset);
+    if (!translate(cpu, va, first, ACCESS_STORE, &page) ||
+        !translate(cpu, va + first, width - first, ACCESS_STORE, &second))
+        return false;
+    if (page.hva == NULL || second.hva == NULL)
+        return fault(cpu, CAUSE_STORE_ACCESS, page.hva == NULL ? va : va + first);
+    if (cpu->audit != NULL && !(jit_audit_note(cpu->audit, page.hva + offset, first) &&
+                                jit_audit_note(cpu->audit, second.hva, width - first)))
+        return fault(cpu, JIT_AUDIT_STOP, va);
+    uint8_t bytes[8];
+    ram_store(bytes, 8, value);
+    memcpy(page.hva + offset, bytes, first);
+    memcpy(second.hva, bytes + first, width - first);
+    written(cpu, page.pa, first);
+    written(cpu, second.pa, width - first);
+    return true;
+}
+
+void *jit_context_write_at(struct jit_cpu *cpu, uint64_t va)
+{
+    const struct jit_context *context = cpu->context;
+    unsigned i = tlb_index(va);
+    struct riscv_page page;
+    if ((va & ~PAGE_OFFSET) != context->write[i]) {
+        /* A trap is the interpreter's to find again: nothing is lost but time. */
+        if (riscv_translate(cpu->hart, va, 1, ACCESS_STORE, riscv_data_priv(cpu->hart), &page) != 0)
+            return NULL;
+        translate(cpu, va, 1, ACCESS_STORE, &page);
+        if ((va & ~PAGE_OFFSET) != context->write[i])
+            return NULL;
+    }
+    return (void *)(context->addend[i] + va);
+}
+
+void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store)
+{
+    const struct jit_context *context = cpu->context;
+    unsigned i = tlb_index(va);
+    struct riscv_page page;
+
+    jit_count(&cpu->counts.atomics);
+    if ((va & (width - 1)) != 0) {
+        fault(cpu, store ? CAUSE_STORE_MISALIGNED : CAUSE_LOAD_MISALIGNED, va);
+        return NULL;
+    }
+    if ((va & ~PAGE_OFFSET) == (store ? context->write[i] : context->read[i]))
+        return (void *)(context->addend[i] + va);
+    if (!translate(cpu, va, width, store ? ACCESS_STORE : ACCESS_LOAD, &page))
+        return NULL;
+    if (page.hva == NULL) { /* devices support no atomics (the AMONone PMA) */
+        fault(cpu, store ? CAUSE_STORE_ACCESS : CAUSE_LOAD_ACCESS, va);
+        return NULL;
+    }
+    if (store && cpu->audit != NULL &&
+        !jit_audit_note(cpu->audit, page.hva + (va & PAGE_OFFSET), width)) {
+        fault(cpu, JIT_AUDIT_STOP, va);
+        return NULL;
+    }
+    /* Whether it writes or not: code is dropped before its bytes change under it, and what is
+     * translated in between is looked at again at the next FENCE.I. */
+    if (store)
+        written(cpu, page.pa, width);
+    return page.hva + (va & PAGE_OFFSET);
+}

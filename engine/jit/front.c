@@ -1,0 +1,565 @@
+/*
+ * Guest instructions to the intermediate form. What is not here ends the block with IR_STEP: the
+ * interpreter executes it.
+ */
+#include "core/memory.h"
+#include "engine/jit/internal.h"
+#include "riscv/csr.h"
+
+struct front {
+    struct ir_block *block;
+    uint64_t pc;              /* of the instruction */
+    uint16_t at;              /* its offset in the block */
+    uint16_t done;            /* instructions before it */
+    bool fp_read, fp_written; /* IR_FP_ON was emitted */
+    bool fp_nearest;          /* IR_FP_NEAREST, too */
+    /* Integer registers whose value is a constant here. */
+    uint32_t known;
+    uint64_t value[32];
+};
+
+static struct ir *add(struct front *f, enum ir_op op)
+{
+    struct ir *ir = &f->block->code[f->block->count++];
+    *ir = (struct ir){.op = (uint8_t)op, .b = IR_NONE, .c = IR_NONE, .at = f->at, .done = f->done};
+    return ir;
+}
+
+static bool is_known(const struct front *f, unsigned reg)
+{
+    return reg == 0 || (f->known >> reg & 1) != 0;
+}
+
+static uint64_t value_of(const struct front *f, unsigned reg)
+{
+    return reg == 0 ? 0 : f->value[reg];
+}
+
+static void forget(struct front *f, unsigned reg)
+{
+    f->known &= ~(1u << reg);
+}
+
+static void constant(struct front *f, unsigned rd, uint64_t value)
+{
+    if (rd == 0)
+        return;
+    struct ir *ir = add(f, IR_CONST);
+    ir->dst = IR_X(rd);
+    ir->imm = (int64_t)value;
+    f->known |= 1u << rd;
+    f->value[rd] = value;
+}
+
+/* rd = rs1 op rs2 */
+static void binary(struct front *f, const struct insn *in, enum ir_op op)
+{
+    struct ir *ir = add(f, op);
+    ir->dst = IR_X(in->rd);
+    ir->a = IR_X(in->rs1);
+    ir->b = IR_X(in->rs2);
+    forget(f, in->rd);
+}
+
+static void binary_imm(struct front *f, const struct insn *in, enum ir_op op)
+{
+    if (in->rd == 0)
+        return;
+    if (op == IR_ADD && is_known(f, in->rs1)) {
+        constant(f, in->rd, value_of(f, in->rs1) + (uint64_t)(int64_t)in->imm);
+        return;
+    }
+    if (op == IR_ADDW && is_known(f, in->rs1)) {
+        constant(f, in->rd,
+                 (uint64_t)(int64_t)(int32_t)((uint32_t)value_of(f, in->rs1) + (uint32_t)in->imm));
+        return;
+    }
+    if (op == IR_SLL && is_known(f, in->rs1)) {
+        constant(f, in->rd, value_of(f, in->rs1) << (in->imm & 63));
+        return;
+    }
+    struct ir *ir = add(f, op);
+    ir->dst = IR_X(in->rd);
+    ir->a = IR_X(in->rs1);
+    ir->imm = in->imm;
+    if (op == IR_ADD && in->imm == 0)
+        ir->op = IR_MOV;
+    if (op == IR_ADDW && in->imm == 0)
+        ir->op = IR_SEXT_W;
+    if (op == IR_AND && in->imm == 255)
+        ir->op = IR_ZEXT_B;
+    forget(f, in->rd);
+}
+
+static void unary(struct front *f, const struct insn *in, enum ir_op op)
+{
+    struct ir *ir = add(f, op);
+    ir->dst = IR_X(in->rd);
+    ir->a = IR_X(in->rs1);
+    forget(f, in->rd);
+}
+
+static void fp_on(struct front *f, bool written)
+{
+    if (written ? f->fp_written : f->fp_read)
+        return;
+    add(f, IR_FP_ON)->sub = written;
+    f->fp_read = true;
+    f->fp_written = f->fp_written || written;
+}
+
+static void load(struct front *f, const struct insn *in, unsigned sub, bool fp)
+{
+    if (fp)
+        fp_on(f, true);
+    struct ir *ir = add(f, IR_LOAD);
+    ir->dst = fp ? IR_F(in->rd) : IR_X(in->rd);
+    ir->a = IR_X(in->rs1);
+    ir->imm = in->imm;
+    ir->sub = (uint8_t)sub;
+    if (!fp)
+        forget(f, in->rd);
+}
+
+static void store(struct front *f, const struct insn *in, unsigned sub, bool fp)
+{
+    if (fp)
+        fp_on(f, false);
+    struct ir *ir = add(f, IR_STORE);
+    ir->a = IR_X(in->rs1);
+    ir->b = fp ? IR_F(in->rs2) : IR_X(in->rs2);
+    ir->imm = in->imm;
+    ir->sub = (uint8_t)sub;
+}
+
+static void amo(struct front *f, const struct insn *in, enum ir_op op, unsigned sub,
+                enum ir_amo which)
+{
+    struct ir *ir = add(f, op);
+    ir->dst = IR_X(in->rd);
+    ir->a = IR_X(in->rs1);
+    ir->b = op == IR_LR ? IR_NONE : IR_X(in->rs2);
+    ir->sub = (uint8_t)sub;
+    ir->imm = which;
+    forget(f, in->rd);
+}
+
+static void jump_to(struct front *f, uint64_t pc)
+{
+    struct ir *ir = add(f, IR_JUMP);
+    ir->imm = (int64_t)pc;
+    ir->done = (uint16_t)(f->done + 1);
+}
+
+static bool csr_number_is_fp(unsigned csr)
+{
+    return csr == CSR_fflags || csr == CSR_frm || csr == CSR_fcsr;
+}
+
+static void csr(struct front *f, const struct insn *in)
+{
+    bool immediate = in->op == OP_csrrwi || in->op == OP_csrrsi || in->op == OP_csrrci;
+    bool swap = in->op == OP_csrrw || in->op == OP_csrrwi;
+    bool set = in->op == OP_csrrs || in->op == OP_csrrsi;
+    struct ir *ir = add(f, IR_EXECUTE);
+    ir->dst = IR_X(in->rd);
+    ir->a = immediate ? IR_NONE : IR_X(in->rs1);
+    ir->c = immediate ? in->rs1 : 0;
+    ir->sub = csr_number_is_fp((unsigned)in->imm);
+    ir->imm = jit_code((unsigned)in->imm,
+                       swap  ? JIT_CSR_WRITE
+                       : set ? JIT_CSR_SET
+                             : JIT_CSR_CLEAR,
+                       !swap || in->rd != 0, swap || in->rs1 != 0);
+    forget(f, in->rd);
+    f->fp_read = f->fp_written = f->fp_nearest = false; /* mstatus.FS may be another */
+}
+
+/* ra and t0 are link registers (Unprivileged ISA, 2.5.1). */
+static bool is_link(unsigned reg)
+{
+    return reg == 1 || reg == 5;
+}
+
+static void jump_reg(struct front *f, const struct insn *in)
+{
+    uint64_t next = f->pc + in->length;
+    unsigned from = in->rs1;
+    enum ir_hint hint = is_link(in->rd)                   ? IR_CALL
+                        : is_link(in->rs1) && in->rd == 0 ? IR_RETURN
+                                                          : IR_PLAIN;
+    if (is_known(f, from)) {
+        uint64_t target = (value_of(f, from) + (uint64_t)(int64_t)in->imm) & ~1ULL;
+        constant(f, in->rd, next);
+        jump_to(f, target);
+        return;
+    }
+    ir_reg target = IR_X(from);
+    if (in->imm != 0 || (in->rd == from && in->rd != 0)) {
+        struct ir *sum = add(f, IR_ADD);
+        sum->dst = IR_T(0);
+        sum->a = IR_X(from);
+        sum->imm = in->imm;
+        target = IR_T(0);
+    }
+    constant(f, in->rd, next);
+    struct ir *ir = add(f, IR_JUMP_REG);
+    ir->a = target;
+    ir->sub = hint;
+    ir->done = (uint16_t)(f->done + 1);
+}
+
+static void branch(struct front *f, const struct insn *in, enum ir_condition condition)
+{
+    struct ir *ir = add(f, IR_BRANCH);
+    ir->a = IR_X(in->rs1);
+    ir->b = IR_X(in->rs2);
+    ir->sub = condition;
+    ir->imm = (int64_t)(f->pc + (uint64_t)(int64_t)in->imm);
+    ir->done = (uint16_t)(f->done + 1);
+}
+
+static void shift_add(struct front *f, const struct insn *in, enum ir_op op, unsigned shift)
+{
+    binary(f, in, op);
+    f->block->code[f->block->count - 1].sub = (uint8_t)shift;
+}
+
+enum step { GO_ON, LAST, NOT_HERE };
+
+/* ---- floating point ---- */
+
+enum shape { SHAPE_NONE, FFF, FF, FFFF, XFF, XF_INT, FX_INT, F_F, X_F, F_X };
+
+static const struct {
+    uint8_t shape, op, sub;
+    uint8_t c; /* conversions: the other format */
+} floats[OP_COUNT] = {
+#define BOTH(name, shape, op)                                                                      \
+    [OP_##name##_s] = {shape, op, IR_S, 0}, [OP_##name##_d] = {shape, op, IR_D, 0}
+    BOTH(fadd, FFF, IR_FADD),
+    BOTH(fsub, FFF, IR_FSUB),
+    BOTH(fmul, FFF, IR_FMUL),
+    BOTH(fdiv, FFF, IR_FDIV),
+    BOTH(fsqrt, FF, IR_FSQRT),
+    BOTH(fmadd, FFFF, IR_FMADD),
+    BOTH(fmsub, FFFF, IR_FMSUB),
+    BOTH(fnmsub, FFFF, IR_FNMSUB),
+    BOTH(fnmadd, FFFF, IR_FNMADD),
+    BOTH(fmin, FFF, IR_FMIN),
+    BOTH(fmax, FFF, IR_FMAX),
+    BOTH(fsgnj, FFF, IR_FSGNJ),
+    BOTH(fsgnjn, FFF, IR_FSGNJN),
+    BOTH(fsgnjx, FFF, IR_FSGNJX),
+    BOTH(feq, XFF, IR_FEQ),
+    BOTH(flt, XFF, IR_FLT),
+    BOTH(fle, XFF, IR_FLE),
+#undef BOTH
+#define INT(name, int)                                                                             \
+    [OP_fcvt_##name##_s] = {XF_INT, IR_FCVT_TO_INT, IR_S, int},                                    \
+    [OP_fcvt_##name##_d] = {XF_INT, IR_FCVT_TO_INT, IR_D, int},                                    \
+    [OP_fcvt_s_##name] = {FX_INT, IR_FCVT_FROM_INT, IR_S, int},                                    \
+    [OP_fcvt_d_##name] = {FX_INT, IR_FCVT_FROM_INT, IR_D, int}
+    INT(w, IR_INT_W),
+    INT(wu, IR_INT_WU),
+    INT(l, IR_INT_L),
+    INT(lu, IR_INT_LU),
+#undef INT
+    [OP_fcvt_s_d] = {F_F, IR_FCVT_FORMAT, IR_S, IR_D},
+    [OP_fcvt_d_s] = {F_F, IR_FCVT_FORMAT, IR_D, IR_S},
+    [OP_fmv_x_w] = {X_F, IR_FMV_TO_X, IR_S, 0},
+    [OP_fmv_x_d] = {X_F, IR_FMV_TO_X, IR_D, 0},
+    [OP_fmv_w_x] = {F_X, IR_FMV_FROM_X, IR_S, 0},
+    [OP_fmv_d_x] = {F_X, IR_FMV_FROM_X, IR_D, 0},
+};
+
+/* The rounding mode as the instruction has it counts for what rounds; others have it 0 here. */
+static bool rounds(const struct insn *in)
+{
+    switch (insn_table[in->op].format) {
+    case FMT_FR:
+    case FMT_FR4:
+    case FMT_FCVT:
+    case FMT_FTOX:
+    case FMT_FFROMX: return true;
+    default: return false;
+    }
+}
+
+static enum step floating(struct front *f, const struct insn *in)
+{
+    unsigned shape = floats[in->op].shape;
+    bool to_x = shape == XFF || shape == XF_INT || shape == X_F;
+    bool from_x = shape == FX_INT || shape == F_X;
+    /* Only what the back end does by itself: nearest even, and truncation to integers. */
+    if (shape == SHAPE_NONE ||
+        (rounds(in) && in->rm != 0 && in->rm != 7 && !(in->rm == 1 && shape == XF_INT)))
+        return NOT_HERE;
+    fp_on(f, shape != X_F);
+    if (rounds(in) && in->rm == 7 && !f->fp_nearest) {
+        add(f, IR_FP_NEAREST);
+        f->fp_nearest = true;
+    }
+    struct ir *ir = add(f, (enum ir_op)floats[in->op].op);
+    ir->sub = floats[in->op].sub;
+    ir->dst = to_x ? IR_X(in->rd) : IR_F(in->rd);
+    ir->a = from_x ? IR_X(in->rs1) : IR_F(in->rs1);
+    if (shape == FFF || shape == FFFF || shape == XFF)
+        ir->b = IR_F(in->rs2);
+    ir->c = shape == FFFF ? IR_F(in->rs3) : floats[in->op].c;
+    ir->imm = rounds(in) ? in->rm : 0;
+    if (to_x)
+        forget(f, in->rd);
+    return GO_ON;
+}
+
+#define SUCC_READ  2
+#define PRED_WRITE (1 << 4)
+
+static enum step translate(struct front *f, const struct insn *in)
+{
+    static const struct {
+        uint8_t kind; /* 1: binary, 2: binary_imm, 3: unary */
+        uint8_t op;
+    } plain[OP_COUNT] = {
+        [OP_add] = {1, IR_ADD},
+        [OP_sub] = {1, IR_SUB},
+        [OP_and] = {1, IR_AND},
+        [OP_or] = {1, IR_OR},
+        [OP_xor] = {1, IR_XOR},
+        [OP_andn] = {1, IR_ANDN},
+        [OP_orn] = {1, IR_ORN},
+        [OP_xnor] = {1, IR_XNOR},
+        [OP_sll] = {1, IR_SLL},
+        [OP_srl] = {1, IR_SRL},
+        [OP_sra] = {1, IR_SRA},
+        [OP_rol] = {1, IR_ROL},
+        [OP_ror] = {1, IR_ROR},
+        [OP_slt] = {1, IR_SLT},
+        [OP_sltu] = {1, IR_SLTU},
+        [OP_min] = {1, IR_MIN},
+        [OP_minu] = {1, IR_MINU},
+        [OP_max] = {1, IR_MAX},
+        [OP_maxu] = {1, IR_MAXU},
+        [OP_bset] = {1, IR_BSET},
+        [OP_bclr] = {1, IR_BCLR},
+        [OP_binv] = {1, IR_BINV},
+        [OP_bext] = {1, IR_BEXT},
+        [OP_mul] = {1, IR_MUL},
+        [OP_mulh] = {1, IR_MULH},
+        [OP_mulhsu] = {1, IR_MULHSU},
+        [OP_mulhu] = {1, IR_MULHU},
+        [OP_div] = {1, IR_DIV},
+        [OP_divu] = {1, IR_DIVU},
+        [OP_rem] = {1, IR_REM},
+        [OP_remu] = {1, IR_REMU},
+        [OP_addw] = {1, IR_ADDW},
+        [OP_subw] = {1, IR_SUBW},
+        [OP_sllw] = {1, IR_SLLW},
+        [OP_srlw] = {1, IR_SRLW},
+        [OP_sraw] = {1, IR_SRAW},
+        [OP_rolw] = {1, IR_ROLW},
+        [OP_rorw] = {1, IR_RORW},
+        [OP_mulw] = {1, IR_MULW},
+        [OP_divw] = {1, IR_DIVW},
+        [OP_divuw] = {1, IR_DIVUW},
+        [OP_remw] = {1, IR_REMW},
+        [OP_remuw] = {1, IR_REMUW},
+        [OP_czero_eqz] = {1, IR_CZERO_EQZ},
+        [OP_czero_nez] = {1, IR_CZERO_NEZ},
+        [OP_addi] = {2, IR_ADD},
+        [OP_andi] = {2, IR_AND},
+        [OP_ori] = {2, IR_OR},
+        [OP_xori] = {2, IR_XOR},
+        [OP_slli] = {2, IR_SLL},
+        [OP_srli] = {2, IR_SRL},
+        [OP_srai] = {2, IR_SRA},
+        [OP_rori] = {2, IR_ROR},
+        [OP_slti] = {2, IR_SLT},
+        [OP_sltiu] = {2, IR_SLTU},
+        [OP_bseti] = {2, IR_BSET},
+        [OP_bclri] = {2, IR_BCLR},
+        [OP_binvi] = {2, IR_BINV},
+        [OP_bexti] = {2, IR_BEXT},
+        [OP_addiw] = {2, IR_ADDW},
+        [OP_slliw] = {2, IR_SLLW},
+        [OP_srliw] = {2, IR_SRLW},
+        [OP_sraiw] = {2, IR_SRAW},
+        [OP_roriw] = {2, IR_RORW},
+        [OP_slli_uw] = {2, IR_SLLI_UW},
+        [OP_sext_b] = {3, IR_SEXT_B},
+        [OP_sext_h] = {3, IR_SEXT_H},
+        [OP_zext_h] = {3, IR_ZEXT_H},
+        [OP_clz] = {3, IR_CLZ},
+        [OP_ctz] = {3, IR_CTZ},
+        [OP_cpop] = {3, IR_CPOP},
+        [OP_clzw] = {3, IR_CLZW},
+        [OP_ctzw] = {3, IR_CTZW},
+        [OP_cpopw] = {3, IR_CPOPW},
+        [OP_rev8] = {3, IR_REV8},
+        [OP_orc_b] = {3, IR_ORC_B},
+    };
+    static const uint8_t amos[OP_COUNT] = {
+        [OP_amoswap_w] = 1 + IR_SWAP,        [OP_amoadd_w] = 1 + IR_AMO_ADD,
+        [OP_amoxor_w] = 1 + IR_AMO_XOR,      [OP_amoand_w] = 1 + IR_AMO_AND,
+        [OP_amoor_w] = 1 + IR_AMO_OR,        [OP_amomin_w] = 1 + IR_AMO_MIN,
+        [OP_amomax_w] = 1 + IR_AMO_MAX,      [OP_amominu_w] = 1 + IR_AMO_MINU,
+        [OP_amomaxu_w] = 1 + IR_AMO_MAXU,    [OP_amoswap_d] = 0x41 + IR_SWAP,
+        [OP_amoadd_d] = 0x41 + IR_AMO_ADD,   [OP_amoxor_d] = 0x41 + IR_AMO_XOR,
+        [OP_amoand_d] = 0x41 + IR_AMO_AND,   [OP_amoor_d] = 0x41 + IR_AMO_OR,
+        [OP_amomin_d] = 0x41 + IR_AMO_MIN,   [OP_amomax_d] = 0x41 + IR_AMO_MAX,
+        [OP_amominu_d] = 0x41 + IR_AMO_MINU, [OP_amomaxu_d] = 0x41 + IR_AMO_MAXU,
+    };
+
+    switch (plain[in->op].kind) {
+    case 1: binary(f, in, plain[in->op].op); return GO_ON;
+    case 2: binary_imm(f, in, plain[in->op].op); return GO_ON;
+    case 3: unary(f, in, plain[in->op].op); return GO_ON;
+    default: break;
+    }
+    if (amos[in->op] != 0) {
+        bool wide = (amos[in->op] & 0x40) != 0;
+        amo(f, in, IR_AMO, wide ? IR_W8 : IR_W4, (enum ir_amo)((amos[in->op] & 0x3f) - 1));
+        return GO_ON;
+    }
+    switch (in->op) {
+    case OP_lui: constant(f, in->rd, (uint64_t)(int64_t)in->imm); return GO_ON;
+    case OP_auipc: constant(f, in->rd, f->pc + (uint64_t)(int64_t)in->imm); return GO_ON;
+    case OP_sh1add: shift_add(f, in, IR_SHADD, 1); return GO_ON;
+    case OP_sh2add: shift_add(f, in, IR_SHADD, 2); return GO_ON;
+    case OP_sh3add: shift_add(f, in, IR_SHADD, 3); return GO_ON;
+    case OP_add_uw: shift_add(f, in, IR_SHADD_UW, 0); return GO_ON;
+    case OP_sh1add_uw: shift_add(f, in, IR_SHADD_UW, 1); return GO_ON;
+    case OP_sh2add_uw: shift_add(f, in, IR_SHADD_UW, 2); return GO_ON;
+    case OP_sh3add_uw: shift_add(f, in, IR_SHADD_UW, 3); return GO_ON;
+    case OP_lb: load(f, in, IR_W1 | IR_SIGNED, false); return GO_ON;
+    case OP_lh: load(f, in, IR_W2 | IR_SIGNED, false); return GO_ON;
+    case OP_lw: load(f, in, IR_W4 | IR_SIGNED, false); return GO_ON;
+    case OP_ld: load(f, in, IR_W8, false); return GO_ON;
+    case OP_lbu: load(f, in, IR_W1, false); return GO_ON;
+    case OP_lhu: load(f, in, IR_W2, false); return GO_ON;
+    case OP_lwu: load(f, in, IR_W4, false); return GO_ON;
+    case OP_flw: load(f, in, IR_W4, true); return GO_ON;
+    case OP_fld: load(f, in, IR_W8, true); return GO_ON;
+    case OP_sb: store(f, in, IR_W1, false); return GO_ON;
+    case OP_sh: store(f, in, IR_W2, false); return GO_ON;
+    case OP_sw: store(f, in, IR_W4, false); return GO_ON;
+    case OP_sd: store(f, in, IR_W8, false); return GO_ON;
+    case OP_fsw: store(f, in, IR_W4, true); return GO_ON;
+    case OP_fsd: store(f, in, IR_W8, true); return GO_ON;
+    case OP_lr_w: amo(f, in, IR_LR, IR_W4, 0); return GO_ON;
+    case OP_lr_d: amo(f, in, IR_LR, IR_W8, 0); return GO_ON;
+    case OP_sc_w: amo(f, in, IR_SC, IR_W4, 0); return GO_ON;
+    case OP_sc_d: amo(f, in, IR_SC, IR_W8, 0); return GO_ON;
+    case OP_fence:
+        add(f, IR_FENCE)->sub = (in->imm & (PRED_WRITE | SUCC_READ)) == (PRED_WRITE | SUCC_READ)
+                                    ? IR_FENCE_FULL
+                                    : IR_FENCE_ORDER;
+        return GO_ON;
+    case OP_pause:
+    case OP_cbo_zero: {
+        struct ir *ir = add(f, IR_EXECUTE);
+        ir->dst = IR_X(0);
+        ir->a = in->op == OP_pause ? IR_NONE : IR_X(in->rs1);
+        ir->imm = jit_code(0, in->op == OP_pause ? JIT_PAUSE : JIT_ZERO, false, false);
+        return GO_ON;
+    }
+    case OP_prefetch_i:
+    case OP_prefetch_r:
+    case OP_prefetch_w: return GO_ON;
+    case OP_beq: branch(f, in, IR_EQ); return GO_ON;
+    case OP_bne: branch(f, in, IR_NE); return GO_ON;
+    case OP_blt: branch(f, in, IR_LT); return GO_ON;
+    case OP_bge: branch(f, in, IR_GE); return GO_ON;
+    case OP_bltu: branch(f, in, IR_LTU); return GO_ON;
+    case OP_bgeu: branch(f, in, IR_GEU); return GO_ON;
+    case OP_jal:
+        constant(f, in->rd, f->pc + in->length);
+        jump_to(f, f->pc + (uint64_t)(int64_t)in->imm);
+        return LAST;
+    case OP_jalr: jump_reg(f, in); return LAST;
+    case OP_csrrw:
+    case OP_csrrs:
+    case OP_csrrc:
+    case OP_csrrwi:
+    case OP_csrrsi:
+    case OP_csrrci: csr(f, in); return GO_ON;
+    case OP_ecall:
+    case OP_sret:
+    case OP_mret:
+    case OP_sfence_vma:
+    case OP_sinval_vma:
+        add(f, IR_SYSTEM)->imm = jit_system_code(in->op, in->rs1, in->rs2);
+        return LAST;
+    default: return floating(f, in);
+    }
+}
+
+static uint32_t half(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+}
+
+void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw)
+{
+    struct front f = {.block = block, .pc = pc};
+    struct insn in;
+
+    block->pc = pc;
+    block->count = 0;
+    block->bytes = 2; /* in this page */
+    insn_decode(raw, &in);
+    add(&f, IR_SAME)->imm = raw >> 16;
+    enum step step = translate(&f, &in);
+    if (step == NOT_HERE)
+        add(&f, IR_STEP)->imm = (int64_t)pc;
+    else if (step == GO_ON)
+        jump_to(&f, pc + 4);
+}
+
+bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room)
+{
+    struct front f = {.block = block, .pc = pc};
+    bool branched = false;
+
+    block->pc = pc;
+    block->count = 0;
+    block->bytes = 0;
+    while (f.done < IR_GUEST_MAX && block->bytes + 2u <= room && block->count + 8 < IR_BLOCK_MAX) {
+        struct insn in;
+        uint32_t raw = half(code + block->bytes);
+        unsigned length = insn_length((uint16_t)raw);
+        if (block->bytes + length > room)
+            break; /* crosses into the next page */
+        if (length == 4)
+            raw |= half(code + block->bytes + 2) << 16;
+        insn_decode(raw, &in);
+        f.at = block->bytes;
+        f.pc = pc + f.at;
+        enum step step = translate(&f, &in);
+        if (step == NOT_HERE) {
+            struct ir *ir = add(&f, IR_STEP);
+            ir->imm = (int64_t)f.pc;
+            block->bytes = (uint16_t)(block->bytes + length);
+            return true;
+        }
+        block->bytes = (uint16_t)(block->bytes + length);
+        f.done++;
+        if (step == LAST)
+            return true;
+        /* What falls through goes on, but not for ever: blocks are found where they are jumped to.
+         */
+        const struct ir *last = &block->code[block->count - 1];
+        if (block->count > 0 && last->op == IR_BRANCH && last->at == f.at) {
+            if (branched)
+                break;
+            branched = true;
+        }
+    }
+    if (f.done == 0)
+        return false;
+    f.at = block->bytes;
+    f.done--; /* jump_to counts the instruction that it is; this is none */
+    jump_to(&f, pc + block->bytes);
+    return true;
+}

@@ -1,0 +1,280 @@
+/* What the translator's files share. Nothing outside engine/jit includes this. */
+#ifndef ENGINE_JIT_INTERNAL_H
+#define ENGINE_JIT_INTERNAL_H
+
+#include "core/engine.h"
+#include "engine/jit/ir.h"
+#include "riscv/insn.h"
+#include "riscv/mmu.h"
+#include "riscv/vcpu.h"
+
+/* ---- contexts: what translated code sees of an address space ---- */
+
+#define JIT_TLB_BITS   12
+#define JIT_TLB_SIZE   (1u << JIT_TLB_BITS)
+#define JIT_JUMP_BITS  12
+#define JIT_JUMP_SIZE  (1u << JIT_JUMP_BITS)
+#define JIT_FETCH_SIZE 256u
+#define JIT_FOUND_SIZE 16384u
+#define JIT_PAGES_BITS 1024u
+#define JIT_CONTEXTS   16 /* of a VCPU */
+
+/* Never the address of a page, nor an even pc: matches nothing. */
+#define JIT_EMPTY 1ULL
+
+struct jit_jump {
+    uint64_t pc;
+    const void *code;
+};
+
+/*
+ * Entry i of the TLB is for pages whose number ends in i. `read` and `write` are the page's virtual
+ * address if loads (stores) may go straight to `addend` + va, else JIT_EMPTY. An access whose last
+ * byte is in the page of its first and matches needs nothing else.
+ */
+struct jit_context {
+    uint64_t read[JIT_TLB_SIZE];
+    uint64_t write[JIT_TLB_SIZE];
+    uintptr_t addend[JIT_TLB_SIZE];
+    struct jit_jump jump[JIT_JUMP_SIZE]; /* by pc >> 1 */
+    struct jit_cpu *cpu;
+    /* Which address space and mode it is for (context.c). */
+    uint64_t satp, used_at;
+    bool valid;
+    uint64_t tlb_used[JIT_TLB_SIZE / 64], jump_used[JIT_JUMP_SIZE / 64]; /* may not be empty */
+    uint64_t code_pages[JIT_PAGES_BITS / 64]; /* by a hash: whose code may be in the jump cache */
+    uint64_t large_low, large_last;           /* where a page larger than 4 KiB was cached */
+    struct jit_fetch {
+        uint64_t page, pa; /* JIT_EMPTY: none */
+        const uint8_t *hva;
+    } fetch[JIT_FETCH_SIZE];
+};
+
+static inline unsigned jit_jump_index(uint64_t pc)
+{
+    return (unsigned)(pc >> 1) & (JIT_JUMP_SIZE - 1);
+}
+
+/* ---- why translated code leaves ---- */
+
+enum jit_leave {
+    JIT_LOOKUP, /* go on at hart->pc */
+    JIT_STEP,   /* the interpreter executes the instruction at hart->pc */
+    JIT_KICK,   /* vcpu.kick is set */
+    JIT_FAULT,  /* cpu->cause and cpu->tval, at hart->pc */
+    JIT_LEAVES,
+};
+
+/* ---- code ---- */
+
+#define JIT_LINKS_MAX 2
+
+/* A direct jump to another block of the same page, as the back end placed it. */
+struct jit_link {
+    uint64_t pc;           /* where it goes */
+    uint32_t site;         /* offset in the cache, for backend_link */
+    struct jit_block *to;  /* NULL: not linked */
+    struct jit_link *next; /* others that go to `to` */
+};
+
+struct jit_block {
+    uint64_t pa,
+        page_va;    /* guest-physical address of its first byte; virtual address of its page */
+    bool dead;      /* its bytes were written: nobody goes there any more */
+    uint16_t bytes; /* of guest code */
+    uint16_t instructions;
+    uint32_t copy;            /* offset of the guest's bytes as they were translated */
+    uint32_t code, code_size; /* offset and size in the cache */
+    struct jit_block *hash_next, *page_next;
+    struct jit_link links[JIT_LINKS_MAX];
+    unsigned link_count;
+    struct jit_link *incoming;
+};
+
+struct jit_stats {
+    _Atomic uint64_t translated, instructions, host_bytes, chained, steps, flushes, invalidated;
+    _Atomic uint64_t stepped[OP_COUNT]; /* steps by instruction */
+};
+
+/* What one VCPU's thread counts for itself. */
+struct jit_counts {
+    _Atomic uint64_t left[JIT_LEAVES]; /* by why; JIT_STEP: for want of code too */
+    _Atomic uint64_t tlb_fills, slow_loads, slow_stores, atomics;
+    _Atomic uint64_t lookups, executed, systems; /* without leaving */
+};
+
+static inline void jit_count(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+struct jit_vm; /* cache.c */
+
+/* One VCPU's part: vcpu.engine_data. */
+struct jit_cpu {
+    struct riscv_vcpu *hart;
+    struct jit_vm *vm;
+    struct jit_context *context; /* the present one */
+    void *reference;             /* engine_data of the interpreter, for steps */
+    unsigned cause;              /* JIT_FAULT */
+    uint64_t tval;
+    uint64_t clock;     /* of contexts' use */
+    enum jit_leave why; /* what a helper that gives no code leaves for */
+    /* Which of `contexts` is for (satp, privileges of code and data, SUM, MXR). */
+    struct {
+        uint64_t satp;
+        uint8_t mode;
+        bool valid;
+    } keys[JIT_CONTEXTS];
+    uint64_t trap_instret;
+    unsigned trap_streak;
+    struct jit_context *contexts; /* JIT_CONTEXTS */
+    uint32_t epoch;               /* of code: what its jump caches know */
+    uint32_t reference_effects;   /* enum riscv_effect that the interpreter has not seen yet */
+    _Atomic bool in_code;
+    struct jit_counts counts;
+    struct jit_audit *audit; /* NULL: not audited */
+    /* Blocks found lately, in any context; good while no code was dropped since. */
+    struct jit_found {
+        uint64_t pc, pa;
+        const void *code;
+        uint32_t epoch;
+    } found[JIT_FOUND_SIZE];
+};
+
+/* A guest that traps this often without an instruction between (a vector that cannot be fetched) is
+ * lost. */
+#define JIT_TRAP_STREAK_MAX 1000
+
+static inline bool jit_trap_streak(struct jit_cpu *cpu)
+{
+    if (cpu->trap_instret != cpu->hart->instret) {
+        cpu->trap_instret = cpu->hart->instret;
+        cpu->trap_streak = 0;
+        return false;
+    }
+    return ++cpu->trap_streak > JIT_TRAP_STREAK_MAX;
+}
+
+/* ---- system.c: instructions that C executes, without the interpreter ---- */
+
+/* What IR_EXECUTE and IR_SYSTEM say of an instruction. */
+enum jit_kind { JIT_CSR_WRITE, JIT_CSR_SET, JIT_CSR_CLEAR, JIT_ZERO, JIT_PAUSE, JIT_SAME };
+#define JIT_CSR_READS  (1u << 16)
+#define JIT_CSR_WRITES (1u << 17)
+
+static inline uint32_t jit_code(unsigned csr, enum jit_kind kind, bool reads, bool writes)
+{
+    return csr | (uint32_t)kind << 12 | (reads ? JIT_CSR_READS : 0) | (writes ? JIT_CSR_WRITES : 0);
+}
+
+static inline uint32_t jit_system_code(unsigned op, unsigned rs1, unsigned rs2)
+{
+    return op | rs1 << 16 | rs2 << 24;
+}
+
+/*
+ * Called by translated code, with hart->pc that of the instruction and hart->instret exact. Unless
+ * it refuses (the interpreter must execute the instruction), *value is the old value; what follows
+ * may be executed in cpu->context at once, or is to be looked up by the loop.
+ */
+enum jit_done { JIT_REFUSED, JIT_GO_ON, JIT_LEAVE };
+enum jit_done jit_execute(struct jit_cpu *cpu, uint32_t code, uint64_t operand, uint64_t *value);
+/* The same, with all registers in the hart: where to go on in cpu->context, or NULL: leave for
+ * cpu->why; hart->pc and hart->instret say where. */
+const void *jit_system(struct jit_cpu *cpu, uint32_t code);
+/* Code of `pc`; `site`: as jit_code_at. NULL: leave for cpu->why; hart->pc is set. */
+const void *jit_go_on(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
+/*
+ * For the loop: executes the instruction at hart->pc if it is one that this file knows; false: it
+ * does not. *reason: what to leave the guest for, or EXIT_KICKED.
+ */
+bool jit_system_step(struct jit_cpu *cpu, enum exit_reason *reason);
+/* What the hart has changed for its contexts. */
+void jit_serve_effects(struct jit_cpu *cpu);
+
+/* ---- context.c ---- */
+
+/* Chooses cpu->context for the hart's present satp, privilege, MPRV and SUM. */
+void jit_context_choose(struct jit_cpu *cpu);
+void jit_context_flush_all(struct jit_cpu *cpu);
+/* SFENCE.VMA: `va` and `asid` count only if told. */
+void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid);
+/* Code was dropped: jump caches may name it. */
+void jit_context_forget_code(struct jit_cpu *cpu);
+/* The code of one block was. */
+void jit_context_forget_block(struct jit_cpu *cpu, uint64_t pc, const void *code);
+/* Page at host address `hva` holds code now: no write entry for it stays. */
+void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva);
+/*
+ * The slow paths that back ends call: the whole access, TLB filled where possible. false: cause and
+ * tval are set, nothing was done. Loads give the bytes zero-extended.
+ */
+bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value);
+bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value);
+/* Host address of naturally aligned RAM for an atomic (`store`) or LR; NULL with the trap set. */
+void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store);
+
+static inline unsigned jit_page_bit(uint64_t va)
+{
+    const uint64_t page = va >> MEM_PAGE_SHIFT;
+    return (unsigned)(page ^ page >> 10) & (JIT_PAGES_BITS - 1);
+}
+
+static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pc)
+{
+    return &cpu->found[(pc >> 1 ^ pc >> 13) & (JIT_FOUND_SIZE - 1)];
+}
+
+/* Host address of `va` if stores may go to its page unseen, else NULL. */
+void *jit_context_write_at(struct jit_cpu *cpu, uint64_t va);
+/* Where the page of `va` lies, for code; NULL: it cannot be fetched, or not be kept. */
+const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va);
+
+/* ---- cache.c ---- */
+
+struct jit_backend;
+
+int jit_cache_init(struct vm *vm, struct jit_vm **out);
+void jit_cache_fini(struct jit_vm *jv);
+/* VCPU `id` of the VM. Its engine_data is no way to it: during a step that is the interpreter's. */
+void jit_cache_join(struct jit_vm *jv, unsigned id, struct jit_cpu *cpu);
+const struct jit_cpu *jit_cpu_of(const struct jit_vm *jv, unsigned id);
+const struct jit_backend *jit_backend(const struct jit_vm *jv);
+/*
+ * Code of the block at `pc` in the present context, translated if need be and entered in the jump
+ * cache; NULL: take a step. `site`: the link to make, or 0.
+ */
+const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
+/* [gpa, gpa + len) was written, or is about to be; by `cpu`, or by a device (NULL). */
+void jit_code_written(struct jit_vm *jv, struct jit_cpu *cpu, uint64_t gpa, uint64_t len);
+/* The page holds code: stores must come by jit_code_written. */
+bool jit_page_has_code(struct jit_vm *jv, uint64_t gpa);
+/* What the hart executes from now on is as memory is now. */
+void jit_fence_i(struct jit_cpu *cpu);
+/* Drops everything. The caller is in no code. */
+void jit_code_flush(struct jit_cpu *cpu);
+/* Around the back end's enter: code stays where it is. */
+void jit_code_enter(struct jit_cpu *cpu);
+void jit_code_leave(struct jit_cpu *cpu);
+/* Another one: jump caches may name dropped code. */
+uint32_t jit_epoch(struct jit_vm *jv);
+struct jit_stats *jit_stats(struct jit_vm *jv);
+
+/* ---- audit.c ---- */
+
+/* cpu->cause of what the interpreter is to execute, while audited. */
+#define JIT_AUDIT_STOP UINT32_MAX
+
+struct jit_audit *jit_audit_make(void);
+void jit_audit_free(struct jit_audit *audit);
+/* [at, at + width) is about to be written; false: stop before it. */
+bool jit_audit_note(struct jit_audit *audit, void *at, unsigned width);
+/* In place of the back end's enter, for one block. Traps are taken. JIT_LEAVES: it differed. */
+enum jit_leave jit_audit_enter(struct jit_cpu *cpu, const void *code);
+
+/* run.c: the reference executes one instruction (or trap, or interrupt). */
+enum exit_reason jit_reference_step(struct jit_cpu *cpu, struct exit *exit);
+
+#endif

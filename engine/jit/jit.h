@@ -1,0 +1,34 @@
+/*
+ * The translator: RV64 to the host's code, for type 2 on x86-64 (docs/jit.md). What it does not
+ * translate is executed by the interpreter, which the hypervisor gives it.
+ */
+#ifndef ENGINE_JIT_JIT_H
+#define ENGINE_JIT_JIT_H
+
+#include "core/engine.h"
+
+extern const struct engine_ops jit_engine;
+
+/* Who executes single instructions: has `step`. Before the first VM. */
+void jit_set_reference(const struct engine_ops *reference);
+
+struct jit_backend;
+
+/* For those who look at it. All zero: nothing of it. Strings outlive the VMs. */
+struct jit_options {
+    const char *dump;               /* the file that tells blocks at the end; NULL: none */
+    uint64_t dump_first, dump_last; /* pc of blocks */
+    uint32_t dump_count;            /* at most so many */
+    bool perf_map;                  /* /tmp/perf-PID.map */
+    const char *symbols;            /* ELF file or System.map with names for both, or NULL */
+    bool audit; /* each block is executed by the reference too, and compared; one hart only */
+    void (*audit_line)(void *arg, const char *text); /* where a difference is told; NULL: stderr */
+    void *audit_arg;
+    const struct jit_backend *backend; /* another one than this host's (tests), or NULL */
+};
+
+/* Before the first VM. */
+void jit_set_options(const struct jit_options *options);
+const struct jit_options *jit_options(void);
+
+#endif

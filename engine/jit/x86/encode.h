@@ -1,0 +1,498 @@
+/*
+ * x86-64 machine code, one named function for each kind of instruction that the translator emits
+ * (Intel SDM volume 2; the encodings' letters are those of its opcode tables). 64-bit operands
+ * unless the name ends in 32. Memory operands are [base + index * 2^scale + disp].
+ */
+#ifndef ENGINE_JIT_X86_ENCODE_H
+#define ENGINE_JIT_X86_ENCODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum x86_reg {
+    RAX,
+    RCX,
+    RDX,
+    RBX,
+    RSP,
+    RBP,
+    RSI,
+    RDI,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
+    NO_REG = 0xff,
+};
+
+/* Condition codes: what Jcc, SETcc and CMOVcc add to their opcodes. */
+enum x86_cc {
+    CC_B = 2,
+    CC_AE = 3,
+    CC_E = 4,
+    CC_NE = 5,
+    CC_BE = 6,
+    CC_A = 7,
+    CC_S = 8,
+    CC_P = 10,
+    CC_NP = 11,
+    CC_L = 12,
+    CC_GE = 13,
+    CC_LE = 14,
+    CC_G = 15,
+};
+
+struct x86_code {
+    uint8_t *at, *end; /* nothing is written at `end` or beyond */
+    bool full;         /* something did not fit */
+};
+
+struct x86_mem {
+    uint8_t base, index; /* index NO_REG: none */
+    uint8_t scale;
+    int32_t disp;
+};
+
+static inline struct x86_mem mem_at(unsigned base, int32_t disp)
+{
+    return (struct x86_mem){.base = (uint8_t)base, .index = NO_REG, .disp = disp};
+}
+
+static inline struct x86_mem mem_indexed(unsigned base, unsigned index, unsigned scale,
+                                         int32_t disp)
+{
+    return (struct x86_mem){
+        .base = (uint8_t)base, .index = (uint8_t)index, .scale = (uint8_t)scale, .disp = disp};
+}
+
+static inline void put8(struct x86_code *c, unsigned byte)
+{
+    if (c->at < c->end)
+        *c->at++ = (uint8_t)byte;
+    else
+        c->full = true;
+}
+
+static inline void put32(struct x86_code *c, uint32_t v)
+{
+    for (unsigned i = 0; i < 4; i++)
+        put8(c, v >> 8 * i & 0xff);
+}
+
+static inline void put64(struct x86_code *c, uint64_t v)
+{
+    put32(c, (uint32_t)v);
+    put32(c, (uint32_t)(v >> 32));
+}
+
+static inline bool fits8(int64_t v)
+{
+    return v == (int8_t)v;
+}
+
+static inline bool fits32(int64_t v)
+{
+    return v == (int32_t)v;
+}
+
+/* Opcodes: 0x0Fxx and 0x0F38xx are two and three bytes; the upper half is a mandatory prefix. */
+#define X86_PREFIX(prefix, opcode) ((uint32_t)(prefix) << 24 | (opcode))
+
+static inline void put_opcode(struct x86_code *c, uint32_t opcode)
+{
+    opcode &= 0xffffff;
+    if (opcode > 0xffff)
+        put8(c, opcode >> 16);
+    if (opcode > 0xff)
+        put8(c, opcode >> 8 & 0xff);
+    put8(c, opcode & 0xff);
+}
+
+/* `wide`: REX.W. `byte`: reg or rm is a byte register, for which REX makes sil, dil of 6 and 7. */
+static inline void put_prefixes(struct x86_code *c, bool wide, unsigned reg, unsigned index,
+                                unsigned base, uint32_t opcode, bool byte)
+{
+    unsigned rex = (wide ? 8u : 0u) | (reg >> 3 & 1) << 2 |
+                   (index != NO_REG ? (index >> 3 & 1) << 1 : 0u) | (base >> 3 & 1);
+    if (opcode >> 24 != 0)
+        put8(c, opcode >> 24);
+    if (rex != 0 || (byte && ((reg >= 4 && reg < 8) || (base >= 4 && base < 8))))
+        put8(c, 0x40 | rex);
+}
+
+/* ModRM with a register in both places. */
+static inline void x_reg(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg, unsigned rm)
+{
+    put_prefixes(c, wide, reg, NO_REG, rm, opcode, false);
+    put_opcode(c, opcode);
+    put8(c, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+static inline void x_reg8(struct x86_code *c, uint32_t opcode, unsigned reg, unsigned rm)
+{
+    put_prefixes(c, false, reg, NO_REG, rm, opcode, true);
+    put_opcode(c, opcode);
+    put8(c, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+static inline void put_modrm_mem(struct x86_code *c, unsigned reg, struct x86_mem m)
+{
+    unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : fits8(m.disp) ? 1 : 2;
+    if (m.index != NO_REG || (m.base & 7) == RSP) {
+        put8(c, mod << 6 | (reg & 7) << 3 | 4);
+        put8(c,
+             (unsigned)m.scale << 6 | (m.index != NO_REG ? m.index & 7u : 4u) << 3 | (m.base & 7));
+    } else {
+        put8(c, mod << 6 | (reg & 7) << 3 | (m.base & 7));
+    }
+    if (mod == 1)
+        put8(c, (uint8_t)m.disp);
+    else if (mod == 2)
+        put32(c, (uint32_t)m.disp);
+}
+
+static inline void x_mem(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg,
+                         struct x86_mem m)
+{
+    put_prefixes(c, wide, reg, m.index, m.base, opcode, false);
+    put_opcode(c, opcode);
+    put_modrm_mem(c, reg, m);
+}
+
+static inline void x_mem8(struct x86_code *c, uint32_t opcode, unsigned reg, struct x86_mem m)
+{
+    /* Only `reg` is a byte register. */
+    unsigned rex = (reg >> 3 & 1) << 2 | (m.index != NO_REG ? (m.index >> 3 & 1u) << 1 : 0u) |
+                   (m.base >> 3 & 1u);
+    if (rex != 0 || (reg >= 4 && reg < 8))
+        put8(c, 0x40 | rex);
+    put_opcode(c, opcode);
+    put_modrm_mem(c, reg, m);
+}
+
+/* ---- moves ---- */
+
+static inline void x_mov(struct x86_code *c, unsigned to, unsigned from)
+{
+    if (to != from)
+        x_reg(c, true, 0x8b, to, from);
+}
+
+static inline void x_mov32(struct x86_code *c, unsigned to, unsigned from)
+{
+    x_reg(c, false, 0x8b, to, from);
+}
+
+static inline void x_const(struct x86_code *c, unsigned to, int64_t value)
+{
+    if (value == 0) { /* changes flags */
+        x_reg(c, false, 0x31, to, to);
+    } else if (value > 0 && value <= UINT32_MAX) {
+        put_prefixes(c, false, 0, NO_REG, to, 0, false);
+        put8(c, 0xb8 | (to & 7));
+        put32(c, (uint32_t)value);
+    } else if (fits32(value)) {
+        put_prefixes(c, true, 0, NO_REG, to, 0, false);
+        put8(c, 0xc7);
+        put8(c, 0xc0 | (to & 7));
+        put32(c, (uint32_t)value);
+    } else {
+        put_prefixes(c, true, 0, NO_REG, to, 0, false);
+        put8(c, 0xb8 | (to & 7));
+        put64(c, (uint64_t)value);
+    }
+}
+
+static inline void x_load(struct x86_code *c, unsigned to, struct x86_mem m)
+{
+    x_mem(c, true, 0x8b, to, m);
+}
+
+static inline void x_store(struct x86_code *c, struct x86_mem m, unsigned from)
+{
+    x_mem(c, true, 0x89, from, m);
+}
+
+/* A 64-bit store of a sign-extended 32-bit constant. */
+static inline void x_store_const(struct x86_code *c, struct x86_mem m, int32_t value)
+{
+    x_mem(c, true, 0xc7, 0, m);
+    put32(c, (uint32_t)value);
+}
+
+static inline void x_store_const32(struct x86_code *c, struct x86_mem m, uint32_t value)
+{
+    x_mem(c, false, 0xc7, 0, m);
+    put32(c, value);
+}
+
+static inline void x_lea(struct x86_code *c, unsigned to, struct x86_mem m)
+{
+    x_mem(c, true, 0x8d, to, m);
+}
+
+static inline void x_lea32(struct x86_code *c, unsigned to, struct x86_mem m)
+{
+    x_mem(c, false, 0x8d, to, m);
+}
+
+/* Extensions of parts of a register. */
+static inline void x_movsxd(struct x86_code *c, unsigned to, unsigned from)
+{
+    x_reg(c, true, 0x63, to, from);
+}
+
+static inline void x_extend8(struct x86_code *c, unsigned to, unsigned from, bool sign)
+{
+    put_prefixes(c, sign, to, NO_REG, from, 0, from >= 4 && from < 8);
+    put_opcode(c, sign ? 0x0fbe : 0x0fb6);
+    put8(c, 0xc0 | (to & 7) << 3 | (from & 7));
+}
+
+static inline void x_extend16(struct x86_code *c, unsigned to, unsigned from, bool sign)
+{
+    x_reg(c, sign, sign ? 0x0fbf : 0x0fb7, to, from);
+}
+
+/* ---- arithmetic ---- */
+
+/* The eight operations of opcodes 00-3F and of group 1. */
+enum x86_alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
+
+static inline void x_alu(struct x86_code *c, bool wide, enum x86_alu op, unsigned to, unsigned from)
+{
+    x_reg(c, wide, (uint32_t)op << 3 | 3, to, from);
+}
+
+static inline void x_alu_mem(struct x86_code *c, bool wide, enum x86_alu op, unsigned to,
+                             struct x86_mem m)
+{
+    x_mem(c, wide, (uint32_t)op << 3 | 3, to, m);
+}
+
+static inline void x_alu_const(struct x86_code *c, bool wide, enum x86_alu op, unsigned to,
+                               int32_t value)
+{
+    put_prefixes(c, wide, 0, NO_REG, to, 0, false);
+    put8(c, fits8(value) ? 0x83 : 0x81);
+    put8(c, 0xc0 | (unsigned)op << 3 | (to & 7));
+    if (fits8(value))
+        put8(c, (uint8_t)value);
+    else
+        put32(c, (uint32_t)value);
+}
+
+/* [m] op= value */
+static inline void x_alu_mem_const(struct x86_code *c, bool wide, enum x86_alu op, struct x86_mem m,
+                                   int32_t value)
+{
+    x_mem(c, wide, fits8(value) ? 0x83 : 0x81, op, m);
+    if (fits8(value))
+        put8(c, (uint8_t)value);
+    else
+        put32(c, (uint32_t)value);
+}
+
+static inline void x_test(struct x86_code *c, bool wide, unsigned a, unsigned b)
+{
+    x_reg(c, wide, 0x85, a, b);
+}
+
+enum x86_shift { SHIFT_ROL = 0, SHIFT_ROR = 1, SHIFT_SHL = 4, SHIFT_SHR = 5, SHIFT_SAR = 7 };
+
+static inline void x_shift(struct x86_code *c, bool wide, enum x86_shift op, unsigned reg,
+                           unsigned count)
+{
+    x_reg(c, wide, 0xc1, op, reg);
+    put8(c, count);
+}
+
+/* By cl. */
+static inline void x_shift_cl(struct x86_code *c, bool wide, enum x86_shift op, unsigned reg)
+{
+    x_reg(c, wide, 0xd3, op, reg);
+}
+
+/* Group 3: rdx:rax by a register. */
+enum x86_group3 { G3_NOT = 2, G3_NEG = 3, G3_MUL = 4, G3_IMUL = 5, G3_DIV = 6, G3_IDIV = 7 };
+
+static inline void x_group3(struct x86_code *c, bool wide, enum x86_group3 op, unsigned reg)
+{
+    x_reg(c, wide, 0xf7, op, reg);
+}
+
+static inline void x_imul(struct x86_code *c, bool wide, unsigned to, unsigned from)
+{
+    x_reg(c, wide, 0x0faf, to, from);
+}
+
+/* rdx = sign of rax (cqo), edx of eax (cdq) */
+static inline void x_cqo(struct x86_code *c, bool wide)
+{
+    if (wide)
+        put8(c, 0x48);
+    put8(c, 0x99);
+}
+
+static inline void x_setcc(struct x86_code *c, enum x86_cc cc, unsigned to)
+{
+    put_prefixes(c, false, 0, NO_REG, to, 0, to >= 4 && to < 8);
+    put_opcode(c, 0x0f90u | cc);
+    put8(c, 0xc0 | (to & 7));
+}
+
+static inline void x_cmov(struct x86_code *c, enum x86_cc cc, unsigned to, unsigned from)
+{
+    x_reg(c, true, 0x0f40u | cc, to, from);
+}
+
+static inline void x_bswap(struct x86_code *c, unsigned reg)
+{
+    put_prefixes(c, true, 0, NO_REG, reg, 0, false);
+    put8(c, 0x0f);
+    put8(c, 0xc8 | (reg & 7));
+}
+
+/* VEX three-operand forms of BMI1 and BMI2 (SDM 2.3): to = op(a, b), both registers. `prefix`: 0, 1
+ * (66), 2 (F3), 3 (F2); map 2: 0F38, 3: 0F3A. */
+static inline void x_vex(struct x86_code *c, unsigned map, unsigned prefix, bool wide,
+                         unsigned opcode, unsigned reg, unsigned vvvv, unsigned rm)
+{
+    put8(c, 0xc4);
+    put8(c, (~reg >> 3 & 1) << 7 | 1u << 6 | (~rm >> 3 & 1) << 5 | map);
+    put8(c, (wide ? 0x80u : 0u) | (~vvvv & 15) << 3 | prefix);
+    put8(c, opcode);
+    put8(c, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+/* to = a shifted by b: SHLX, SHRX, SARX */
+static inline void x_shiftx(struct x86_code *c, bool wide, enum x86_shift op, unsigned to,
+                            unsigned a, unsigned b)
+{
+    x_vex(c, 2, op == SHIFT_SHL ? 1 : op == SHIFT_SHR ? 3 : 2, wide, 0xf7, to, b, a);
+}
+
+/* to = ~a & b */
+static inline void x_andn(struct x86_code *c, unsigned to, unsigned a, unsigned b)
+{
+    x_vex(c, 2, 0, true, 0xf2, to, a, b);
+}
+
+/* ---- jumps ---- */
+
+/* A forward jump whose target is not known yet: the place of its rel32. */
+typedef uint8_t *x86_hole;
+
+static inline x86_hole x_jcc(struct x86_code *c, enum x86_cc cc)
+{
+    put8(c, 0x0f);
+    put8(c, 0x80 | (unsigned)cc);
+    put32(c, 0);
+    return c->at - 4;
+}
+
+static inline x86_hole x_jmp(struct x86_code *c)
+{
+    put8(c, 0xe9);
+    put32(c, 0);
+    return c->at - 4;
+}
+
+static inline void x_fill(const struct x86_code *c, x86_hole hole, const uint8_t *target)
+{
+    int32_t distance = (int32_t)(target - (hole + 4));
+    if (!c->full)
+        memcpy(hole, &distance, 4);
+}
+
+static inline void x_here(const struct x86_code *c, x86_hole hole)
+{
+    x_fill(c, hole, c->at);
+}
+
+static inline void x_jmp_to(struct x86_code *c, const uint8_t *target)
+{
+    x_fill(c, x_jmp(c), target);
+}
+
+static inline void x_jcc_to(struct x86_code *c, enum x86_cc cc, const uint8_t *target)
+{
+    x_fill(c, x_jcc(c, cc), target);
+}
+
+static inline void x_call_to(struct x86_code *c, const uint8_t *target)
+{
+    put8(c, 0xe8);
+    put32(c, 0);
+    x_fill(c, c->at - 4, target);
+}
+
+static inline void x_call_mem(struct x86_code *c, struct x86_mem m)
+{
+    x_mem(c, false, 0xff, 2, m);
+}
+
+static inline void x_jmp_mem(struct x86_code *c, struct x86_mem m)
+{
+    x_mem(c, false, 0xff, 4, m);
+}
+
+static inline void x_jmp_reg(struct x86_code *c, unsigned reg)
+{
+    x_reg(c, false, 0xff, 4, reg);
+}
+
+static inline void x_ret(struct x86_code *c)
+{
+    put8(c, 0xc3);
+}
+
+static inline void x_push(struct x86_code *c, unsigned reg)
+{
+    put_prefixes(c, false, 0, NO_REG, reg, 0, false);
+    put8(c, 0x50 | (reg & 7));
+}
+
+static inline void x_pop(struct x86_code *c, unsigned reg)
+{
+    put_prefixes(c, false, 0, NO_REG, reg, 0, false);
+    put8(c, 0x58 | (reg & 7));
+}
+
+static inline void x_lock(struct x86_code *c)
+{
+    put8(c, 0xf0);
+}
+
+/* [m] gets `reg`, which gets what was there: XADD (with a lock), XCHG (always locked) */
+static inline void x_xadd(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+{
+    x_lock(c);
+    x_mem(c, wide, 0x0fc1, reg, m);
+}
+
+static inline void x_xchg(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+{
+    x_mem(c, wide, 0x87, reg, m);
+}
+
+/* If [m] is rax: `reg` goes there and ZF is set; else rax gets it. */
+static inline void x_cmpxchg(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+{
+    x_lock(c);
+    x_mem(c, wide, 0x0fb1, reg, m);
+}
+
+static inline void x_mfence(struct x86_code *c)
+{
+    put_opcode(c, 0x0fae);
+    put8(c, 0xf0);
+}
+
+#endif

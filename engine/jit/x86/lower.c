@@ -1,0 +1,783 @@
+/*
+ * The intermediate form to x86-64. Each operation is turned into code by itself; what ties them
+ * together is that guest registers have fixed places (regs.h). Paths that are rarely taken are
+ * emitted behind the block.
+ */
+#include "engine/jit/x86/lower.h"
+
+#include <stdatomic.h>
+
+/* ---- where registers are ---- */
+
+static unsigned host_of(ir_reg reg)
+{
+    return reg < 32 ? x86_host[reg] : NO_REG;
+}
+
+struct x86_mem x86_home(ir_reg reg)
+{
+    if (reg < 32)
+        return mem_at(R_VCPU, VCPU_X(reg));
+    if (reg < IR_T(0))
+        return mem_at(R_VCPU, VCPU_F(reg - 32));
+    return mem_at(RSP, FRAME_TEMPS + 8 * (int32_t)(reg - IR_T(0)));
+}
+
+/* The value of `reg` in host register `to`. */
+void x86_get(struct lowering *l, unsigned to, ir_reg reg)
+{
+    if (reg == IR_X(0))
+        x_const(&l->c, to, 0);
+    else if (host_of(reg) != NO_REG)
+        x_mov(&l->c, to, host_of(reg));
+    else
+        x_load(&l->c, to, x86_home(reg));
+}
+
+/* The value of `reg` in some host register: its own, or `spare`. */
+unsigned x86_use(struct lowering *l, ir_reg reg, unsigned spare)
+{
+    if (reg != IR_X(0) && host_of(reg) != NO_REG)
+        return host_of(reg);
+    x86_get(l, spare, reg);
+    return spare;
+}
+
+/* Where a result for `reg` is best computed: in its own host register, or `spare`. */
+unsigned x86_target(ir_reg reg, unsigned spare)
+{
+    return reg != IR_X(0) && host_of(reg) != NO_REG ? host_of(reg) : spare;
+}
+
+void x86_put(struct lowering *l, ir_reg reg, unsigned from)
+{
+    if (reg == IR_X(0))
+        return;
+    if (host_of(reg) != NO_REG)
+        x_mov(&l->c, host_of(reg), from);
+    else
+        x_store(&l->c, x86_home(reg), from);
+}
+
+static bool is_imm(const struct ir *ir)
+{
+    return ir->b == IR_NONE;
+}
+
+/* ---- rare paths ---- */
+
+void x86_later(struct lowering *l, enum late_kind kind, x86_hole from, const struct ir *ir)
+{
+    if (l->late_count == LATE_MAX) {
+        l->c.full = true;
+        return;
+    }
+    l->late[l->late_count++] = (struct late){.kind = kind, .from = from, .back = l->c.at, .ir = ir};
+}
+
+const uint8_t *x86_stub(const struct lowering *l, const uint8_t *run)
+{
+    return run + l->to_write;
+}
+
+/* hart->pc; clobbers `spare`. */
+static void set_pc(struct lowering *l, uint64_t pc, unsigned spare)
+{
+    if (fits32((int64_t)pc)) {
+        x_store_const(&l->c, mem_at(R_VCPU, VCPU(pc)), (int32_t)pc);
+    } else {
+        x_const(&l->c, spare, (int64_t)pc);
+        x_store(&l->c, mem_at(R_VCPU, VCPU(pc)), spare);
+    }
+}
+
+static void count_done(struct lowering *l, unsigned done)
+{
+    if (done != 0)
+        x_lea(&l->c, R_INSTRET, mem_at(R_INSTRET, (int32_t)done));
+}
+
+static void leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why)
+{
+    count_done(l, done);
+    set_pc(l, pc, RAX);
+    x_const(&l->c, RAX, why);
+    x_jmp_to(&l->c, x86_stub(l, x86_stubs.leave));
+}
+
+/* Before a call of a slow path: where it would trap. */
+void x86_say_where(struct lowering *l, const struct ir *ir)
+{
+    set_pc(l, l->block->pc + ir->at, RCX);
+    x_store_const(&l->c, mem_at(RSP, FRAME_DONE), ir->done);
+}
+
+/* ---- going on ---- */
+
+static void check_kick(struct lowering *l, const struct ir *ir)
+{
+    x_alu_mem_const(&l->c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
+    x86_later(l, LATE_KICK, x_jcc(&l->c, CC_NE), ir);
+}
+
+/* To `pc` by the jump cache, whose entry is known by now. */
+static void go_by_cache(struct lowering *l, uint64_t pc)
+{
+    struct x86_code *c = &l->c;
+    int32_t entry = CONTEXT(jump) + (int32_t)(jit_jump_index(pc) * sizeof(struct jit_jump));
+    x_const(c, RAX, (int64_t)pc);
+    x_alu_mem(c, true, ALU_CMP, RAX, mem_at(R_CONTEXT, entry));
+    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
+    x_jmp_mem(c, mem_at(R_CONTEXT, entry + (int32_t)offsetof(struct jit_jump, code)));
+}
+
+/* To `pc` in this page: a jump that can be linked, until then to code that asks for it. */
+static void go_by_link(struct lowering *l, uint64_t pc)
+{
+    struct x86_code *c = &l->c;
+    struct jit_emitted *out = l->out;
+    if (out->link_count == JIT_LINKS_MAX) {
+        go_by_cache(l, pc);
+        return;
+    }
+    /* Patched while others may execute it: the distance must be within one aligned word. */
+    while (!c->full && ((uintptr_t)c->at + 1) % 4 != 0)
+        put8(c, 0x90);
+    out->links[out->link_count].pc = pc;
+    out->links[out->link_count].site = l->offset + (uint32_t)(c->at + 1 - l->start);
+    uint32_t site = out->links[out->link_count++].site;
+    x_jmp_to(c, c->at + 5); /* to what follows */
+    x_const(c, RAX, (int64_t)pc);
+    x_const(c, RCX, site);
+    x_jmp_to(c, x86_stub(l, x86_stubs.link));
+}
+
+static void go_on(struct lowering *l, const struct ir *ir, uint64_t pc)
+{
+    count_done(l, ir->done);
+    if (((pc ^ l->block->pc) & ~(MEM_PAGE_SIZE - 1)) == 0)
+        go_by_link(l, pc);
+    else
+        go_by_cache(l, pc);
+}
+
+static bool is_backward(const struct lowering *l, const struct ir *ir, uint64_t pc)
+{
+    return pc <= l->block->pc + ir->at;
+}
+
+/* ---- integer operations ---- */
+
+static const struct {
+    uint8_t alu;
+    bool commutes;
+} alu_ops[IR_OPS] = {
+    [IR_ADD] = {ALU_ADD, true},   [IR_SUB] = {ALU_SUB, false}, [IR_AND] = {ALU_AND, true},
+    [IR_OR] = {ALU_OR, true},     [IR_XOR] = {ALU_XOR, true},  [IR_ADDW] = {ALU_ADD, true},
+    [IR_SUBW] = {ALU_SUB, false},
+};
+
+/* to op= second operand; `to` holds the first. Uses rcx for what has no short form. */
+static void alu_second(struct lowering *l, const struct ir *ir, bool wide, enum x86_alu op,
+                       unsigned to)
+{
+    struct x86_code *c = &l->c;
+    if (is_imm(ir) && fits32(ir->imm)) {
+        x_alu_const(c, wide, op, to, (int32_t)ir->imm);
+    } else if (is_imm(ir)) {
+        x_const(c, RCX, ir->imm);
+        x_alu(c, wide, op, to, RCX);
+    } else if (ir->b == IR_X(0)) {
+        x_alu_const(c, wide, op, to, 0);
+    } else if (host_of(ir->b) != NO_REG) {
+        x_alu(c, wide, op, to, host_of(ir->b));
+    } else {
+        x_alu_mem(c, wide, op, to, x86_home(ir->b));
+    }
+}
+
+static void lower_alu(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    enum x86_alu op = alu_ops[ir->op].alu;
+    bool word = ir->op == IR_ADDW || ir->op == IR_SUBW;
+    struct ir swapped = *ir;
+
+    /* dst = a + dst: compute in place. */
+    if (!is_imm(ir) && ir->b == ir->dst && ir->a != ir->dst && alu_ops[ir->op].commutes) {
+        swapped.a = ir->b;
+        swapped.b = ir->a;
+        ir = &swapped;
+    }
+    unsigned to = x86_target(ir->dst, RAX);
+    if (!is_imm(ir) && ir->b == ir->dst && ir->a != ir->dst)
+        to = RAX; /* else the first operand would overwrite the second */
+    unsigned a = ir->a != IR_X(0) ? host_of(ir->a) : NO_REG;
+    if (!word && op == ALU_ADD && a != NO_REG && a != to && is_imm(ir) && fits32(ir->imm)) {
+        x_lea(c, to, mem_at(a, (int32_t)ir->imm));
+    } else if (!word && op == ALU_ADD && a != NO_REG && a != to && !is_imm(ir) &&
+               ir->b != IR_X(0) && host_of(ir->b) != NO_REG) {
+        x_lea(c, to, mem_indexed(a, host_of(ir->b), 0, 0));
+    } else {
+        x86_get(l, to, ir->a);
+        alu_second(l, ir, !word, op, to);
+        if (word)
+            x_movsxd(c, to, to);
+    }
+    x86_put(l, ir->dst, to);
+}
+
+static void lower_not(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    /* a & ~b, a | ~b, ~(a ^ b) */
+    if (is_imm(ir))
+        x_const(c, RAX, ir->imm);
+    else
+        x86_get(l, RAX, ir->b);
+    x_group3(c, true, G3_NOT, RAX);
+    unsigned a = x86_use(l, ir->a, RDX);
+    x_alu(c, true, ir->op == IR_ANDN ? ALU_AND : ir->op == IR_ORN ? ALU_OR : ALU_XOR, RAX, a);
+    x86_put(l, ir->dst, RAX);
+}
+
+static void lower_shift(struct lowering *l, const struct ir *ir)
+{
+    static const struct {
+        uint8_t shift;
+        bool word;
+    } ops[IR_OPS] = {
+        [IR_SLL] = {SHIFT_SHL, false}, [IR_SRL] = {SHIFT_SHR, false}, [IR_SRA] = {SHIFT_SAR, false},
+        [IR_ROL] = {SHIFT_ROL, false}, [IR_ROR] = {SHIFT_ROR, false}, [IR_SLLW] = {SHIFT_SHL, true},
+        [IR_SRLW] = {SHIFT_SHR, true}, [IR_SRAW] = {SHIFT_SAR, true}, [IR_ROLW] = {SHIFT_ROL, true},
+        [IR_RORW] = {SHIFT_ROR, true},
+    };
+    struct x86_code *c = &l->c;
+    enum x86_shift shift = ops[ir->op].shift;
+    bool word = ops[ir->op].word;
+    unsigned to = x86_target(ir->dst, RAX);
+
+    if (is_imm(ir)) {
+        x86_get(l, to, ir->a);
+        unsigned count = (unsigned)ir->imm & (word ? 31 : 63);
+        if (count != 0)
+            x_shift(c, !word, shift, to, count);
+    } else if (x86_features.bmi2 && shift >= SHIFT_SHL) {
+        unsigned count = x86_use(l, ir->b, RCX);
+        unsigned a = x86_use(l, ir->a, RAX);
+        x_shiftx(c, !word, shift, to, a, count);
+    } else {
+        if (ir->b == ir->dst)
+            to = RAX;
+        x86_get(l, RCX, ir->b);
+        x86_get(l, to, ir->a);
+        x_shift_cl(c, !word, shift, to);
+    }
+    if (word)
+        x_movsxd(c, to, to);
+    x86_put(l, ir->dst, to);
+}
+
+/* Flags as after cmp a, b. */
+static void compare(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    unsigned a = x86_use(l, ir->a, RAX);
+    if ((is_imm(ir) && ir->imm == 0) || ir->b == IR_X(0))
+        x_test(c, true, a, a);
+    else
+        alu_second(l, ir, true, ALU_CMP, a);
+}
+
+static void lower_set_less(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    enum x86_cc cc = ir->op == IR_SLT ? CC_L : CC_B;
+    compare(l, ir);
+    x_setcc(c, cc, RAX);
+    unsigned to = x86_target(ir->dst, RAX);
+    x_extend8(c, to, RAX, false);
+    x86_put(l, ir->dst, to);
+}
+
+static void lower_min_max(struct lowering *l, const struct ir *ir)
+{
+    static const uint8_t ccs[IR_OPS] = {
+        [IR_MIN] = CC_G, [IR_MINU] = CC_A, [IR_MAX] = CC_L, [IR_MAXU] = CC_B};
+    x86_get(l, RAX, ir->a);
+    unsigned b = x86_use(l, ir->b, RCX);
+    x_alu(&l->c, true, ALU_CMP, RAX, b);
+    x_cmov(&l->c, ccs[ir->op], RAX, b);
+    x86_put(l, ir->dst, RAX);
+}
+
+static void lower_bit(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    static const uint32_t by_reg[] = {0x0fab, 0x0fb3, 0x0fbb, 0x0fa3}; /* BTS BTR BTC BT */
+    unsigned which = ir->op - IR_BSET;
+    static const uint8_t by_imm[] = {5, 6, 7, 4};
+
+    x86_get(l, RAX, ir->a);
+    if (is_imm(ir)) {
+        x_reg(c, true, 0x0fba, by_imm[which], RAX);
+        put8(c, (unsigned)ir->imm & 63);
+    } else {
+        unsigned b = x86_use(l, ir->b, RCX);
+        x_reg(c, true, by_reg[which], b, RAX);
+    }
+    if (ir->op == IR_BEXT) {
+        x_setcc(c, CC_B, RAX);
+        x_extend8(c, RAX, RAX, false);
+    }
+    x86_put(l, ir->dst, RAX);
+}
+
+static void lower_mul(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    unsigned b;
+    switch (ir->op) {
+    case IR_MUL:
+    case IR_MULW:
+        x86_get(l, RAX, ir->a);
+        b = x86_use(l, ir->b, RCX);
+        x_imul(c, ir->op == IR_MUL, RAX, b);
+        if (ir->op == IR_MULW)
+            x_movsxd(c, RAX, RAX);
+        x86_put(l, ir->dst, RAX);
+        break;
+    case IR_MULHSU: /* unsigned product, less b if a is negative */
+        x86_get(l, RAX, ir->a);
+        b = x86_use(l, ir->b, RCX);
+        x_group3(c, true, G3_MUL, b);
+        x86_get(l, RAX, ir->a);
+        x_shift(c, true, SHIFT_SAR, RAX, 63);
+        b = x86_use(l, ir->b, RCX);
+        x_alu(c, true, ALU_AND, RAX, b);
+        x_alu(c, true, ALU_SUB, RDX, RAX);
+        x86_put(l, ir->dst, RDX);
+        break;
+    default:
+        x86_get(l, RAX, ir->a);
+        b = x86_use(l, ir->b, RCX);
+        x_group3(c, true, ir->op == IR_MULH ? G3_IMUL : G3_MUL, b);
+        x86_put(l, ir->dst, RDX);
+        break;
+    }
+}
+
+/* M: division by zero gives all ones (remainder: the dividend); overflow gives the dividend (0). */
+static void lower_div(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    bool word = ir->op >= IR_DIVW;
+    bool sign = ir->op == IR_DIV || ir->op == IR_REM || ir->op == IR_DIVW || ir->op == IR_REMW;
+    bool rem = ir->op == IR_REM || ir->op == IR_REMU || ir->op == IR_REMW || ir->op == IR_REMUW;
+    x86_hole minus_one = NULL, done[3];
+    unsigned count = 0;
+
+    x86_get(l, RCX, ir->b);
+    x86_get(l, RAX, ir->a);
+    x_test(c, !word, RCX, RCX);
+    x86_hole zero = x_jcc(c, CC_E);
+    if (sign) {
+        x_alu_const(c, !word, ALU_CMP, RCX, -1);
+        minus_one = x_jcc(c, CC_E);
+        x_cqo(c, !word);
+    } else {
+        x_const(c, RDX, 0);
+    }
+    x_group3(c, !word, sign ? G3_IDIV : G3_DIV, RCX);
+    if (rem)
+        x_mov(c, RAX, RDX);
+    done[count++] = x_jmp(c);
+    if (sign) {
+        x_here(c, minus_one);
+        if (rem)
+            x_const(c, RAX, 0);
+        else
+            x_group3(c, !word, G3_NEG, RAX);
+        done[count++] = x_jmp(c);
+    }
+    x_here(c, zero);
+    if (!rem)
+        x_const(c, RAX, -1);
+    while (count > 0)
+        x_here(c, done[--count]);
+    if (word)
+        x_movsxd(c, RAX, RAX);
+    x86_put(l, ir->dst, RAX);
+}
+
+static void lower_czero(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    x86_get(l, RAX, ir->a);
+    unsigned b = x86_use(l, ir->b, RCX);
+    x_const(c, RDX, 0);
+    x_test(c, true, b, b);
+    x_cmov(c, ir->op == IR_CZERO_EQZ ? CC_E : CC_NE, RAX, RDX);
+    x86_put(l, ir->dst, RAX);
+}
+
+static void lower_shift_add(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    unsigned a;
+    if (ir->op == IR_SHADD_UW || ir->op == IR_SLLI_UW) {
+        a = x86_use(l, ir->a, RAX);
+        x_mov32(c, RAX, a);
+        a = RAX;
+    } else {
+        a = x86_use(l, ir->a, RAX);
+    }
+    unsigned to = x86_target(ir->dst, RAX);
+    if (ir->op == IR_SLLI_UW) {
+        x_shift(c, true, SHIFT_SHL, RAX, (unsigned)ir->imm & 63);
+        to = RAX;
+    } else {
+        unsigned b = x86_use(l, ir->b, RCX);
+        x_lea(c, to, mem_indexed(b, a, ir->sub, 0));
+    }
+    x86_put(l, ir->dst, to);
+}
+
+static void lower_unary(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    unsigned to = x86_target(ir->dst, RAX), a;
+    switch (ir->op) {
+    case IR_CONST: x_const(c, to, ir->imm); break;
+    case IR_MOV:
+        if (ir->a != IR_X(0) && host_of(ir->a) != NO_REG)
+            to = host_of(ir->a);
+        else
+            x86_get(l, to, ir->a);
+        break;
+    case IR_SEXT_B:
+        a = x86_use(l, ir->a, RAX);
+        x_extend8(c, to, a, true);
+        break;
+    case IR_ZEXT_B:
+        a = x86_use(l, ir->a, RAX);
+        x_extend8(c, to, a, false);
+        break;
+    case IR_SEXT_H:
+        a = x86_use(l, ir->a, RAX);
+        x_extend16(c, to, a, true);
+        break;
+    case IR_ZEXT_H:
+        a = x86_use(l, ir->a, RAX);
+        x_extend16(c, to, a, false);
+        break;
+    case IR_SEXT_W:
+        a = x86_use(l, ir->a, RAX);
+        x_movsxd(c, to, a);
+        break;
+    case IR_ZEXT_W:
+        a = x86_use(l, ir->a, RAX);
+        x_mov32(c, to, a);
+        break;
+    case IR_REV8:
+        x86_get(l, RAX, ir->a);
+        x_bswap(c, RAX);
+        to = RAX;
+        break;
+    case IR_CPOP:
+    case IR_CPOPW:
+        a = x86_use(l, ir->a, RAX);
+        x_reg(c, ir->op == IR_CPOP, X86_PREFIX(0xf3, 0x0fb8), to, a);
+        break;
+    case IR_CTZ:
+    case IR_CLZ:
+    case IR_CTZW:
+    case IR_CLZW:
+        if (x86_features.bmi1 && x86_features.lzcnt) {
+            bool wide = ir->op == IR_CTZ || ir->op == IR_CLZ;
+            bool trailing = ir->op == IR_CTZ || ir->op == IR_CTZW;
+            a = x86_use(l, ir->a, RAX);
+            x_reg(c, wide, X86_PREFIX(0xf3, trailing ? 0x0fbc : 0x0fbd), to, a);
+            break;
+        } /* fall through */
+    default:
+        x86_get(l, RAX, ir->a);
+        x_const(c, RCX, ir->op);
+        x_call_to(c, x86_stub(l, x86_stubs.compute));
+        to = RAX;
+        break;
+    }
+    x86_put(l, ir->dst, to);
+}
+
+/* rdx: the operand */
+static void call_execute(struct lowering *l, const struct ir *ir, int64_t code)
+{
+    struct x86_code *c = &l->c;
+    set_pc(l, l->block->pc + ir->at, RAX);
+    x_lea(c, RAX, mem_at(R_INSTRET, ir->done));
+    x_store(c, mem_at(R_VCPU, VCPU(instret)), RAX);
+    x_const(c, RCX, code);
+    bool fp = ir->op == IR_EXECUTE && ir->sub == 1;
+    x_call_to(c, x86_stub(l, fp ? x86_stubs.execute_fp : x86_stubs.execute));
+}
+
+static void lower_execute(struct lowering *l, const struct ir *ir)
+{
+    if (ir->a == IR_NONE)
+        x_const(&l->c, RDX, ir->c);
+    else
+        x86_get(l, RDX, ir->a);
+    call_execute(l, ir, ir->imm);
+    x86_put(l, ir->dst, RAX); /* flags stay */
+    if ((ir->imm & JIT_CSR_WRITES) != 0)
+        x86_later(l, LATE_NEXT, x_jcc(&l->c, CC_NE), ir);
+}
+
+static void lower_same(struct lowering *l, const struct ir *ir)
+{
+    x_const(&l->c, RDX, ir->imm);
+    call_execute(l, ir, jit_code(0, JIT_SAME, false, false));
+}
+
+/* ---- leaving ---- */
+
+static void lower_branch(struct lowering *l, const struct ir *ir)
+{
+    static const uint8_t ccs[] = {CC_E, CC_NE, CC_L, CC_GE, CC_B, CC_AE};
+    enum x86_cc cc = ccs[ir->sub];
+    struct ir operands = *ir; /* its imm is the target */
+    operands.imm = 0;
+    if (ir->b == IR_NONE)
+        operands.b = IR_X(0);
+    /* test leaves CF clear, so the unsigned conditions hold against 0 too. */
+    compare(l, &operands);
+    x86_later(l, LATE_BRANCH, x_jcc(&l->c, cc), ir);
+}
+
+static void lower_jump(struct lowering *l, const struct ir *ir)
+{
+    if (is_backward(l, ir, (uint64_t)ir->imm))
+        check_kick(l, ir);
+    go_on(l, ir, (uint64_t)ir->imm);
+}
+
+static void lower_jump_reg(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    x86_get(l, RAX, ir->a);
+    x_alu_const(c, true, ALU_AND, RAX, -2);
+    count_done(l, ir->done);
+    /* A kick is looked at by whoever answers the look-up. */
+    x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
+    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
+    x_mov32(c, RDX, RAX);
+    x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
+    x_shift(c, false, SHIFT_SHL, RDX, 3);
+    x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
+    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
+    x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
+                             CONTEXT(jump) + (int32_t)offsetof(struct jit_jump, code)));
+}
+
+static void lower_fp_on(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    struct x86_mem status = mem_at(R_VCPU, VCPU(mstatus));
+    /* test dword [mstatus], FS */
+    x_mem(c, false, 0xf7, 0, status);
+    put32(c, 3u << 13);
+    x86_later(l, LATE_LEAVE, x_jcc(c, CC_E), ir);
+    if (ir->sub == 1)
+        x_alu_mem_const(c, false, ALU_OR, status, 3 << 13);
+}
+
+static bool lower_one(struct lowering *l, const struct ir *ir)
+{
+    switch ((enum ir_op)ir->op) {
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ADDW:
+    case IR_SUBW: lower_alu(l, ir); break;
+    case IR_ANDN:
+    case IR_ORN:
+    case IR_XNOR: lower_not(l, ir); break;
+    case IR_SLL:
+    case IR_SRL:
+    case IR_SRA:
+    case IR_ROL:
+    case IR_ROR:
+    case IR_SLLW:
+    case IR_SRLW:
+    case IR_SRAW:
+    case IR_ROLW:
+    case IR_RORW: lower_shift(l, ir); break;
+    case IR_SLT:
+    case IR_SLTU: lower_set_less(l, ir); break;
+    case IR_MIN:
+    case IR_MINU:
+    case IR_MAX:
+    case IR_MAXU: lower_min_max(l, ir); break;
+    case IR_BSET:
+    case IR_BCLR:
+    case IR_BINV:
+    case IR_BEXT: lower_bit(l, ir); break;
+    case IR_MUL:
+    case IR_MULH:
+    case IR_MULHSU:
+    case IR_MULHU:
+    case IR_MULW: lower_mul(l, ir); break;
+    case IR_DIV:
+    case IR_DIVU:
+    case IR_REM:
+    case IR_REMU:
+    case IR_DIVW:
+    case IR_DIVUW:
+    case IR_REMW:
+    case IR_REMUW: lower_div(l, ir); break;
+    case IR_CZERO_EQZ:
+    case IR_CZERO_NEZ: lower_czero(l, ir); break;
+    case IR_SHADD:
+    case IR_SHADD_UW:
+    case IR_SLLI_UW: lower_shift_add(l, ir); break;
+    case IR_CONST:
+    case IR_MOV:
+    case IR_SEXT_B:
+    case IR_SEXT_H:
+    case IR_SEXT_W:
+    case IR_ZEXT_B:
+    case IR_ZEXT_H:
+    case IR_ZEXT_W:
+    case IR_CLZ:
+    case IR_CTZ:
+    case IR_CPOP:
+    case IR_CLZW:
+    case IR_CTZW:
+    case IR_CPOPW:
+    case IR_REV8:
+    case IR_ORC_B: lower_unary(l, ir); break;
+    case IR_LOAD: x86_lower_load(l, ir); break;
+    case IR_STORE: x86_lower_store(l, ir); break;
+    case IR_AMO:
+    case IR_LR:
+    case IR_SC: x86_lower_atomic(l, ir); break;
+    case IR_FENCE:
+        if (ir->sub == IR_FENCE_FULL)
+            x_mfence(&l->c);
+        break;
+    case IR_FP_ON: lower_fp_on(l, ir); break;
+    case IR_BRANCH: lower_branch(l, ir); break;
+    case IR_CHECK: check_kick(l, ir); break;
+    case IR_JUMP: lower_jump(l, ir); break;
+    case IR_JUMP_REG: lower_jump_reg(l, ir); break;
+    case IR_EXECUTE: lower_execute(l, ir); break;
+    case IR_SAME: lower_same(l, ir); break;
+    case IR_SYSTEM:
+        count_done(l, ir->done);
+        set_pc(l, l->block->pc + ir->at, RAX);
+        x_const(&l->c, RCX, ir->imm);
+        x_jmp_to(&l->c, x86_stub(l, x86_stubs.system));
+        break;
+    case IR_STEP: leave_at(l, (uint64_t)ir->imm, ir->done, JIT_STEP); break;
+    default: return x86_lower_float(l, ir);
+    }
+    return true;
+}
+
+static void lower_late(struct lowering *l, const struct late *late)
+{
+    struct x86_code *c = &l->c;
+    const struct ir *ir = late->ir;
+    x86_hole kicked = NULL;
+
+    x_here(c, late->from);
+    switch (late->kind) {
+    case LATE_LOAD:
+    case LATE_STORE:
+    case LATE_ATOMIC: x86_late_memory(l, late); break;
+    case LATE_BRANCH:
+        if (is_backward(l, ir, (uint64_t)ir->imm)) {
+            x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
+            kicked = x_jcc(c, CC_NE);
+        }
+        go_on(l, ir, (uint64_t)ir->imm);
+        if (kicked != NULL) {
+            x_here(c, kicked);
+            leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
+        }
+        break;
+    case LATE_NAN: x86_late_nan(l, late); break;
+    case LATE_LEAVE: leave_at(l, l->block->pc + ir->at, ir->done, JIT_STEP); break;
+    case LATE_NEXT: leave_at(l, l->block->pc + ir->at + 4, ir->done + 1u, JIT_LOOKUP); break;
+    case LATE_KICK:
+        if (ir->op == IR_JUMP)
+            leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
+        else
+            leave_at(l, l->block->pc + ir->at, ir->done, JIT_KICK);
+        break;
+    }
+}
+
+static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct jit_emitted *out)
+{
+    struct lowering l; /* field by field: most of it is room for rare paths */
+    l.c = (struct x86_code){.at = room->write, .end = room->write + room->size};
+    l.block = block;
+    l.to_write = room->write - room->run;
+    l.offset = room->offset;
+    l.start = room->write;
+    l.out = out;
+    l.late_count = 0;
+    x86_find_groups(&l);
+    out->size = 0;
+    out->link_count = 0;
+    for (unsigned i = 0; i < block->count && !l.c.full; i++) {
+        out->op_at[i] = (uint32_t)(l.c.at - room->write);
+        if (!lower_one(&l, &block->code[i]))
+            return false;
+    }
+    for (unsigned i = 0; i < l.late_count && !l.c.full; i++)
+        lower_late(&l, &l.late[i]);
+    out->size = (uint32_t)(l.c.at - room->write);
+    return !l.c.full;
+}
+
+/* ---- links ---- */
+
+static void patch(uint8_t *cache, uint32_t site, int32_t distance)
+{
+    atomic_store_explicit((_Atomic int32_t *)(void *)(cache + site), distance,
+                          memory_order_release);
+}
+
+static void x86_link(uint8_t *cache, uint32_t site, uint32_t target)
+{
+    patch(cache, site, (int32_t)(target - (site + 4)));
+}
+
+static void x86_unlink(uint8_t *cache, uint32_t site)
+{
+    patch(cache, site, 0); /* what follows the jump asks for the link */
+}
+
+static enum jit_leave x86_enter(struct jit_context *context, struct riscv_vcpu *hart,
+                                const void *code)
+{
+    enum jit_leave (*enter)(struct jit_context *, uint64_t *, const void *);
+    const void *address = x86_stubs.enter;
+    memcpy(&enter, &address, sizeof enter);
+    return enter(context, &hart->x[16], code);
+}
+
+const struct jit_backend jit_backend_x86 = {
+    .name = "x86-64",
+    .disassembler = "i386:x86-64 -M intel",
+    .init = x86_init,
+    .emit = x86_emit,
+    .link = x86_link,
+    .unlink = x86_unlink,
+    .enter = x86_enter,
+};

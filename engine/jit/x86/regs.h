@@ -1,0 +1,87 @@
+/*
+ * Who is where while translated code runs.
+ *
+ *   rbp  the VCPU: &hart->x[16], so that x[0..31] are at [rbp - 128 .. rbp + 120]
+ *   r15  the context (struct jit_context)
+ *   r14  hart->instret as of the block's start
+ *   rax rcx rdx  scratch within one operation
+ *   the others   guest registers, see x86_pin
+ *   rsp  16-byte aligned; [rsp + FRAME_*] below
+ */
+#ifndef ENGINE_JIT_X86_REGS_H
+#define ENGINE_JIT_X86_REGS_H
+
+#include "engine/jit/backend.h"
+#include "engine/jit/x86/encode.h"
+
+#define R_VCPU    RBP
+#define R_CONTEXT R15
+#define R_INSTRET R14
+
+/* The guest register that each host register holds, or 0. Those of calls' arguments are in
+ * registers that C functions do not keep: they are saved around calls. */
+#define X86_PINS 9
+struct x86_pin {
+    uint8_t guest, host;
+    bool saved; /* around calls */
+};
+extern const struct x86_pin x86_pins[X86_PINS];
+/* Host register by guest register; NO_REG: in memory. */
+extern const uint8_t x86_host[32];
+
+/* Offsets from rbp. */
+#define VCPU_BASE      offsetof(struct riscv_vcpu, x[16])
+#define VCPU(field)    ((int32_t)(offsetof(struct riscv_vcpu, field)) - (int32_t)VCPU_BASE)
+#define VCPU_X(n)      (((int32_t)(n)-16) * 8)
+#define VCPU_F(n)      (VCPU(f) + (int32_t)(n)*8)
+#define CONTEXT(field) ((int32_t)offsetof(struct jit_context, field))
+
+#define X86_GROUP_SLOTS 8
+
+/* The stack frame of translated code. */
+enum {
+    FRAME_TEMPS = 0,                          /* IR_T(0).. */
+    FRAME_VALUE = FRAME_TEMPS + 8 * IR_TEMPS, /* result of a slow load */
+    FRAME_DONE = FRAME_VALUE + 8, /* instructions of the block before one that may fault */
+    FRAME_MXCSR = FRAME_DONE + 8,
+    FRAME_GROUPS = FRAME_MXCSR + 8,
+    FRAME_SIZE =
+        FRAME_GROUPS +
+        8 * X86_GROUP_SLOTS, /* 8 more than a multiple of 16: return address and six registers */
+};
+
+/* The fixed code: run addresses. */
+struct x86_stubs {
+    const uint8_t *enter;
+    const uint8_t *leave; /* eax: enum jit_leave; hart->pc is set, r14 exact */
+    /* Jumped to, r14 exact. Go on in code, or leave. */
+    const uint8_t *lookup; /* rax: pc */
+    const uint8_t *link;   /* rax: pc, ecx: site */
+    const uint8_t *system; /* ecx: jit_system_code; hart->pc is set */
+    /* ecx: jit_code, rdx: operand; hart->pc and hart->instret are exact. Gives rax and the
+     * flags of the comparison of what was done with JIT_GO_ON, or does not return. */
+    const uint8_t *execute, *execute_fp;
+    /* rax: va; rdx: value (stores); hart->pc and FRAME_DONE set. Loads give rax, zero-extended.
+     * By width: 1, 2, 4, 8. */
+    const uint8_t *load[4], *store[4];
+    /* rax: va, ecx: enum x86_atomic, rdx: operand; the same. Give rax. */
+    const uint8_t *atomic;
+    /* rax = f(rax, rdx) by cpu-independent helpers: ecx the enum ir_op. */
+    const uint8_t *compute;
+};
+extern struct x86_stubs x86_stubs;
+/* What the host has. */
+struct x86_features {
+    bool bmi1, bmi2, lzcnt, fma;
+};
+extern struct x86_features x86_features;
+
+long x86_init(struct jit_room *room);
+
+/* What `ecx` says at the atomic stub. */
+static inline uint32_t x86_atomic_code(enum ir_op op, unsigned sub, int64_t which)
+{
+    return (uint32_t)op | sub << 8 | (uint32_t)which << 16;
+}
+
+#endif

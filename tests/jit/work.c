@@ -1,0 +1,104 @@
+/* What the counts of counts.py are taken of: one kind of work each, the same in each run. */
+#include "tests/isa/isa.h"
+
+#define COUNT 20000
+
+static volatile uint64_t sink;
+static uint64_t table[8 * 512]; /* 8 pages */
+
+#if defined(INTEGERS)
+static void work(void)
+{
+    uint64_t h = 1;
+    uint32_t w = 7;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        h = (h ^ i) * 0x100000001b3;
+        h ^= h >> 29 | h << 35;
+        w = w * 1664525 + 1013904223;
+        w ^= (uint32_t)(w >> 11) + (uint32_t)(i / 3);
+    }
+    sink = h + w;
+}
+#elif defined(CALLS)
+__attribute__((noinline)) static uint64_t fib(uint64_t n)
+{
+    return n < 2 ? n : fib(n - 1) + fib(n - 2);
+}
+static void work(void)
+{
+    sink = fib(18);
+}
+#elif defined(MEMORY)
+static void work(void)
+{
+    for (unsigned n = 0; n < 8; n++) {
+        for (unsigned i = 0; i < 8 * 512; i++)
+            table[i] += i ^ n;
+        for (unsigned i = 0; i + 1 < 8 * 512; i++)
+            table[i] = table[i + 1] + (uint64_t)((volatile uint8_t *)table)[i];
+    }
+    sink = table[77];
+}
+#elif defined(INDIRECT)
+#define FUNCTION(n)                                                                                \
+    __attribute__((noinline)) static uint64_t f##n(uint64_t x)                                     \
+    {                                                                                              \
+        return x * (2 * n + 1) + n;                                                                \
+    }
+FUNCTION(0)
+FUNCTION(1)
+FUNCTION(2) FUNCTION(3) FUNCTION(4) FUNCTION(5) FUNCTION(6)
+    FUNCTION(7) static uint64_t (*volatile const functions[8])(uint64_t) = {f0, f1, f2, f3,
+                                                                            f4, f5, f6, f7};
+static void work(void)
+{
+    uint64_t x = 1;
+    for (unsigned i = 0; i < COUNT; i++)
+        x = functions[(x >> 7 ^ i) & 7](x) + 3;
+    sink = x;
+}
+#elif defined(FLOATS)
+static void work(void)
+{
+    volatile double start = 1.5;
+    double x = start, sum = 0;
+    float y = 0.25f;
+    for (unsigned i = 0; i < COUNT; i++) {
+        x = x * 0.999 + 0.001 / (x + 1);
+        y = y * 0.5f + (float)i;
+        sum += x < 1.0 ? x : -x;
+    }
+    sink = (uint64_t)(int64_t)(sum + (double)y);
+}
+#elif defined(ATOMICS)
+static void work(void)
+{
+    for (unsigned i = 0; i < COUNT / 4; i++) {
+        __atomic_fetch_add(&table[0], i, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or((uint32_t *)&table[1], i, __ATOMIC_RELAXED);
+        uint64_t old = table[2];
+        __atomic_compare_exchange_n(&table[2], &old, old + 1, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED);
+    }
+    sink = table[0] + table[2];
+}
+#elif defined(SYSTEM)
+static void work(void)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < COUNT / 10; i++) {
+        uint64_t old, time;
+        __asm__ volatile("csrrw %0, mscratch, %2\n\tcsrr %1, instret"
+                         : "=r"(old), "=r"(time)
+                         : "r"(i));
+        sum += old;
+    }
+    sink = sum;
+}
+#endif
+
+void test_main(void)
+{
+    work();
+    CHECK_EQ("work was done", sink != 1, 1);
+}

@@ -1,0 +1,189 @@
+/* Translated code and what becomes of it when the guest's code is written. */
+#include "tests/unit/board_test.h"
+
+#include "engine/interp/interp.h"
+#include "engine/jit/internal.h"
+#include "engine/jit/jit.h"
+
+#define RAM_SIZE (1ULL << 20)
+#define A0       harts[0].x[10]
+
+static uint64_t found; /* by figure */
+static const char *wanted;
+
+static void take(void *arg, const char *name, uint64_t value)
+{
+    (void)arg;
+    if (strcmp(name, wanted) == 0)
+        found = value;
+}
+
+static uint64_t figure(const char *name)
+{
+    found = UINT64_MAX;
+    wanted = name;
+    jit_engine.figures(&vm, take, NULL);
+    assert_true(found != UINT64_MAX);
+    return found;
+}
+
+static void put(unsigned at, uint32_t insn)
+{
+    memcpy(ram + at, &insn, 4);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    jit_set_options(&(struct jit_options){0});
+    jit_set_reference(&interp_engine);
+    assert_int_equal(board_test_init(1, RAM_SIZE, NULL), 0);
+    memset(ram, 0, RAM_SIZE);
+    vm.engine = harts[0].vcpu.engine = &jit_engine;
+    assert_int_equal(jit_engine.vm_init(&vm), 0);
+    assert_int_equal(jit_engine.vcpu_init(&harts[0].vcpu), 0);
+    riscv_vcpu_reset(&harts[0], BOARD_RAM);
+    riscv_vcpu_start_supervisor(&harts[0], BOARD_RAM, 0);
+    atomic_store(&harts[0].vcpu.run_state, VCPU_RUNNING);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    jit_engine.vcpu_destroy(&harts[0].vcpu);
+    jit_engine.vm_destroy(&vm);
+    board_test_fini();
+    return 0;
+}
+
+/* From the start of RAM to its ECALL. */
+static void run(void)
+{
+    struct exit exit = {0};
+    enum exit_reason reason;
+    harts[0].pc = BOARD_RAM;
+    do
+        reason = jit_engine.run(&harts[0].vcpu, &exit);
+    while (reason == EXIT_KICKED);
+    assert_int_equal(reason, EXIT_SBI);
+}
+
+#define ADDI_A0(n) (0x00050513u | (uint32_t)(n) << 20)
+#define ECALL      0x00000073u
+#define JAL(d)     (0x0000006fu | (uint32_t)(d) << 20) /* forward, less than 2048, even */
+
+/* Two blocks, the second at +0x100, by a direct jump. */
+static void two_blocks(void)
+{
+    A0 = 0;
+    put(0, ADDI_A0(1));
+    put(4, JAL(0xfc));
+    put(0x100, ADDI_A0(2));
+    put(0x104, ECALL);
+    run();
+    assert_int_equal(A0, 3);
+}
+
+static void code_is_translated_once(void **state)
+{
+    (void)state;
+    two_blocks();
+    uint64_t before = figure("blocks_translated");
+    A0 = 0;
+    run();
+    assert_int_equal(A0, 3);
+    assert_int_equal(figure("blocks_translated"), before);
+}
+
+static void only_blocks_whose_line_is_written_are_dropped(void **state)
+{
+    (void)state;
+    two_blocks();
+    uint64_t dropped = figure("blocks_dropped");
+    jit_engine.code_changed(&vm, BOARD_RAM + 0x40, 64); /* between the two */
+    jit_engine.code_changed(&vm, BOARD_RAM + 0xff, 1);
+    assert_int_equal(figure("blocks_dropped"), dropped);
+    put(0x100, ADDI_A0(7));
+    jit_engine.code_changed(&vm, BOARD_RAM + 0x103, 1);
+    assert_true(figure("blocks_dropped") > dropped);
+}
+
+static void links_to_a_block_that_is_dropped_are_undone(void **state)
+{
+    (void)state;
+    two_blocks();
+    A0 = 0;
+    run(); /* linked by now */
+    uint64_t translated = figure("blocks_translated");
+    put(0x100, ADDI_A0(7));
+    jit_engine.code_changed(&vm, BOARD_RAM + 0x100, 4);
+    A0 = 0;
+    run();
+    assert_int_equal(A0, 8);
+    assert_int_equal(figure("blocks_translated"), translated + 1); /* the other is still good */
+}
+
+static void the_guests_own_stores_to_code_are_seen(void **state)
+{
+    (void)state;
+    two_blocks();
+    /* sw a1, 0x100(a2), in a block of its own; fence.i; j to the first */
+    put(0x400, 0x10b62023);
+    put(0x404, 0x0000100f);
+    put(0x408, ECALL);
+    harts[0].x[11] = ADDI_A0(9);
+    harts[0].x[12] = BOARD_RAM;
+    put(0, JAL(0x400));
+    jit_engine.code_changed(&vm, BOARD_RAM, 4);
+    run();
+    put(0, ADDI_A0(1));
+    jit_engine.code_changed(&vm, BOARD_RAM, 4);
+    A0 = 0;
+    run();
+    assert_int_equal(A0, 10);
+}
+
+static void a_flush_forgets_everything_and_goes_on(void **state)
+{
+    (void)state;
+    two_blocks();
+    uint64_t flushes = figure("code_flushes"), translated = figure("blocks_translated");
+    memset(ram + 0x100, 0, 4); /* behind its back: only a flush shows it */
+    put(0x100, ADDI_A0(5));
+    vcpu_post(&harts[0].vcpu, VCPU_REQ_CODE_FLUSH);
+    A0 = 0;
+    run();
+    assert_int_equal(A0, 6);
+    assert_int_equal(figure("code_flushes"), flushes + 1);
+    assert_true(figure("blocks_translated") > translated);
+}
+
+/* Pages that are no code any more may be stored to without a look at them. */
+static void pages_are_code_as_long_as_blocks_are_made_of_them(void **state)
+{
+    (void)state;
+    two_blocks();
+    struct mem_slot *slot = mem_slot_find(&vm.mem, BOARD_RAM, 1);
+    assert_true((atomic_load(&slot->flags[0]) & MEM_PAGE_CODE) != 0);
+    assert_true((atomic_load(&slot->flags[1]) & MEM_PAGE_CODE) == 0);
+    jit_engine.vcpu_destroy(&harts[0].vcpu);
+    jit_engine.vm_destroy(&vm);
+    assert_true((atomic_load(&slot->flags[0]) & MEM_PAGE_CODE) == 0);
+    assert_int_equal(jit_engine.vm_init(&vm), 0);
+    assert_int_equal(jit_engine.vcpu_init(&harts[0].vcpu), 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(code_is_translated_once),
+        TEST(only_blocks_whose_line_is_written_are_dropped),
+        TEST(links_to_a_block_that_is_dropped_are_undone),
+        TEST(the_guests_own_stores_to_code_are_seen),
+        TEST(a_flush_forgets_everything_and_goes_on),
+        TEST(pages_are_code_as_long_as_blocks_are_made_of_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

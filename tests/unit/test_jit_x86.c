@@ -1,0 +1,358 @@
+/*
+ * The x86-64 back end: each operation is emitted for all placements of its registers (pinned, in
+ * memory, x0, temporaries, the same one twice), executed on this host, and compared with what C
+ * computes (jit_portable.h).
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/jit_portable.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ROOM (1u << 20)
+#define PC   0x80000000ULL
+
+static struct jit_room room; /* behind the fixed code */
+static struct riscv_vcpu hart;
+static struct jit_cpu cpu;
+static struct jit_context context;
+static struct ir_block block;
+static struct jit_emitted emitted;
+
+static int setup(void **state)
+{
+    (void)state;
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, ROOM), 0);
+    room.write = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    room.run = mmap(NULL, ROOM, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    close(fd);
+    assert_true(room.write != MAP_FAILED && (const void *)room.run != MAP_FAILED);
+    room.size = ROOM;
+    long fixed = jit_backend_x86.init(&room);
+    assert_true(fixed > 0);
+    fixed = (fixed + 63) & ~63;
+    room.write += fixed;
+    room.run += fixed;
+    room.offset = (uint32_t)fixed;
+    room.size -= (uint32_t)fixed;
+    context.cpu = &cpu;
+    cpu.hart = &hart;
+    cpu.context = &context;
+    for (unsigned i = 0; i < JIT_TLB_SIZE; i++)
+        context.read[i] = context.write[i] = JIT_EMPTY;
+    for (unsigned i = 0; i < JIT_JUMP_SIZE; i++)
+        context.jump[i].pc = JIT_EMPTY;
+    return 0;
+}
+
+static struct ir *add(enum ir_op op)
+{
+    struct ir *ir = &block.code[block.count++];
+    *ir = (struct ir){.op = (uint8_t)op, .b = IR_NONE, .c = IR_NONE};
+    return ir;
+}
+
+static void begin(void)
+{
+    block.pc = PC;
+    block.count = 0;
+    block.bytes = 4;
+}
+
+/* Ends the block behind one instruction, and runs it. */
+static void run(void)
+{
+    struct ir *end = add(IR_STEP);
+    end->imm = (int64_t)PC + 4;
+    end->done = 1;
+    assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+    assert_true(emitted.size <= room.size);
+    hart.instret = 41;
+    assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
+    assert_int_equal(hart.pc, PC + 4);
+    assert_int_equal(hart.instret, 42);
+}
+
+static void fill(void)
+{
+    for (unsigned i = 1; i < 32; i++)
+        hart.x[i] = 0x0101010101010101ULL * i;
+}
+
+static const uint64_t values[] = {
+    0,          1,          UINT64_MAX,         INT64_MAX, 1ULL << 63,        0x7fffffff,
+    0x80000000, 0xffffffff, 0xffffffff80000000, 63,        0x123456789abcdef0};
+#define VALUES (sizeof values / sizeof values[0])
+
+/* sp is kept by C functions, a0 and a5 are not; t0 and s2 are in memory. */
+static const ir_reg places[] = {IR_X(0), IR_X(2),  IR_X(10), IR_X(15),
+                                IR_X(5), IR_X(18), IR_T(0),  IR_T(7)};
+#define PLACES (sizeof places / sizeof places[0])
+
+static void give(ir_reg reg, uint64_t value)
+{
+    if (reg >= IR_T(0)) {
+        struct ir *ir = add(IR_CONST);
+        ir->dst = reg;
+        ir->imm = (int64_t)value;
+    } else if (reg != IR_X(0)) {
+        hart.x[reg] = value;
+    }
+}
+
+/* One operation, one placement, one pair of values. `b` IR_NONE: imm. */
+static void check(enum ir_op op, ir_reg dst, ir_reg a, ir_reg b, uint64_t va, uint64_t vb,
+                  unsigned sub)
+{
+    uint64_t expected[32], result;
+    begin();
+    fill();
+    if (a == b)
+        vb = va;
+    if (a == IR_X(0))
+        va = 0;
+    if (b == IR_X(0))
+        vb = 0;
+    give(a, va);
+    if (b != IR_NONE && b != a)
+        give(b, vb);
+    struct ir *ir = add(op);
+    ir->dst = dst;
+    ir->a = a;
+    ir->b = b;
+    ir->sub = (uint8_t)sub;
+    ir->imm = b == IR_NONE ? (int64_t)vb : 0;
+    assert_true(portable_compute(ir, va, vb, &result));
+    memcpy(expected, hart.x, sizeof expected);
+    if (dst >= IR_T(0)) {
+        struct ir *mov = add(IR_MOV);
+        mov->dst = IR_X(31);
+        mov->a = dst;
+        expected[31] = result;
+    } else if (dst != IR_X(0)) {
+        expected[dst] = result;
+    }
+    run();
+    if (memcmp(expected, hart.x, sizeof expected) != 0) {
+        char text[96];
+        ir_describe(ir, text, sizeof text);
+        for (unsigned i = 0; i < 32; i++) {
+            if (expected[i] != hart.x[i])
+                fail_msg("%s of %#llx, %#llx: x%u is %#llx, expected %#llx", text,
+                         (unsigned long long)va, (unsigned long long)vb, i,
+                         (unsigned long long)hart.x[i], (unsigned long long)expected[i]);
+        }
+    }
+}
+
+static bool is_unary(unsigned op)
+{
+    return op == IR_MOV || (op >= IR_SEXT_B && op <= IR_ORC_B);
+}
+
+static void operations_of_two_registers(void **state)
+{
+    (void)state;
+    for (unsigned op = IR_ADD; op < IR_SEXT_B; op++) {
+        if (op == IR_SLLI_UW)
+            continue;
+        for (unsigned n = 0; n < PLACES * PLACES * PLACES; n++) {
+            ir_reg dst = places[n % PLACES], a = places[n / PLACES % PLACES],
+                   b = places[n / PLACES / PLACES];
+            for (unsigned pair = n % 3; pair < VALUES * VALUES; pair += 3)
+                check((enum ir_op)op, dst, a, b, values[pair % VALUES], values[pair / VALUES],
+                      op == IR_SHADD ? 1 + n % 3 : n % 4);
+        }
+    }
+}
+
+static void operations_of_one_register(void **state)
+{
+    (void)state;
+    for (unsigned op = 0; op < IR_LOAD; op++) {
+        for (unsigned n = 0; is_unary(op) && n < PLACES * PLACES; n++) {
+            for (unsigned v = 0; v < VALUES; v++)
+                check((enum ir_op)op, places[n % PLACES], places[n / PLACES], places[n / PLACES],
+                      values[v], 0, 0);
+        }
+    }
+}
+
+/* Those that the front end emits with a constant. */
+static void operations_with_a_constant(void **state)
+{
+    static const uint8_t plain[] = {IR_ADD, IR_AND, IR_OR, IR_XOR, IR_SLT, IR_SLTU, IR_ADDW};
+    static const uint8_t shifts[] = {IR_SLL,  IR_SRL,  IR_SRA,    IR_ROR,  IR_BSET,
+                                     IR_BCLR, IR_BINV, IR_BEXT,   IR_SLLW, IR_SRLW,
+                                     IR_SRAW, IR_RORW, IR_SLLI_UW};
+    static const int64_t constants[] = {0,    1,    -1,    127, 128,       -128,
+                                        -129, 2047, -2048, 255, INT32_MAX, INT32_MIN};
+    (void)state;
+    for (unsigned n = 0; n < PLACES * PLACES; n++) {
+        ir_reg dst = places[n % PLACES], a = places[n / PLACES];
+        for (unsigned v = 0; v < VALUES; v++) {
+            for (unsigned i = 0; i < sizeof plain; i++)
+                for (unsigned k = 0; k < sizeof constants / sizeof constants[0]; k++)
+                    check(plain[i], dst, a, IR_NONE, values[v], (uint64_t)constants[k], 0);
+            for (unsigned i = 0; i < sizeof shifts; i++)
+                for (unsigned k = 0; k < 64; k += k < 2 || k >= 30 ? 1 : 7)
+                    check(shifts[i], dst, a, IR_NONE, values[v],
+                          shifts[i] >= IR_SLLW && shifts[i] <= IR_RORW ? k & 31 : k, 0);
+        }
+    }
+}
+
+static void constants_of_all_sizes(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < PLACES; n++)
+        for (unsigned v = 0; v < VALUES; v++) {
+            begin();
+            fill();
+            struct ir *ir = add(IR_CONST), *mov;
+            ir->dst = places[n];
+            ir->imm = (int64_t)values[v];
+            mov = add(IR_MOV);
+            mov->dst = IR_X(31);
+            mov->a = places[n];
+            run();
+            assert_int_equal(hart.x[31], places[n] == IR_X(0) ? 0 : values[v]);
+        }
+}
+
+static void branches_leave_where_their_condition_holds(void **state)
+{
+    (void)state;
+    for (unsigned condition = IR_EQ; condition <= IR_GEU; condition++)
+        for (unsigned n = 0; n < PLACES * PLACES; n++)
+            for (unsigned pair = 0; pair < VALUES * VALUES; pair++) {
+                ir_reg a = places[n % PLACES], b = places[n / PLACES];
+                uint64_t va = a == IR_X(0) ? 0 : values[pair % VALUES];
+                uint64_t vb = b == IR_X(0) ? 0 : a == b ? va : values[pair / VALUES];
+                begin();
+                give(a, va);
+                give(b, vb);
+                struct ir *ir = add(IR_BRANCH);
+                ir->a = a;
+                ir->b = b;
+                ir->sub = (uint8_t)condition;
+                ir->done = 1;
+                ir->imm =
+                    (int64_t)PC + 0x5000; /* another page: by the jump cache, which is empty */
+                struct ir *end = add(IR_STEP);
+                end->imm = (int64_t)PC + 4;
+                end->done = 1;
+                /* The look-up finds no code and leaves: the kick is set. */
+                atomic_store(&hart.vcpu.kick, 1);
+                assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+                enum jit_leave why = jit_backend_x86.enter(&context, &hart, room.run);
+                bool holds = portable_holds(condition, va, vb);
+                assert_int_equal(why == JIT_STEP, !holds);
+                assert_int_equal(hart.pc, holds ? PC + 0x5000 : PC + 4);
+            }
+    atomic_store(&hart.vcpu.kick, 0);
+}
+
+/* Loads and stores of a page that the TLB knows: widths, signs, every placement; x0 as a value. */
+static void memory_of_a_page_that_the_tlb_knows(void **state)
+{
+    static _Alignas(4096) uint8_t page[4096];
+    const uint64_t va = 0xffffffff80005000ULL;
+    const unsigned index = va >> 12 & (JIT_TLB_SIZE - 1);
+    (void)state;
+    context.read[index] = context.write[index] = va;
+    context.addend[index] = (uintptr_t)page - va;
+    for (unsigned i = 0; i < sizeof page; i++)
+        page[i] = (uint8_t)(i * 73 + 128);
+    for (unsigned sub = 0; sub < 8; sub++)
+        for (unsigned n = 0; n < PLACES * PLACES; n++) {
+            ir_reg dst = places[n % PLACES], a = places[n / PLACES];
+            const unsigned bytes = 1u << (sub & IR_WIDTH), at = 4096 - bytes - n;
+            if (a == IR_X(0))
+                continue;
+            begin();
+            fill();
+            give(a, va + at + 40);
+            struct ir *ir = add(IR_LOAD);
+            ir->dst = dst;
+            ir->a = a;
+            ir->imm = -40;
+            ir->sub = (uint8_t)sub;
+            struct ir *mov = add(IR_MOV);
+            mov->dst = IR_X(31);
+            mov->a = dst;
+            run();
+            uint64_t value = 0;
+            memcpy(&value, page + at, bytes);
+            if (sub & IR_SIGNED)
+                value = portable_sext(value, 8 * bytes);
+            assert_int_equal(hart.x[31], dst == IR_X(0) ? 0 : value);
+            if (sub & IR_SIGNED)
+                continue;
+            begin(); /* the same place, stored to; what is beside it stays */
+            fill();
+            give(a, va + at);
+            if (dst != a)
+                give(dst, 0x8899aabbccddeeffULL);
+            ir = add(IR_STORE);
+            ir->a = a;
+            ir->b = dst;
+            ir->sub = (uint8_t)sub;
+            uint8_t expected[4096];
+            uint64_t stored = dst == IR_X(0) ? 0 : dst == a ? va + at : 0x8899aabbccddeeffULL;
+            memcpy(expected, page, sizeof page);
+            memcpy(expected + at, &stored, bytes);
+            run();
+            assert_memory_equal(page, expected, sizeof page);
+        }
+    context.read[index] = context.write[index] = JIT_EMPTY;
+}
+
+/* Whatever room there is: nothing is written behind it. */
+static void too_little_room_is_said(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < 40; i++) {
+        struct ir *ir = add(i % 2 ? IR_LOAD : IR_DIV);
+        ir->dst = IR_X(5);
+        ir->a = IR_X(6);
+        ir->b = i % 2 ? IR_NONE : IR_X(7);
+        ir->sub = IR_W8;
+    }
+    add(IR_STEP)->imm = (int64_t)PC;
+    assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+    const uint32_t whole = emitted.size;
+    for (uint32_t size = 0; size < whole; size += 7) {
+        struct jit_room small = room;
+        small.size = size;
+        memset(room.write + size, 0xa5, 64);
+        assert_false(jit_backend_x86.emit(&block, &small, &emitted));
+        for (unsigned i = 0; i < 64; i++)
+            assert_int_equal(room.write[size + i], 0xa5);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operations_of_two_registers),
+        cmocka_unit_test(operations_of_one_register),
+        cmocka_unit_test(operations_with_a_constant),
+        cmocka_unit_test(constants_of_all_sizes),
+        cmocka_unit_test(branches_leave_where_their_condition_holds),
+        cmocka_unit_test(memory_of_a_page_that_the_tlb_knows),
+        cmocka_unit_test(too_little_room_is_said),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
