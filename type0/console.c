@@ -14,7 +14,7 @@ enum { UART_DATA = 0, UART_LSR = 5 };
 enum { UART_LSR_DR = 0x01, UART_LSR_THRE = 0x20 };
 
 static struct host_lock lock;
-static volatile uint8_t *uart;
+static volatile uint8_t *uart, *given; /* given: a partition has it, and uart is NULL */
 static unsigned shift, width;
 static bool dead;
 
@@ -46,12 +46,27 @@ static void put(char c)
         *uart = (uint8_t)c;
 }
 
-void console_emergency(const char *text)
+static void put_text(const char *text)
 {
     for (; *text != 0; text++) {
         if (*text == '\n')
             put('\r');
         put(*text);
+    }
+}
+
+void console_emergency(const char *text)
+{
+    if (given != NULL)
+        uart = given;
+    put_text(text);
+}
+
+void console_give(uint64_t from, uint64_t size)
+{
+    if ((uint64_t)(uintptr_t)uart - from < size) {
+        given = uart;
+        uart = NULL;
     }
 }
 
@@ -98,11 +113,6 @@ void console_setup(const struct fdt *fdt)
 }
 
 /* ---- Lines ---- */
-
-static void put_text(const char *text)
-{
-    console_emergency(text);
-}
 
 static void put_bytes(const char *text, size_t len)
 {
@@ -176,13 +186,29 @@ static void port_flush(struct console_port *port, bool ended)
     port->cut = !ended;
 }
 
+/* What would move the cursor or change colours of others' lines (ECMA-48, 5.4 and clause 6). */
+static bool port_escapes(struct console_port *port, uint8_t c)
+{
+    enum { TEXT, ESCAPE, SEQUENCE };
+    if (c == '\033')
+        port->escape = ESCAPE;
+    else if (port->escape == ESCAPE && c == '[')
+        port->escape = SEQUENCE;
+    else if (port->escape == TEXT || c < ' ') /* a control is no part of a sequence */
+        return (c < ' ' && c != '\t') || c == 0x7f;
+    else if (c >= (port->escape == SEQUENCE ? '@' : '0'))
+        port->escape = TEXT;
+    return true;
+}
+
 static void port_put(struct console_port *port, char c)
 {
     if (c == '\n') {
+        port->escape = 0;
         port_flush(port, true);
         return;
     }
-    if (c == '\r')
+    if (port_escapes(port, (uint8_t)c))
         return;
     if (port->length == CONSOLE_LINE_MAX)
         port_flush(port, false);

@@ -1,7 +1,7 @@
 /*
- * The board's UART, a 16550: given to the one partition of plain firmware, else shared. In overview
- * each partition's lines appear with its name before them, and what is typed is a command for the
- * firmware; Ctrl-A 1 to 9 enters a partition's console, Ctrl-A 0 leaves it.
+ * The board's UART, a 16550: given to a partition that has it passed through, or shared. In
+ * overview each partition's lines appear with its name before them, and what is typed is a command
+ * for the firmware; Ctrl-A 1 to 9 enters a partition's console, Ctrl-A 0 leaves it.
  */
 #ifndef TYPE0_CONSOLE_H
 #define TYPE0_CONSOLE_H
@@ -23,6 +23,7 @@ struct console_port {
     unsigned length;
     uint64_t touched; /* ticks when the line last grew */
     bool cut;         /* the line's beginning is on the console already */
+    uint8_t escape;   /* in overview: how far an escape sequence has come that is left out */
     struct host_lock input_lock;
     uint8_t input[CONSOLE_INPUT_MAX]; /* typed, and not taken yet */
     unsigned input_count;
@@ -35,6 +36,11 @@ void console_setup(const struct fdt *fdt);
 void console_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line of an answer to the operator. */
 void console_answer(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/*
+ * The range is a partition's: if the UART is in it, it is neither read nor written from now on, but
+ * by console_emergency.
+ */
+void console_give(uint64_t from, uint64_t size);
 /* For the end: no lock. */
 void console_emergency(const char *text);
 

@@ -9,7 +9,10 @@
 #define S_CSRS(M)                                                                                  \
     M(0, HCSR_STVEC)                                                                               \
     M(1, HCSR_SSCRATCH)                                                                            \
-    M(2, HCSR_SEPC) M(3, HCSR_SCAUSE) M(4, HCSR_STVAL) M(5, HCSR_SATP) M(6, HCSR_SCOUNTEREN)
+    M(2, HCSR_SEPC)                                                                                \
+    M(3, HCSR_SCAUSE)                                                                              \
+    M(4, HCSR_STVAL)                                                                               \
+    M(5, HCSR_SATP) M(6, HCSR_SCOUNTEREN) M(7, MCSR_MCYCLE) M(27, MCSR_MINSTRET)
 #define H_CSRS(M)                                                                                  \
     M(8, HCSR_HSTATUS)                                                                             \
     M(9, HCSR_HEDELEG)                                                                             \
@@ -25,19 +28,19 @@
     M(19, HCSR_VSIE)                                                                               \
     M(20, HCSR_VSTVEC)                                                                             \
     M(21, HCSR_VSSCRATCH)                                                                          \
-    M(22, HCSR_VSEPC) M(23, HCSR_VSCAUSE) M(24, HCSR_VSTVAL) M(25, HCSR_VSATP)
+    M(22, HCSR_VSEPC)                                                                              \
+    M(23, HCSR_VSCAUSE)                                                                            \
+    M(24, HCSR_VSTVAL) M(25, HCSR_VSATP) M(26, HCSR_HENVCFG) M(28, HCSR_HGEIE)
 
 enum {
     AT_SCOUNTEREN = 6,
-    AT_SENVCFG = 7,
     AT_HSTATUS = 8,
     AT_VSSTATUS = 18,
-    AT_HENVCFG = 26,
-    AT_MENVCFG = 27,
-    AT_MCOUNTINHIBIT = 28
 };
 #define CSR_SAVE(n, csr) c->csrs[n] = hcsr_read(csr);
 #define CSR_LOAD(n, csr) hcsr_write(csr, c->csrs[n]);
+
+static unsigned there; /* bit n: the CSR of enum try n */
 
 struct context *context_new(void)
 {
@@ -53,9 +56,10 @@ void context_save(struct world *world)
     struct context *c = world->context;
 
     S_CSRS(CSR_SAVE)
-    try_read(TRY_SENVCFG, &c->csrs[AT_SENVCFG]);
-    try_read(TRY_MENVCFG, &c->csrs[AT_MENVCFG]);
-    try_read(TRY_MCOUNTINHIBIT, &c->csrs[AT_MCOUNTINHIBIT]);
+    for (unsigned i = 0; i < TRY_SWITCHED; i++) {
+        if ((there >> i & 1) != 0)
+            try_read(i, &c->tried[i]);
+    }
     c->enabled = hcsr_read(MCSR_MIE) & MIRQ_S;
     c->pending = hcsr_read(MCSR_MIP) & (HIRQ_SSI | (features.sstc ? 0 : HIRQ_STI));
     c->timer = features.sstc ? hcsr_read(HCSR_STIMECMP) : world->hart->guest_timer;
@@ -63,7 +67,6 @@ void context_save(struct world *world)
         H_CSRS(CSR_SAVE)
         if (features.sstc)
             c->vstimecmp = hcsr_read(HCSR_VSTIMECMP);
-        c->csrs[AT_HENVCFG] = hcsr_read(HCSR_HENVCFG);
     }
     hcsr_set(MCSR_MSTATUS, (features.fp ? HSTAT_FS : 0) | (features.v ? HSTAT_VS : 0));
     if (features.fp)
@@ -79,9 +82,10 @@ static void load(struct world *world, const struct context *c)
     /* Speculation must not see one world's tables under the other's roots (15.6.2): PMP and the
      * flush of all translations come behind this. */
     S_CSRS(CSR_LOAD)
-    try_write(TRY_SENVCFG, c->csrs[AT_SENVCFG]);
-    try_write(TRY_MENVCFG, c->csrs[AT_MENVCFG]);
-    try_write(TRY_MCOUNTINHIBIT, c->csrs[AT_MCOUNTINHIBIT]);
+    for (unsigned i = 0; i < TRY_SWITCHED; i++) {
+        if ((there >> i & 1) != 0)
+            try_write(i, c->tried[i]);
+    }
     try_write(TRY_MEDELEG, world->medeleg);
     hcsr_clear(MCSR_MIE, MIRQ_S);
     hcsr_set(MCSR_MIE, c->enabled);
@@ -90,7 +94,6 @@ static void load(struct world *world, const struct context *c)
     hcsr_set(MCSR_MIP, c->pending);
     if (features.h) {
         H_CSRS(CSR_LOAD)
-        hcsr_write(HCSR_HENVCFG, c->csrs[AT_HENVCFG]);
         if (features.sstc)
             hcsr_write(HCSR_VSTIMECMP, c->vstimecmp);
     }
@@ -113,9 +116,12 @@ bool context_setup(void)
     struct context *c = context_new();
     if (c == NULL)
         return false;
+    for (unsigned i = 0; i < TRY_SWITCHED; i++)
+        there |= (unsigned)try_read(i, &c->tried[i]) << i;
+    memset(c->tried, 0, sizeof c->tried);
     c->timer = c->vstimecmp = UINT64_MAX;
     c->csrs[AT_SCOUNTEREN] = 7;
-    c->csrs[AT_MENVCFG] = features.menvcfg;
+    c->tried[TRY_MENVCFG] = features.menvcfg;
     c->csrs[AT_HSTATUS] = HSTATUS_VSXL_64;
     c->csrs[AT_VSSTATUS] = HSTAT_UXL_64;
     initial = c;

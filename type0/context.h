@@ -13,9 +13,10 @@ struct hext_vector;
 
 struct context {
     uint64_t csrs[CONTEXT_CSRS]; /* in the order of context.c's lists */
-    uint64_t pending;            /* of mip: SSIP, and STIP without Sstc */
-    uint64_t enabled;            /* of mie: the interrupts of S-mode */
-    uint64_t timer;              /* ticks; stimecmp, or what plays it */
+    uint64_t tried[TRY_SWITCHED];
+    uint64_t pending; /* of mip: SSIP, and STIP without Sstc */
+    uint64_t enabled; /* of mie: the interrupts of S-mode */
+    uint64_t timer;   /* ticks; stimecmp, or what plays it */
     uint64_t vstimecmp;
     uint64_t f[32], fcsr;
     struct hext_vector *vector; /* NULL: no V */

@@ -53,7 +53,6 @@ void hart_probe(const struct fdt *fdt)
         try_read(TRY_MENVCFG, &features.menvcfg);
     features.sstc =
         (features.menvcfg & ENVCFG_STCE) != 0 && features.time && try_read(TRY_STIMECMP, &ignored);
-    features.aia = try_read(TRY_SISELECT, &ignored);
     if (features.v) {
         uint64_t vlenb = 0;
         hcsr_set(MCSR_MSTATUS, HSTAT_VS);
@@ -88,10 +87,10 @@ void hart_probe(const struct fdt *fdt)
 void hart_setup(void)
 {
     try_write(TRY_MENVCFG, features.menvcfg);
-    try_write(TRY_MCOUNTEREN, 0xffffffff);
+    try_write(TRY_MCOUNTEREN, 7); /* the others count nothing (vmm/sbi_pmu.c) */
     try_write(TRY_MCOUNTINHIBIT, 0);
-    try_write(TRY_MSTATEEN0, UINT64_MAX);
-    try_write(TRY_MIDELEG, MIRQ_S | 1 << 13 /* LCOFI */);
+    try_write(TRY_MSTATEEN0, this_hart()->world_count > 1 ? MSTATEEN0_SWITCHED : UINT64_MAX);
+    try_write(TRY_MIDELEG, MIRQ_S);
     try_write(TRY_MEDELEG, features.medeleg);
     hcsr_write(MCSR_MIE, MIRQ_MSI);
 }

@@ -19,7 +19,6 @@ struct features {
     bool sstc;       /* partitions own stimecmp */
     bool time;       /* the time CSR is there; else it is emulated */
     bool h, fp, v;   /* extensions */
-    bool aia;        /* siselect */
     bool mpv_sticks; /* M-mode can write mstatus.MPV (QEMU 10 cannot) */
     uint32_t vlenb;
     uint64_t menvcfg; /* what is set for partitions */
@@ -115,19 +114,23 @@ extern volatile uint32_t hart_table_ready;
 void world_vector(void), machine_vector(void);
 enum try {
     TRY_MENVCFG,
-    TRY_MCOUNTEREN,
     TRY_MCOUNTINHIBIT,
+    TRY_SENVCFG,
+    TRY_SISELECT,
+    TRY_SSTATEEN0,
+    TRY_HSTATEEN0,
+    TRY_JVT,
+    TRY_SCONTEXT,
+    TRY_HCONTEXT,
+    TRY_SRMCFG,
+    TRY_SWITCHED, /* those before are switched with the world */
+    TRY_MCOUNTEREN = TRY_SWITCHED,
     TRY_MSTATEEN0,
     TRY_MIDELEG,
     TRY_MEDELEG,
-    TRY_MTINST,
     TRY_STIMECMP,
     TRY_TIME,
-    TRY_SENVCFG,
-    TRY_SCOUNTEREN,
-    TRY_HGATP,
     TRY_VLENB,
-    TRY_SISELECT,
 };
 /* False if the CSR is not there. Lose mstatus.MPP, MPV and what else a trap changes. */
 bool try_read(enum try csr, uint64_t *value);

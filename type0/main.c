@@ -151,6 +151,18 @@ static void start_partitions(void)
     }
 }
 
+/* Who has the UART would else type what the operator is believed to. */
+static void give_uart(void)
+{
+    for (unsigned i = 0; i < plan.partition_count; i++) {
+        const struct plan_partition *p = &plan.partitions[i];
+        for (unsigned j = 0; j < p->device_count; j++) {
+            const struct plan_range *range = &board.devices[p->devices[j]].regs[0];
+            console_give(range->base, range->size);
+        }
+    }
+}
+
 /* The bundle behind us, if there is one; where its end is unknown, its own header limits it. */
 static void find_bundle(void)
 {
@@ -237,6 +249,7 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
     if (features.h && !features.mpv_sticks)
         console_line("mstatus.MPV cannot be written here: partitions go back to their own guests "
                      "by way of HS-mode");
+    give_uart();
     hart_table_ready = 1;
     for (unsigned i = 0; i < hart_count; i++) {
         if (harts[i] != self)

@@ -63,32 +63,32 @@ start:
      * behind what came before.
      */
     lla t0, image_start
-    lla t1, relr_start
-    lla t2, relr_end
-    bgeu t1, t2, 5f
-1:  ld t3, 0(t1)
-    addi t1, t1, 8
-    andi t4, t3, 1
-    bnez t4, 2f
-    add t5, t3, t0
-    ld t4, 0(t5)
-    add t4, t4, t0
-    sd t4, 0(t5)
-    addi t5, t5, 8
-    bltu t1, t2, 1b
+    lla a0, relr_start
+    lla a1, relr_end
+    bgeu a0, a1, 5f
+1:  ld a2, 0(a0)
+    addi a0, a0, 8
+    andi a3, a2, 1
+    bnez a3, 2f
+    add a4, a2, t0
+    ld a3, 0(a4)
+    add a3, a3, t0
+    sd a3, 0(a4)
+    addi a4, a4, 8
+    bltu a0, a1, 1b
     j 5f
-2:  mv t6, t5
-    addi t5, t5, 63 * 8
-3:  srli t3, t3, 1
-    beqz t3, 4f
-    andi t4, t3, 1
-    beqz t4, 6f
-    ld t4, 0(t6)
-    add t4, t4, t0
-    sd t4, 0(t6)
-6:  addi t6, t6, 8
+2:  mv a5, a4
+    addi a4, a4, 63 * 8
+3:  srli a2, a2, 1
+    beqz a2, 4f
+    andi a3, a2, 1
+    beqz a3, 6f
+    ld a3, 0(a5)
+    add a3, a3, t0
+    sd a3, 0(a5)
+6:  addi a5, a5, 8
     j 3b
-4:  bltu t1, t2, 1b
+4:  bltu a0, a1, 1b
 5:  mv a0, s0
     mv a1, s1
     mv a2, s2

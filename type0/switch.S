@@ -12,15 +12,15 @@
     .option norelax
     .section .text, "ax"
 
-/* Registers but x4 (tp), x5 and x6 (t0, t1), by x5 as base. */
+/* Registers but x2 (sp), x4 (tp), x5 and x6 (t0, t1), by sp as base, which makes short instructions. */
 .macro for_most op
-    .irp n, 1,2,3,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-    \op x\n, 8 * \n(t0)
+    .irp n, 1,3,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+    \op x\n, 8 * \n(sp)
     .endr
 .endm
 
     .globl world_vector
-    .p2align 6
+    .p2align 2
 world_vector:
     csrrw tp, MCSR_MSCRATCH, tp
     sd t0, HART_T0(tp)
@@ -102,15 +102,17 @@ answered:
 
 slow:
     ld t0, HART_X(tp)
+    sd sp, 8 * 2(t0)
+    mv sp, t0
     for_most sd
     ld t1, HART_T0(tp)
-    sd t1, 8 * 5(t0)
+    sd t1, 8 * 5(sp)
     ld t1, HART_T1(tp)
-    sd t1, 8 * 6(t0)
+    sd t1, 8 * 6(sp)
     csrrw t1, MCSR_MSCRATCH, tp
-    sd t1, 8 * 4(t0)
+    sd t1, 8 * 4(sp)
     csrr t1, MCSR_MEPC
-    sd t1, X_PC(t0)
+    sd t1, X_PC(sp)
     lla t1, machine_vector
     csrw MCSR_MTVEC, t1
     ld sp, HART_STACK(tp)
@@ -121,13 +123,14 @@ world_return:
     lla t0, world_vector
     csrw MCSR_MTVEC, t0
     csrw MCSR_MSCRATCH, tp
-    ld t0, HART_X(tp)
-    ld t1, X_PC(t0)
+    ld sp, HART_X(tp)
+    ld t1, X_PC(sp)
     csrw MCSR_MEPC, t1
     for_most ld
-    ld t1, 8 * 6(t0)
-    ld tp, 8 * 4(t0)
-    ld t0, 8 * 5(t0)
+    ld t1, 8 * 6(sp)
+    ld tp, 8 * 4(sp)
+    ld t0, 8 * 5(sp)
+    ld sp, 8 * 2(sp)
     mret
 
 /* Interrupts are never on here, so each of these is a fault of ours: report it, on a stack of its own. */
@@ -153,26 +156,25 @@ machine_vector:
  * bool try_read(enum try which, uint64_t *value), bool try_write(enum try which, uint64_t value): access
  * a CSR that may not exist; false if it trapped. `which` counts the list below (hart.h).
  */
-#define LIST MCSR_MENVCFG, MCSR_MCOUNTEREN, MCSR_MCOUNTINHIBIT, MCSR_MSTATEEN0, MCSR_MIDELEG, MCSR_MEDELEG, \
-    MCSR_MTINST, HCSR_STIMECMP, HCSR_TIME, HCSR_SENVCFG, HCSR_SCOUNTEREN, HCSR_HGATP, HCSR_VLENB, HCSR_SISELECT
+#define LIST MCSR_MENVCFG, MCSR_MCOUNTINHIBIT, HCSR_SENVCFG, HCSR_SISELECT, HCSR_SSTATEEN0, HCSR_HSTATEEN0, \
+    HCSR_JVT, HCSR_SCONTEXT, HCSR_HCONTEXT, HCSR_SRMCFG, MCSR_MCOUNTEREN, MCSR_MSTATEEN0, MCSR_MIDELEG, \
+    MCSR_MEDELEG, HCSR_STIMECMP, HCSR_TIME, HCSR_VLENB
 
 .macro try_begin
     lla t0, 9f
     csrrw t0, MCSR_MTVEC, t0
-    slli a0, a0, 3
     lla t1, 1f
+    slli a0, a0, 1 /* 6 bytes each */
+    add t1, t1, a0
+    slli a0, a0, 1
     add t1, t1, a0
     jr t1
-    .p2align 2
-    .option push
-    .option norvc
 1:
 .endm
 .macro try_end
 2:  csrw MCSR_MTVEC, t0
     li a0, 1
     ret
-    .option pop
     .p2align 2
 9:  csrw MCSR_MTVEC, t0
     li a0, 0
@@ -185,7 +187,7 @@ try_read:
     try_begin
     .irp csr, LIST
     csrr t2, \csr
-    j 3f
+    c.j 3f
     .endr
 3:  sd t2, (a1)
     try_end
@@ -196,7 +198,7 @@ try_write:
     try_begin
     .irp csr, LIST
     csrw \csr, a1
-    j 2f
+    c.j 2f
     .endr
     try_end
 
@@ -260,16 +262,12 @@ pmp_probe_count:
     csrrw t0, MCSR_MTVEC, t0
     li a0, 0
     li t2, -1
-    .option push
-    .option norvc
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
     csrw MCSR_PMPADDR0 + \n, t2
-    csrr t3, MCSR_PMPADDR0 + \n
-    csrw MCSR_PMPADDR0 + \n, zero
-    beqz t3, 9f
+    csrrw a1, MCSR_PMPADDR0 + \n, zero
+    beqz a1, 9f
     addi a0, a0, 1
     .endr
-    .option pop
     .p2align 2
 9:  csrw MCSR_MTVEC, t0
     ret
@@ -290,16 +288,15 @@ pmp_write:
     li t0, 8
     ble a2, t0, 1f
     csrw MCSR_PMPCFG0 + 2, zero
-1:
+1:  mv a4, a2
     .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
-    li t0, \n
-    ble a2, t0, 2f
-    ld t1, 16 * \n(a0)
-    csrw MCSR_PMPADDR0 + \n, t1
+    beqz a4, 2f
+    addi a4, a4, -1
+    ld a3, 16 * \n(a0)
+    csrw MCSR_PMPADDR0 + \n, a3
     .endr
 2:  ld t1, (a1)
     csrw MCSR_PMPCFG0, t1
-    li t0, 8
     ble a2, t0, 3f
     ld t1, 8(a1)
     csrw MCSR_PMPCFG0 + 2, t1

@@ -495,5 +495,6 @@ if __name__ == "__main__":
     sys.modules["main"] = sys.modules["__main__"]
     import attack  # noqa: E402, F401
     import depth  # noqa: E402, F401
+    import leaks  # noqa: E402, F401
 
     sys.exit(type1.main())

@@ -10,7 +10,7 @@ export BUILD=${BUILD:-build}
 export TYPE0=${TYPE0:-${BUILD%-sanitize}/type0.bin}
 
 mkdir -p "$BUILD/guests"
-for guest in tiny probe ops intruder attack edge; do
+for guest in tiny probe ops intruder attack leak edge; do
     guests/$guest/build.sh "$BUILD/guests/$guest.bin"
 done
 case " $* " in *" --long "*) scripts/guest-debian.sh kernel ;; esac
