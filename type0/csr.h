@@ -30,9 +30,6 @@
 /* Of S-mode, switched where they are there. */
 #define HCSR_JVT       0x017
 #define HCSR_SSTATEEN0 0x10c
-#define HCSR_SRMCFG    0x181
-#define HCSR_SCONTEXT  0x5a8
-#define HCSR_HCONTEXT  0x6a8
 
 /* mstateen0 (Smstateen): what context.c switches: sstateen0 and hstateen0, envcfg, jvt, fcsr */
 #define MSTATEEN0_SWITCHED (1UL << 63 | 1UL << 62 | 1UL << 2 | 1UL << 1)

@@ -120,9 +120,6 @@ enum try {
     TRY_SSTATEEN0,
     TRY_HSTATEEN0,
     TRY_JVT,
-    TRY_SCONTEXT,
-    TRY_HCONTEXT,
-    TRY_SRMCFG,
     TRY_SWITCHED, /* those before are switched with the world */
     TRY_MCOUNTEREN = TRY_SWITCHED,
     TRY_MSTATEEN0,

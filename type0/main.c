@@ -120,7 +120,9 @@ static void start_plain(void *blob, const struct fw_dynamic *info)
     if (p == NULL)
         panic("no memory");
     p->entry = (uint64_t)(uintptr_t)image_start + JUMP_OFFSET;
-    if (info != NULL && info->magic == FW_DYNAMIC_MAGIC && info->next_addr != 0)
+    /* It may be anything, and what is meant in a ROM. */
+    if (((uintptr_t)info & 7) == 0 && guest_load((uintptr_t)info, 0) >= 0 &&
+        info->magic == FW_DYNAMIC_MAGIC && info->next_addr != 0)
         p->entry = info->next_addr;
     p->tree = (uint64_t)(uintptr_t)blob;
     uint32_t capacity = fdt.size + FDT_GROWTH;
@@ -191,7 +193,7 @@ static void read_fleet(void)
     struct spec_problem wrong;
     fleet = host_alloc(sizeof *fleet, 64);
     if (fleet == NULL)
-        panic("no memory for the description of the partitions");
+        panic("no memory");
     if (spec_decode(fleet, bundle.spec, bundle.spec_size, &wrong) != 0)
         give_up(wrong.text);
 }
@@ -247,8 +249,7 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
                  features.sstc ? "Sstc" : "no Sstc", features.h ? ", H" : "",
                  (unsigned long)(host_time_ns() / 1000 - began * 1000000 / features.timebase));
     if (features.h && !features.mpv_sticks)
-        console_line("mstatus.MPV cannot be written here: partitions go back to their own guests "
-                     "by way of HS-mode");
+        console_line("mstatus.MPV cannot be written: partitions enter their guests from HS-mode");
     give_uart();
     hart_table_ready = 1;
     for (unsigned i = 0; i < hart_count; i++) {

@@ -79,7 +79,7 @@ static void add_world(struct partition *p, unsigned i)
     if (plan_hart_shared(the_plan, p->plan->harts[i])) {
         world->context = context_new();
         if (world->context == NULL)
-            panic("no memory for worlds that share harts");
+            panic("no memory");
     }
     vcpu->vcpu.engine_data = world;
     p->vm.vcpus[p->vm.vcpu_count++] = &vcpu->vcpu;
@@ -277,15 +277,28 @@ static _Noreturn void board_follows(struct partition *p, enum vm_power power)
                 p->vm.power_code);
 }
 
-/* Its bus masters stop before its memory is written. Of others than virtio-mmio nothing is known.
- */
+/* Functions that answer are no bus masters any more (PCI 3.0, 6.2.2; ECAM: PCIe 4.0, 7.2.2). */
+static void stop_functions(const struct plan_range *ecam)
+{
+    enum { FUNCTION_SIZE = 4096, COMMAND = 4, BUS_MASTER = 4 };
+    for (uint64_t at = ecam->base; at - ecam->base < ecam->size; at += FUNCTION_SIZE) {
+        volatile uint16_t *function = (volatile uint16_t *)(uintptr_t)at;
+        if (function[0] != 0xffff)
+            function[COMMAND / 2] &= (uint16_t)~BUS_MASTER;
+    }
+}
+
+/* Its bus masters stop before its memory is written. Of others than these nothing is known. */
 static void stop_devices(const struct partition *p)
 {
     enum { VIRTIO_MMIO_STATUS = 0x70 }; /* virtio 1.2, 4.2.2: 0 resets the device */
     for (unsigned i = 0; i < p->plan->device_count; i++) {
         const struct plan_device *device = &the_board->devices[p->plan->devices[i]];
+        const char *compatible = fdt_str(the_board->fdt, device->node, "compatible");
         if (device->virtio)
             *(volatile uint32_t *)(uintptr_t)(device->regs[0].base + VIRTIO_MMIO_STATUS) = 0;
+        else if (compatible != NULL && strcmp(compatible, "pci-host-ecam-generic") == 0)
+            stop_functions(&device->regs[0]);
     }
 }
 

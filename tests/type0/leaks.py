@@ -2,9 +2,10 @@
 
 import os
 import re
+import struct
 import subprocess
 
-from main import BUILD, QEMU, Failed, test, tiny
+from main import BUILD, FIRMWARE, QEMU, Failed, test, tiny
 
 LEAK = os.path.join(BUILD, "guests", "leak.bin")
 OLD = "version 7" in subprocess.run([*QEMU, "--version"], capture_output=True, text=True).stdout
@@ -52,3 +53,34 @@ def what_a_partition_draws_stays_on_its_line(board):
     process.expect("draws: is off", 60)
     if b"draws| \x1b[0mabcdefgh\r\n" not in process.console:
         raise Failed("escape sequences or control characters got through, or text was lost")
+
+
+@test()
+def a_pci_function_is_no_bus_master_when_its_partition_begins_anew(board):
+    passed = dict(passthrough="[ { device: pci@30000000 } ]", trusted_dma="true")
+    board.bundle(leak("owner", "mode=dma reboot=1", **passed))
+    process = board.start(harts=1, devices=["-device", "virtio-rng-pci"])
+    process.expect("leak: command 1 0x0*6", 60)
+    process.expect("owner: reboots", 60)
+    process.expect("leak: command 0 0x0*2", 60)
+
+
+@test()
+def what_the_loader_leaves_in_a2_may_be_anything(board):
+    """Neither aligned nor memory: the payload is where fw_jump has it."""
+    for a2 in (0x80000001, 0xDEADBEEF00, 0x8000000000000000):
+        # Instead of the ROM: from address 0x1000, a0 = hart, a1 = tree, a2, to the firmware.
+        stub = board.file("stub.bin", start_with(a2), 4096)
+        loaded = ["-device", f"loader,file={stub},addr=0x83000000,cpu-num=0,force-raw=on"]
+        loaded += ["-device", f"loader,file={tiny('x')['kernel']},addr=0x80200000,force-raw=on"]
+        process = board.start(harts=1, firmware=FIRMWARE, devices=loaded)
+        process.expect("type 0, 1 hart", 60)
+        process.expect("report: done", 60)
+        process.popen.kill()
+
+
+def start_with(a2):
+    """The device tree of QEMU's virt is where the ROM's words at 0x1020 say; the firmware is at 0x80000000."""
+    code = [0xF1402573, 0x000012B7, 0x0202B583]  # csrr a0, mhartid; lui t0, 1; ld a1, 32(t0)
+    code += [0x00000317, 0x01433603, 0x0010029B, 0x01F29293, 0x00028067]  # auipc t1, 0; ld a2, 20(t1); li t0, 1 << 31; jr
+    return struct.pack("<8IQ", *code, a2)
