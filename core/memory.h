@@ -20,8 +20,8 @@
 
 /* Per-page flags, set with atomic OR. */
 enum mem_page_flag {
-    MEM_PAGE_CODE = 1,  /* an engine holds code translated from this page */
-    MEM_PAGE_DIRTY = 2, /* written since the log was last cleared (only while logging) */
+    MEM_PAGE_CODE = 1,   /* an engine holds code translated from this page */
+    MEM_PAGE_DIRTY = 2,  /* written since the log was last cleared (only while logging) */
     MEM_PAGE_STORED = 4, /* an engine's: some VCPU has been allowed to write without telling */
 };
 

@@ -47,7 +47,7 @@ enum riscv_cause {
 enum riscv_effect {
     EFFECT_TRANSLATION = 1, /* cached translations are void */
     EFFECT_MODE = 2, /* privilege, MPRV, SUM or MXR changed: another set of translations applies */
-    EFFECT_INTERRUPTS = 4, /* an interrupt may have become takeable */
+    EFFECT_INTERRUPTS = 4,    /* an interrupt may have become takeable */
     EFFECT_ADDRESS_SPACE = 8, /* satp changed: other translations apply, none is void */
 };
 

@@ -5,7 +5,6 @@
 #include "engine/hext/csr.h"
 #include "type1/console.h"
 #include "type1/dev_blk.h"
-#include "vmm/entropy.h"
 #include "type1/dev_files.h"
 #include "type1/dev_intc.h"
 #include "type1/dev_iommu.h"
@@ -14,6 +13,7 @@
 #include "type1/memory.h"
 #include "type1/print.h"
 #include "type1/task.h"
+#include "vmm/entropy.h"
 
 #include <stdatomic.h>
 
