@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static const struct engine_ops *const engines[] = {&interp_engine, &jit_engine}; /* the default first */
+static const struct engine_ops *const engines[] = {&interp_engine,
+                                                   &jit_engine}; /* the default first */
 const char engine_names[] = "interp, jit";
 
 const struct engine_ops *engine_find(const char *name)
