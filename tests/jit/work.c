@@ -45,13 +45,10 @@ static void work(void)
     {                                                                                              \
         return x * (2 * n + 1) + n;                                                                \
     }
-FUNCTION(0)
-FUNCTION(1)
-FUNCTION(2)
-FUNCTION(3)
-FUNCTION(4) FUNCTION(5) FUNCTION(6)
-    FUNCTION(7) static uint64_t (*volatile const functions[8])(uint64_t) = {f0, f1, f2, f3,
-                                                                            f4, f5, f6, f7};
+/* clang-format off */
+FUNCTION(0) FUNCTION(1) FUNCTION(2) FUNCTION(3) FUNCTION(4) FUNCTION(5) FUNCTION(6) FUNCTION(7)
+    /* clang-format on */
+    static uint64_t (*volatile const functions[8])(uint64_t) = {f0, f1, f2, f3, f4, f5, f6, f7};
 static void work(void)
 {
     uint64_t x = 1;
