@@ -7,7 +7,7 @@ import time
 
 from bad_input import edited_board
 from life import rows
-from main import BUILD, Failed, test, tiny
+from main import BUILD, Failed, Skipped, qemu_has, test, tiny
 
 CROWD = os.path.join(BUILD, "guests", "crowd.bin")
 STORM = os.path.join(BUILD, "guests", "storm.bin")
@@ -49,6 +49,8 @@ def storms_beside_a_neighbour(board, minutes, seconds):
 
     From 3 minutes on they go on until they have met everything, for at most four times as long.
     """
+    if qemu_has("iommu-sys"):  # QEMU 10, whose OpenSBI says each CSR that it lacks, in the middle of what others say
+        raise Skipped("its firmware's words in the guests' lines cannot be told from theirs")
     disk = board.file("storm.raw", b"", 4 << 20)
     board.bundle(
         tiny("calm", "seed=storm parts=3 kib=256", 2),
@@ -80,7 +82,7 @@ def storms_beside_a_neighbour(board, minutes, seconds):
     stopped = re.search(r"(calm|one|four): stopped: .*", text)
     if stopped:
         raise Failed(stopped[0])
-    sums = re.findall(r"calm[|>] report: checksum (\w{64})", text)
+    sums = re.findall(r"calm[|>] report: checksum ([0-9a-f]{64})", text)
     if len(set(sums)) != 1 or len(sums) < boots["calm"]:
         raise Failed(f"the neighbour computed {len(set(sums))} different checksums in {boots} runs ({len(sums)} reports)")
     if missing:
