@@ -31,7 +31,7 @@ failures=()
 # suite NAME SECONDS COMMAND...: SECONDS is the time after which it counts as hung.
 # Suites of $twice boot guests against the clock of a machine that others may share: one that fails is run a
 # second time, and the line says so.
-twice=' type0 type0-all type0-qemu10 type1 type1-all type1-qemu10 boot boot-jit boot-all up up-jit cli save-restore
+twice=' type0 type0-all type1 type1-all type1-qemu10 boot boot-jit boot-all up up-jit cli save-restore
         save-restore-jit storm storm-jit '
 suite() {
     local name=$1 limit=$2 log start status try
@@ -86,7 +86,6 @@ else
     suite type1-all 2400 tests/type1/run.sh --long
     suite type1-qemu10 2400 env SOAK_MINUTES=0.5 tests/type1/run.sh --qemu10 --long
     suite type0-all 2400 tests/type0/run.sh --long
-    suite type0-qemu10 1200 tests/type0/run.sh --qemu10
     suite random-50000 1500 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh --long
     suite up-jit 300 $jit tests/boot/up.sh
