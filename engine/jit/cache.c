@@ -263,7 +263,6 @@ static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
     }
     b->incoming = NULL;
     /* Its own links stay: they are in the lists of others, which unlink them when they go. */
-    b->dead = true;
     if (cpu != NULL && jv->vm->vcpu_count == 1)
         jit_context_forget_block(cpu, b->page_va | (b->pa & PAGE_OFFSET), jv->run + b->code);
     else

@@ -80,7 +80,6 @@ struct jit_link {
 struct jit_block {
     uint64_t pa,
         page_va;    /* guest-physical address of its first byte; virtual address of its page */
-    bool dead;      /* its bytes were written: nobody goes there any more */
     uint16_t bytes; /* of guest code */
     uint16_t instructions;
     uint32_t copy;            /* offset of the guest's bytes as they were translated */

@@ -27,17 +27,6 @@ struct x86_features x86_features;
 
 /* ---- the slow paths, as translated code sees them ---- */
 
-/* Of a load: the value is in *value. */
-static bool slow_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
-{
-    return jit_load(cpu, va, width, value);
-}
-
-static bool slow_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
-{
-    return jit_store(cpu, va, width, value);
-}
-
 #define AMO_LOOP(type, at, old, operand, better)                                                   \
     do {                                                                                           \
         (old) = atomic_load(at);                                                                   \
@@ -267,7 +256,7 @@ static void emit_load(struct x86_code *c, unsigned width)
     x_mov(c, RSI, RAX);
     x_const(c, RDX, (int64_t)width);
     x_lea(c, RCX, mem_at(RSP, STUB_FRAME + 8 + FRAME_VALUE));
-    call_c(c, (uintptr_t)slow_load);
+    call_c(c, (uintptr_t)jit_load);
     x_reg8(c, 0x84, RAX, RAX);
     x86_hole fault = x_jcc(c, CC_E);
     load_pins(c, false);
@@ -299,7 +288,7 @@ static void emit_store(struct x86_code *c, unsigned width)
     x_mov(c, RSI, RAX);
     x_mov(c, RCX, RDX);
     x_const(c, RDX, (int64_t)width);
-    call_c(c, (uintptr_t)slow_store);
+    call_c(c, (uintptr_t)jit_store);
     x_reg8(c, 0x84, RAX, RAX);
     x86_hole fault = x_jcc(c, CC_E);
     load_pins(c, false);
