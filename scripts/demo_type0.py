@@ -8,75 +8,29 @@ and what the disks hold is looked at from outside.
 """
 
 import hashlib
-import os
-import re
 import secrets
-import shutil
-import signal
 import subprocess
-import sys
-import tempfile
-import threading
-import time
 
-from judge import KIB, Checks, Guest, check_description, checksum, print_table, repeated, say
+from demo_board import BoardDemo, demonstrate
+from judge import KIB, Guest, check_description, checksum, print_table, repeated, say
 
-LIMIT = 150  # seconds for all of it; a guest that hangs does not hang the demonstration
 BOARD = "qemu-system-riscv64 -M virt -smp 4 -m 1G -display none -serial stdio -monitor none"
 BOOTS = 2  # of the guest that reboots itself
 DISK_SIZE = 8 << 20
 WRITTEN = 4194304  # bytes, by guests/debian/tasks/demo
 GUESTS = [Guest("web", 2, 256, 2, disk=True), Guest("db", 1, 256, 1), Guest("calc", 1, 64, 4)]
 CALC_KIB = 256
-ANSI = re.compile(r"\033\[[0-9;]*[A-Za-z]")
 
 
-class Console:
-    """The board's console: shown as it comes, and taken apart into the lines of each partition and of the firmware."""
+class Demo(BoardDemo):
+    kind, guests = "type0", GUESTS
+    first = ""
+    told = f"a board divided between {len(GUESTS)} systems"
 
-    def __init__(self, stream):
-        self.stream = stream
-        self.lines = {guest.name: [] for guest in GUESTS}
-        self.own = []
-        self.raw = []
-
-    def take(self, text):
-        plain = ANSI.sub("", text).split("\r")[-1]
-        match = re.match(r"([\w.-]+)([|>]) (.*)", plain)
-        if not match or match[1] not in self.lines:
-            self.own.append(plain)
-        elif match[2] == ">" and self.lines[match[1]]:
-            self.lines[match[1]][-1] += match[3]  # the rest of a line whose beginning was shown before
-        else:
-            self.lines[match[1]].append(match[3])
-        return plain
-
-    def read(self):
-        for line in self.stream:
-            text = line.decode(errors="replace").rstrip("\r\n")
-            self.raw.append(text)
-            plain = self.take(text)
-            print(text.split("\r")[-1] if sys.stdout.isatty() else plain, flush=True)
-
-    def reports(self, name, key):
-        """The values of a guest's lines "report: KEY VALUE"."""
-        found = [re.fullmatch(rf"report: {key} (.*)", line) for line in list(self.lines[name])]
-        return [match[1] for match in found if match]
-
-
-class Demo:
     def __init__(self, vmm, root, cache):
-        self.vmm, self.root, self.cache = vmm, root, cache
-        self.work = tempfile.mkdtemp(prefix="trivisor-demo-")
+        super().__init__(vmm, root, cache)
         self.seeds = {guest.name: secrets.token_hex(8) for guest in GUESTS}
         self.token = secrets.token_hex(8)
-        self.check = Checks()
-        self.started = time.monotonic()
-        self.deadline = self.started + LIMIT
-        self.qemu = None
-
-    def path(self, name):
-        return os.path.join(self.work, name)
 
     def keys(self, guest):
         """Its entry in the description."""
@@ -109,20 +63,6 @@ class Demo:
                     disk.seek(DISK_SIZE - 512)
                     disk.write(self.token.encode())
 
-    def wait(self, condition):
-        while time.monotonic() < self.deadline:
-            if condition():
-                return True
-            if self.qemu.poll() is not None:
-                self.reader.join(5)
-                return bool(condition())
-            time.sleep(0.05)
-        return False
-
-    def command(self, line):
-        self.qemu.stdin.write((line + "\r").encode())
-        self.qemu.stdin.flush()
-
     def start(self):
         self.write_files()
         say("trivisor bundle --type 0 fleet.yaml -o web.fw")
@@ -133,15 +73,7 @@ class Demo:
             disks += ["-drive", f"if=none,id=d{bus},format=raw,file={self.path(name)}"]
             disks += ["-device", f"virtio-blk-device,drive=d{bus},bus=virtio-mmio-bus.{bus}"]
         say(f"{BOARD} -bios web.fw and two disks")
-        self.qemu = subprocess.Popen(
-            [*BOARD.split(), "-bios", self.path("web.fw"), *disks], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self.console = Console(self.qemu.stdout)
-        self.reader = threading.Thread(target=self.console.read, daemon=True)
-        self.reader.start()
-
-    def own(self, pattern):
-        return [match for match in (re.search(pattern, line) for line in list(self.console.own)) if match]
+        self.start_board([*BOARD.split(), "-bios", self.path("web.fw"), *disks])
 
     def again(self, name):
         return self.console.reports(name, "again")
@@ -229,44 +161,11 @@ class Demo:
             data = disk.read(WRITTEN)
         self.check(data == repeated(f"{self.seeds['web']} disk", WRITTEN), "web's data are on its disk, byte for byte")
 
-    def end(self):
-        if self.qemu and self.qemu.poll() is None:
-            self.qemu.kill()
-            self.qemu.wait()
-
-    def report(self):
-        seconds = time.monotonic() - self.started
-        self.check(seconds < 90, f"it took {seconds:.0f} s, less than 90")
-        self.check.print()
-        print()
+    def show_rows(self):
         rows = self.rows()
         if rows:
             table = [(name, row[1], row[2], row[3], row[4], row[0]) for name, row in rows.items()]
             print_table([("partition", "harts", "MiB", "at", "boots", "state"), *table])
-        print(f"\n  a board divided between {len(GUESTS)} systems: {self.check.verdict()}")
-        if not self.check.all_true() and self.qemu:
-            kept = os.path.join(self.root, "build", "demo-type0-failed.log")
-            with open(kept, "w") as file:
-                file.write("\n".join(self.console.raw) + "\n")
-            print(f"  the console is in {os.path.relpath(kept)}")
-        sys.stdout.flush()
 
 
-def main():
-    if len(sys.argv) != 4:
-        sys.exit("use: demo_type0.py TRIVISOR ROOT CACHE")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    demo = Demo(*sys.argv[1:])
-    try:
-        demo.run()
-        demo.end()
-        demo.report()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        demo.end()
-        shutil.rmtree(demo.work, ignore_errors=True)
-    sys.exit(0 if demo.check.all_true() else 1)
-
-
-main()
+demonstrate(Demo)

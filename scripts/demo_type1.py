@@ -6,20 +6,12 @@ checksum is computed again here from a seed that was made here; what guests fetc
 made here; the words on which they go on are made when all of them work.
 """
 
-import os
-import re
 import secrets
-import shutil
-import signal
 import subprocess
-import sys
-import tempfile
-import threading
-import time
 
-from judge import Checks, Guest, check_description, checksum, print_table, say
+from demo_board import BoardDemo, demonstrate
+from judge import Guest, check_description, checksum, print_table, say
 
-LIMIT = 150  # seconds for all of it; a guest that hangs does not hang the demonstration
 BOARD = "qemu-system-riscv64 -M virt -smp 2 -m 1G -display none -serial stdio -monitor none"
 BOOTS = 4  # of the guest that reboots
 KIB = 512  # of text in each part of a checksum
@@ -28,58 +20,17 @@ COUNTER_SIZE = 1 << 20
 GUESTS = [Guest("web", 2, 256, 4), Guest("db", 1, 256, 3), Guest("app", 1, 192, 2, disk=True)]
 ADDRESSES = {"web": "10.7.0.1", "db": "10.7.0.2", "app": "10.7.0.3"}
 PEERS = {"web": "db", "db": "web", "app": "web"}
-ANSI = re.compile(r"\033\[[0-9;]*[A-Za-z]")
 
 
-class Console:
-    """The board's console: shown as it comes, and taken apart into the lines of each guest and of the monitor."""
+class Demo(BoardDemo):
+    kind, guests = "type1", GUESTS
+    first = "trivisor:"  # what comes before is the firmware's
+    told = f"{len(GUESTS)} guests (unmodified Debian) on bare metal"
 
-    def __init__(self, stream):
-        self.stream = stream
-        self.lines = {guest.name: [] for guest in GUESTS}
-        self.own = []
-        self.raw = []
-
-    def take(self, text):
-        plain = ANSI.sub("", text).split("\r")[-1]
-        match = re.match(r"([\w.-]+)([|>]) (.*)", plain)
-        if not match or match[1] not in self.lines:
-            self.own.append(plain)
-        elif match[2] == ">" and self.lines[match[1]]:
-            self.lines[match[1]][-1] += match[3]  # the rest of a line whose beginning was shown before
-        else:
-            self.lines[match[1]].append(match[3])
-        return plain
-
-    def read(self):
-        started = False
-        for line in self.stream:
-            text = line.decode(errors="replace").rstrip("\r\n")
-            self.raw.append(text)
-            plain = self.take(text)
-            started = started or plain.startswith("trivisor:")  # what comes before is the firmware's
-            if started:
-                print(text.split("\r")[-1] if sys.stdout.isatty() else plain, flush=True)
-
-    def reports(self, name, key):
-        """The values of a guest's lines "report: KEY VALUE"."""
-        found = [re.fullmatch(rf"report: {key} (.*)", line) for line in list(self.lines[name])]
-        return [match[1] for match in found if match]
-
-
-class Demo:
     def __init__(self, vmm, root, cache):
-        self.vmm, self.root, self.cache = vmm, root, cache
-        self.work = tempfile.mkdtemp(prefix="trivisor-demo-")
+        super().__init__(vmm, root, cache)
         self.seeds = {guest.name: secrets.token_hex(8) for guest in GUESTS}
         self.tokens = {guest.name: secrets.token_hex(8) for guest in GUESTS}
-        self.check = Checks()
-        self.started = time.monotonic()
-        self.deadline = self.started + LIMIT
-        self.qemu = None
-
-    def path(self, name):
-        return os.path.join(self.work, name)
 
     def command_line(self, guest):
         words = {"task": "demo", "seed": self.seeds[guest.name], "parts": guest.parts, "kib": KIB, "hold": 1, "again": 1}
@@ -110,32 +61,13 @@ class Demo:
         with open(self.path("fleet.yaml"), "w") as fleet:
             fleet.write("\n".join(lines) + "\n")
 
-    def wait(self, condition):
-        while time.monotonic() < self.deadline:
-            if condition():
-                return True
-            if self.qemu.poll() is not None:
-                self.reader.join(5)
-                return bool(condition())
-            time.sleep(0.05)
-        return False
-
-    def command(self, line):
-        self.qemu.stdin.write((line + "\r").encode())
-        self.qemu.stdin.flush()
-
     def start(self):
         self.write_fleet()
         bundle = [self.vmm, "bundle", "--type", "1", self.path("fleet.yaml"), "-o", self.path("fleet.img")]
         say("trivisor bundle --type 1 fleet.yaml -o fleet.img")
         subprocess.run(bundle, check=True)
         say(f"{BOARD} -kernel fleet.img")
-        self.qemu = subprocess.Popen(
-            [*BOARD.split(), "-kernel", self.path("fleet.img")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self.console = Console(self.qemu.stdout)
-        self.reader = threading.Thread(target=self.console.read, daemon=True)
-        self.reader.start()
+        self.start_board([*BOARD.split(), "-kernel", self.path("fleet.img")])
 
     def check_guest(self, guest):
         name, reports = guest.name, self.console.reports
@@ -153,9 +85,6 @@ class Demo:
             again and set(again) == {want},
             f"{guest.name} computed its checksum {len(again)} more times, each time right",
         )
-
-    def own(self, pattern):
-        return [match for match in (re.search(pattern, line) for line in list(self.console.own)) if match]
 
     def check_memory(self):
         """What the monitor says of the mappings: RAM in leaves of 2 MiB."""
@@ -208,43 +137,10 @@ class Demo:
         pattern = r"^([\w.-]+) +(\d+) +(\d+ MiB) +(\d+) +([\d.]+)  (.*?)  +(\S.*)$"
         return {match[1]: match.groups() for match in self.own(pattern)}
 
-    def end(self):
-        if self.qemu and self.qemu.poll() is None:
-            self.qemu.kill()
-            self.qemu.wait()
-
-    def report(self):
-        seconds = time.monotonic() - self.started
-        self.check(seconds < 90, f"it took {seconds:.0f} s, less than 90")
-        self.check.print()
-        print()
+    def show_rows(self):
         rows = self.rows()
         if rows:
             print_table([("guest", "harts", "memory", "boots", "harts' s", "exits by reason", "result"), *rows.values()])
-        print(f"\n  {len(GUESTS)} guests (unmodified Debian) on bare metal: {self.check.verdict()}")
-        if not self.check.all_true() and self.qemu:
-            kept = os.path.join(self.root, "build", "demo-type1-failed.log")
-            with open(kept, "w") as file:
-                file.write("\n".join(self.console.raw) + "\n")
-            print(f"  the console is in {os.path.relpath(kept)}")
-        sys.stdout.flush()
 
 
-def main():
-    if len(sys.argv) != 4:
-        sys.exit("use: demo_type1.py TRIVISOR ROOT CACHE")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    demo = Demo(*sys.argv[1:])
-    try:
-        demo.run()
-        demo.end()
-        demo.report()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        demo.end()
-        shutil.rmtree(demo.work, ignore_errors=True)
-    sys.exit(0 if demo.check.all_true() else 1)
-
-
-main()
+demonstrate(Demo)

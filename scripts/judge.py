@@ -1,4 +1,4 @@
-"""What the demonstrations share: how a guest is judged from outside (demo.py for type 2, demo_type1.py)."""
+"""What the demonstrations share: how a guest is judged from outside (demo.py for type 2, demo_board.py for the others)."""
 
 import collections
 import hashlib
