@@ -24,7 +24,8 @@ for set in "${@:-all}"; do
     esac
 done
 
-installed=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+# dpkg-query fails where it does not know a package: that is what is looked for.
+installed=" $({ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null || true; } |
     sed -n 's/^installed //p' | tr '\n' ' ')"
 missing=()
 for package in "${wanted[@]}"; do
