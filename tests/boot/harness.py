@@ -145,7 +145,8 @@ running = set()
 lock = threading.Lock()
 
 
-def run_one(name, function):
+def run_one(name, function, before=None):
+    """Why it failed, or None. `before`: why it failed when it was tried before; without it a failure is not final."""
     one = Test(name)
     begun = time.monotonic()
     problem = None
@@ -163,11 +164,11 @@ def run_one(name, function):
     with lock:
         running.discard(one)
         if problem is None:
-            print(f"ok - {name} ({seconds:.1f} s)", flush=True)
+            print(f"ok - {name}{f' AT THE SECOND TRY, first: {before[-1]}' if before else ''} ({seconds:.1f} s)", flush=True)
         else:
-            print(f"FAILED - {name} ({seconds:.1f} s)")
+            print(f"FAILED - {name}: {problem[-1]} ({seconds:.1f} s)" if before else f"first try of {name}: {problem[-1]}")
             print("\n".join("    | " + line for line in problem + tail), flush=True)
-    return problem is None
+    return problem
 
 
 def give_up(number, _frame):
@@ -180,14 +181,18 @@ def give_up(number, _frame):
     os._exit(128 + number)
 
 
-def main(long, only, jobs):
+def main(lengths, only, jobs):
+    """Runs the tests that are long if True is among the lengths, those that are not if False is."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, give_up)
-    chosen = [(name, function) for name, function, is_long in tests if (long or not is_long) and re.search(only, name)]
+    chosen = [(name, function) for name, function, is_long in tests if is_long in lengths and re.search(only, name)]
     if not chosen:
         print(f"no test is named like {only}", file=sys.stderr)
         return 2
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(lambda one: run_one(*one), chosen))
-    print(f"{results.count(True)} passed, {results.count(False)} failed")
-    return 0 if all(results) else 1
+        problems = list(pool.map(lambda one: run_one(*one), chosen))
+    # Guests are timed by a clock that other work on the machine may share: what failed is tried once more, by itself.
+    again = [run_one(*one, problem) for one, problem in zip(chosen, problems) if problem is not None]
+    failed = len(again) - again.count(None)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed else 0

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Boots real guests and misbehaving ones, and looks at what comes of it.
 #
-#     tests/boot/run.sh [--long] [--only REGEX] [--jobs N]
+#     tests/boot/run.sh [--long | --only-long] [--only REGEX] [--jobs N]
 #
 # The short set takes about three minutes on two cores, the long one (which includes it) up to 25. Guests are
 # fetched first (scripts/guest-debian.sh) if they are not in the cache. TRIVISOR, BUILD and
@@ -12,7 +12,7 @@ export BUILD=${BUILD:-build}
 
 long=
 for word in "$@"; do
-    [ "$word" != --long ] || long=yes
+    [[ $word != --long && $word != --only-long ]] || long=yes
 done
 scripts/guest-debian.sh kernel
 [ -z "$long" ] || scripts/guest-debian.sh rootfs

@@ -1,9 +1,9 @@
 #!/bin/bash
 # Boots the type 1 hypervisor with small guests of ours on QEMU's virt board, and looks at what comes of it.
 #
-#     tests/type1/run.sh [--long] [--qemu10] [--only REGEX]
+#     tests/type1/run.sh [--long | --only-long] [--qemu10] [--only REGEX]
 #
-# --long: Debian guests too (scripts/guest-debian.sh). --qemu10: on Debian trixie's QEMU. TRIVISOR, BUILD and QEMU name
+# --long: Debian guests too (scripts/guest-debian.sh); --only-long: those alone. --qemu10: on Debian trixie's QEMU. TRIVISOR, BUILD and QEMU name
 # what is used.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -18,7 +18,7 @@ guests/wake/build.sh "$BUILD/guests/wake.bin"
 guests/vector/build.sh "$BUILD/guests/vector.bin"
 guests/crowd/build.sh "$BUILD/guests/crowd.bin"
 guests/steal/build.sh "$BUILD/guests/steal.bin"
-case " $* " in *" --long "*) scripts/guest-debian.sh kernel ;; esac
+case " $* " in *" --long "* | *" --only-long "*) scripts/guest-debian.sh kernel ;; esac
 case " $* " in *" --qemu10 "*)
     QEMU=$(scripts/qemu10.sh) || { echo "QEMU 10 could not be fetched (scripts/qemu10.sh)"; exit 0; }
     export QEMU
