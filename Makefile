@@ -159,7 +159,7 @@ check: $(TESTED)
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh
 
 check-long: $(TESTED)
-	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh --long
+	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh --long $(if $(AFTER_CHECK),--after-check)
 
 soak: $(TRIVISOR) $(TYPE1) $(TYPE0)
 	@BUILD=$(BUILD) tests/soak.sh

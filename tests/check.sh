@@ -1,21 +1,24 @@
 #!/bin/bash
 # Runs the test suites and closes with "N passed, N failed". Called by `make check` and `make check-long`.
 #
-#     tests/check.sh [--long] [--only REGEX]
+#     tests/check.sh [--long [--after-check]] [--only REGEX]
 #
-# A suite is one command; it has failed if its status is not 0, and then the end of its output is shown. All
-# of the output is kept under $BUILD/check/.
+# --after-check: `make check` has just passed on the same files, and what it ran is not run again. A suite is one command;
+# it has failed if its status is not 0, and then the tests in it that failed and the end of its output are shown. All of
+# the output is kept under $BUILD/check/.
 cd "$(dirname "$0")/.." || exit 2
 
 BUILD=${BUILD:-build}
 FUZZ=${FUZZ:-}
 only=.
 long=
+after=
 while [ $# -gt 0 ]; do
     case $1 in
     --long) long=yes ;;
+    --after-check) after=yes ;;
     --only) only=$2; shift ;;
-    *) echo "usage: tests/check.sh [--long] [--only REGEX]" >&2; exit 2 ;;
+    *) echo "usage: tests/check.sh [--long [--after-check]] [--only REGEX]" >&2; exit 2 ;;
     esac
     shift
 done
@@ -30,9 +33,8 @@ failures=()
 
 # suite NAME SECONDS COMMAND...: SECONDS is the time after which it counts as hung.
 # Suites of $twice boot guests against the clock of a machine that others may share: one that fails is run a
-# second time, and the line says so.
-twice=' type0 type0-all type1 type1-all type1-qemu10 boot boot-jit boot-all up up-jit cli save-restore
-        save-restore-jit storm storm-jit '
+# second time, and the line says so. Those in Python do so themselves, for each test.
+twice=' up up-jit cli save-restore save-restore-jit storm storm-jit '
 suite() {
     local name=$1 limit=$2 log start status try
     shift 2
@@ -52,42 +54,49 @@ suite() {
             "$(grep -aE '[0-9]+ (passed|tests? passed)' "$log" | tail -n 1 | cut -c1-60)" \
             "$([ $try = 1 ] || echo " AT THE SECOND TRY (${log%.log}.first.log)")"
         [ $try = 1 ] || grep -aE '^(not ok|FAILED)' "${log%.log}.first.log" | head -n 5 | sed 's/^/    | /'
+        grep -aE '^ok .* AT THE SECOND TRY' "$log" | head -n 10 | sed 's/^/    | /'
     else
         failed=$((failed + 1))
         failures+=("$name")
         printf 'FAILED  %4d s  %s\n' $(($(date +%s) - start)) "$([ $status = 124 ] && echo "no end after $limit s" || echo "status $status")"
-        tail -n 25 "$log" | sed 's/^/    | /'
+        { grep -aE '^(not ok|FAILED|first try)' "$log" | head -n 30; echo ...; tail -n 25 "$log"; } | sed 's/^/    | /'
     fi
 }
 
-suite layering 60 scripts/layering.sh
-suite man-page 60 sh -c 'test -z "$(LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=100 man --warnings -E UTF-8 -l -Tutf8 docs/trivisor.1 2>&1 >/dev/null)"'
+# quick: a suite of `make check`, in the same form.
+quick() { [ -n "$after" ] || suite "$@"; }
+
+quick layering 60 scripts/layering.sh
+quick man-page 60 sh -c 'test -z "$(LC_ALL=C.UTF-8 MANROFFSEQ= MANWIDTH=100 man --warnings -E UTF-8 -l -Tutf8 docs/trivisor.1 2>&1 >/dev/null)"'
 for t in "$BUILD"/tests/unit/test_*; do
     case $t in *.[od]) continue ;; esac
-    suite "unit/$(basename "$t")" 300 "$t"
+    quick "unit/$(basename "$t")" 300 "$t"
 done
 for f in $FUZZ; do
     suite "fuzz/$(basename "$f")" 300 "$f" ${long:+--seconds 15}
 done
-suite isa 600 tests/isa/run.sh "$TRIVISOR"
+quick isa 600 tests/isa/run.sh "$TRIVISOR"
 jit="env TRIVISOR_ENGINE=jit"
-suite isa-jit 600 $jit tests/isa/run.sh "$TRIVISOR"
-suite jit-counts 300 tests/jit/counts.py
-suite cli 300 tests/boot/cli.sh
-suite up 300 tests/boot/up.sh
+quick isa-jit 600 $jit tests/isa/run.sh "$TRIVISOR"
+quick jit-counts 300 tests/jit/counts.py
+quick cli 300 tests/boot/cli.sh
+quick up 300 tests/boot/up.sh
 if [ -z "$long" ]; then
-    suite type1 900 tests/type1/run.sh
-    suite type0 900 tests/type0/run.sh
+    suite type1 1800 tests/type1/run.sh
+    suite type0 1800 tests/type0/run.sh
     suite random 300 tests/random/run.sh --short
     suite random-jit 300 $jit tests/random/run.sh --short
-    suite boot 600 tests/boot/run.sh
-    suite boot-jit 300 $jit tests/boot/run.sh --only 'direct-boot|saved-in-mid-boot'
+    suite boot 900 tests/boot/run.sh
+    suite boot-jit 600 $jit tests/boot/run.sh --only 'direct-boot|saved-in-mid-boot'
 else
-    suite type1-all 2400 tests/type1/run.sh --long
+    all=--long
+    [ -z "$after" ] || all=--only-long
+    suite type1-all 2400 tests/type1/run.sh $all
     suite type1-qemu10 2400 env SOAK_MINUTES=0.5 tests/type1/run.sh --qemu10 --long
-    suite type0-all 2400 tests/type0/run.sh --long
+    suite type0-all 2400 tests/type0/run.sh $all
+    suite type0-qemu10 2400 tests/type0/run.sh --qemu10
     suite random-50000 1500 tests/random/run.sh --long
-    suite boot-all 2400 tests/boot/run.sh --long
+    suite boot-all 2400 tests/boot/run.sh $all
     suite up-jit 300 $jit tests/boot/up.sh
     suite storm-jit 600 $jit tests/boot/storm.sh 1 10
     suite save-restore-jit 600 $jit tests/boot/save-restore.sh
