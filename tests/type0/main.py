@@ -296,7 +296,7 @@ def each_partition_has_a_seed_of_its_own_at_each_start(board):
     for _ in range(2):  # the board's own seed differs too
         process = board.start()
         for _ in range(5):
-            seeds.append(process.expect(r"probe: .*, seed (\d+)").group(1))
+            seeds.append(process.expect(r"probe: .*, seed (\d+)\r").group(1))
         process.popen.kill()
     if len(set(seeds)) != len(seeds):
         raise Failed(f"a seed came again: {seeds}")
@@ -487,7 +487,7 @@ def the_firmware_is_small(board):
 @test()
 def the_payload_begins_soon(board):
     process = board.plain(OPS, "loops=1 ops=hypercall", harts=1, devices=COUNTED)
-    ticks = int(process.expect(r"ops: entered at tick (\d+)").group(1))
+    ticks = int(process.expect(r"ops: entered at tick (\d+)\n").group(1))
     if ticks * 100 > BOOT_INSTRUCTIONS:
         raise Failed(f"{ticks * 100} instructions until the payload began, {BOOT_INSTRUCTIONS} are allowed")
 

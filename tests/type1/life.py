@@ -296,7 +296,7 @@ def lines_are_sent_and_kept_while_another_console_is_entered(board):
     process.send("\x010send two some words\r")
     process.expect("--- overview")
     process.expect(r"two\| \S*report: continued some words")
-    ticks = [int(tick) for tick in re.findall(r"two\| \S*report: tick (\d+)", process.text())]
+    ticks = [int(tick) for tick in re.findall(r"two\| \S*report: tick (\d+)\n", process.text())]
     if ticks != list(range(1, len(ticks) + 1)):
         raise Failed(f"lines of the other guest are missing: {ticks}")
 
