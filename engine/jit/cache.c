@@ -22,15 +22,25 @@
 #define PAGE_BUCKETS (1u << 12)
 #define EMIT_ROOM    (64u << 10) /* no block is larger */
 #define LINE_SHIFT   6
+#define DROPPED_MAX  1024u /* dropped blocks that are told one by one */
+/* Stores to a page that changed none of its code, after which it is taken for data. */
+#define STRAYS_MIN   16u
+#define STRAYS_SHIFT 10u /* at most: each time that the page is code again it is twice as many */
 #define OWNER_SHIFT  6
 #define PAGE_OFFSET  (MEM_PAGE_SIZE - 1)
 
-/* A guest page that code was translated from. */
+/*
+ * A guest page that code was translated from. Until `code` is false again (its blocks are gone, and
+ * only data is stored there), MEM_PAGE_CODE is set.
+ */
 struct code_page {
     uint64_t gpa;
     const uint8_t *hva;
     uint64_t lines; /* bit n: bytes 64 n.. are part of a block */
-    bool unsure;    /* a store may have gone unseen: compared at the next FENCE.I */
+    bool code;
+    bool unsure;     /* a store may have gone unseen: compared at the next FENCE.I */
+    uint8_t returns; /* how often it has become code after it was taken for data */
+    uint32_t strays; /* stores to none of its code since the last translation */
     struct jit_block *blocks;
     struct code_page *next, *unsure_next;
 };
@@ -51,8 +61,15 @@ struct jit_vm {
     struct jit_block *hash[HASH_BUCKETS];
     struct code_page *pages[PAGE_BUCKETS];
     struct code_page *unsure;
-    /* Raised when code is dropped: jump caches of an older one may name it. */
+    /* Raised when all code is dropped: jump caches of an older one may name it. */
     _Atomic uint32_t epoch;
+    /* Single blocks that were dropped, the last DROPPED_MAX of `dropped_count`. Each hart forgets
+     * them at its own FENCE.I, or before: until then it may execute what was there. */
+    struct {
+        uint64_t pc;
+        const void *code;
+    } dropped[DROPPED_MAX];
+    _Atomic uint64_t dropped_count;
     _Atomic bool flushing;
     struct ir_block ir;
     struct jit_observer *observer; /* or NULL */
@@ -161,16 +178,23 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
     return 0;
 }
 
+/* No code is in the page, and stores need tell nobody. */
+static void page_becomes_data(struct jit_vm *jv, struct code_page *page)
+{
+    struct mem_slot *slot = mem_slot_find(&jv->vm->mem, page->gpa, 1);
+    page->code = false;
+    if (slot != NULL)
+        atomic_fetch_and(&slot->flags[(page->gpa - slot->gpa) >> MEM_PAGE_SHIFT],
+                         (uint8_t)~MEM_PAGE_CODE);
+}
+
 static void free_pages(struct jit_vm *jv)
 {
     for (unsigned i = 0; i < PAGE_BUCKETS; i++) {
         while (jv->pages[i] != NULL) {
             struct code_page *page = jv->pages[i];
             jv->pages[i] = page->next;
-            struct mem_slot *slot = mem_slot_find(&jv->vm->mem, page->gpa, 1);
-            if (slot != NULL)
-                atomic_fetch_and(&slot->flags[(page->gpa - slot->gpa) >> MEM_PAGE_SHIFT],
-                                 (uint8_t)~MEM_PAGE_CODE);
+            page_becomes_data(jv, page);
             free(page);
         }
     }
@@ -248,10 +272,11 @@ static struct jit_link *link_at(struct jit_vm *jv, uint32_t site)
 
 /* ---- dropping ---- */
 
-/* The caches of the only VCPU forget the block itself; those of several learn of it by the epoch.
+/* `cpu`'s caches (NULL: nobody's here) forget the block at once, those of others at their FENCE.I.
  */
 static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
 {
+    const uint64_t pc = b->page_va | (b->pa & PAGE_OFFSET);
     struct jit_block **at = &jv->hash[hash_of(b->pa, b->page_va)];
     while (*at != NULL && *at != b)
         at = &(*at)->hash_next;
@@ -263,30 +288,48 @@ static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
     }
     b->incoming = NULL;
     /* Its own links stay: they are in the lists of others, which unlink them when they go. */
-    if (cpu != NULL && jv->vm->vcpu_count == 1)
-        jit_context_forget_block(cpu, b->page_va | (b->pa & PAGE_OFFSET), jv->run + b->code);
-    else
-        atomic_fetch_add(&jv->epoch, 1);
+    if (cpu != NULL)
+        jit_context_forget_block(cpu, pc, jv->run + b->code);
+    if (cpu == NULL || jv->vm->vcpu_count > 1) {
+        uint64_t n = atomic_load_explicit(&jv->dropped_count, memory_order_relaxed);
+        jv->dropped[n % DROPPED_MAX].pc = pc;
+        jv->dropped[n % DROPPED_MAX].code = jv->run + b->code;
+        atomic_store_explicit(&jv->dropped_count, n + 1, memory_order_release);
+    }
     count(&jv->stats.invalidated, 1);
 }
 
-static void drop_lines(struct jit_vm *jv, struct jit_cpu *cpu, struct code_page *page,
-                       uint64_t lines)
+static uint64_t lines_of(uint64_t first_byte, uint64_t past)
+{
+    unsigned first = (unsigned)first_byte >> LINE_SHIFT, last = (unsigned)(past - 1) >> LINE_SHIFT;
+    return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+}
+
+static uint64_t lines_of_block(const struct jit_block *b)
+{
+    return lines_of(b->pa & PAGE_OFFSET, (b->pa & PAGE_OFFSET) + b->bytes);
+}
+
+/* Drops the blocks with any of the page's bytes [first, past); false: there is none. */
+static bool drop_bytes(struct jit_vm *jv, struct jit_cpu *cpu, struct code_page *page,
+                       uint64_t first, uint64_t past)
 {
     struct jit_block **at = &page->blocks;
+    bool any = false;
+    page->lines = 0;
     while (*at != NULL) {
         struct jit_block *b = *at;
-        unsigned first = (unsigned)(b->pa & PAGE_OFFSET) >> LINE_SHIFT;
-        unsigned last = (unsigned)((b->pa & PAGE_OFFSET) + b->bytes - 1) >> LINE_SHIFT;
-        uint64_t mine = (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
-        if ((mine & lines) == 0) {
+        uint64_t begin = b->pa & PAGE_OFFSET;
+        if (begin >= past || begin + b->bytes <= first) {
+            page->lines |= lines_of_block(b);
             at = &b->page_next;
             continue;
         }
         *at = b->page_next;
         drop(jv, cpu, b);
+        any = true;
     }
-    page->lines &= ~lines;
+    return any;
 }
 
 static void be_unsure(struct jit_vm *jv, struct code_page *page)
@@ -298,20 +341,31 @@ static void be_unsure(struct jit_vm *jv, struct code_page *page)
     jv->unsure = page;
 }
 
+/* Bytes [first, past) of the page were stored to. */
+static void page_written(struct jit_vm *jv, struct jit_cpu *cpu, struct code_page *page,
+                         uint64_t first, uint64_t past)
+{
+    if ((page->lines & lines_of(first, past)) != 0 && drop_bytes(jv, cpu, page, first, past)) {
+        page->strays = 0;
+        return;
+    }
+    unsigned shift = page->blocks == NULL ? 0 : page->returns;
+    if (++page->strays < STRAYS_MIN << shift)
+        return;
+    drop_bytes(jv, cpu, page, 0, MEM_PAGE_SIZE);
+    page_becomes_data(jv, page);
+}
+
 void jit_code_written(struct jit_vm *jv, struct jit_cpu *cpu, uint64_t gpa, uint64_t len)
 {
     host_lock_acquire(&jv->lock);
     for (uint64_t at = gpa, end = gpa + len; at < end; at = (at & ~PAGE_OFFSET) + MEM_PAGE_SIZE) {
         struct code_page *page = page_at(jv, at);
-        if (page == NULL)
+        if (page == NULL || !page->code)
             continue;
         uint64_t past =
             (at & ~PAGE_OFFSET) + MEM_PAGE_SIZE < end ? MEM_PAGE_SIZE : end - (at & ~PAGE_OFFSET);
-        unsigned first = (unsigned)(at & PAGE_OFFSET) >> LINE_SHIFT;
-        unsigned last = (unsigned)(past - 1) >> LINE_SHIFT;
-        uint64_t lines = (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
-        if ((page->lines & lines) != 0)
-            drop_lines(jv, cpu, page, lines);
+        page_written(jv, cpu, page, at & PAGE_OFFSET, past);
         if (jv->vm->vcpu_count > 1)
             be_unsure(jv, page); /* the bytes may be changed only after this call */
     }
@@ -338,29 +392,68 @@ static void look_again(struct jit_vm *jv, struct jit_cpu *cpu)
     }
 }
 
+/* Lock held. */
+static void forget_dropped(struct jit_vm *jv, struct jit_cpu *cpu)
+{
+    uint64_t count = atomic_load_explicit(&jv->dropped_count, memory_order_relaxed);
+    if (count - cpu->dropped_seen > DROPPED_MAX) {
+        jit_context_forget_code(cpu);
+        memset(cpu->found, 0, sizeof cpu->found);
+    } else {
+        for (uint64_t i = cpu->dropped_seen; i < count; i++)
+            jit_context_forget_block(cpu, jv->dropped[i % DROPPED_MAX].pc,
+                                     jv->dropped[i % DROPPED_MAX].code);
+    }
+    cpu->dropped_seen = count;
+}
+
+void jit_forget_dropped(struct jit_cpu *cpu)
+{
+    if (cpu->dropped_seen == atomic_load(&cpu->vm->dropped_count))
+        return;
+    host_lock_acquire(&cpu->vm->lock);
+    forget_dropped(cpu->vm, cpu);
+    host_lock_release(&cpu->vm->lock);
+}
+
+bool jit_fence_i_quick(struct jit_cpu *cpu)
+{
+    struct jit_vm *jv = cpu->vm;
+    bool quick = true;
+    if (jv->vm->vcpu_count == 1) {
+        jit_forget_dropped(cpu);
+        return true;
+    }
+    host_lock_acquire(&jv->lock);
+    if (jv->unsure != NULL)
+        quick = false;
+    else
+        forget_dropped(jv, cpu);
+    host_lock_release(&jv->lock);
+    return quick;
+}
+
 void jit_fence_i(struct jit_cpu *cpu)
 {
     struct jit_vm *jv = cpu->vm;
-    if (jv->vm->vcpu_count > 1) {
-        /* Those that may still write by an old TLB entry are heard first. */
-        host_lock_acquire(&jv->lock);
-        bool wait = jv->unsure != NULL;
-        host_lock_release(&jv->lock);
-        for (unsigned i = 0; wait && i < jv->vm->vcpu_count; i++) {
-            struct vcpu *other = jv->vm->vcpus[i];
-            while (other != &cpu->hart->vcpu && !vcpu_post_done(other, VCPU_REQ_TLB_FLUSH)) {
-                /* It may wait for us in the same place. */
-                if (atomic_load(&cpu->hart->vcpu.requests) & VCPU_REQ_TLB_FLUSH) {
-                    jit_context_flush_all(cpu);
-                    cpu->reference_effects |= EFFECT_TRANSLATION;
-                    atomic_fetch_and(&cpu->hart->vcpu.requests, ~VCPU_REQ_TLB_FLUSH);
-                }
-                host_yield();
+    if (jit_fence_i_quick(cpu))
+        return;
+    /* Those that may still write by an old TLB entry are heard first. */
+    for (unsigned i = 0; i < jv->vm->vcpu_count; i++) {
+        struct vcpu *other = jv->vm->vcpus[i];
+        while (other != &cpu->hart->vcpu && !vcpu_post_done(other, VCPU_REQ_TLB_FLUSH)) {
+            /* It may wait for us in the same place. */
+            if (atomic_load(&cpu->hart->vcpu.requests) & VCPU_REQ_TLB_FLUSH) {
+                jit_context_flush_all(cpu);
+                cpu->reference_effects |= EFFECT_TRANSLATION;
+                atomic_fetch_and(&cpu->hart->vcpu.requests, ~VCPU_REQ_TLB_FLUSH);
             }
+            host_yield();
         }
     }
     host_lock_acquire(&jv->lock);
     look_again(jv, cpu);
+    forget_dropped(jv, cpu);
     host_lock_release(&jv->lock);
 }
 
@@ -429,17 +522,24 @@ static struct code_page *page_make(struct jit_cpu *cpu, uint64_t pa, const uint8
 {
     struct jit_vm *jv = cpu->vm;
     struct code_page *page = page_at(jv, pa);
-    struct mem_slot *slot = mem_slot_find(&jv->vm->mem, pa, 1);
-    if (page != NULL || slot == NULL)
+    if (page != NULL && page->code)
         return page;
-    page = calloc(1, sizeof *page);
-    if (page == NULL)
+    struct mem_slot *slot = mem_slot_find(&jv->vm->mem, pa, 1);
+    if (slot == NULL)
         return NULL;
-    page->gpa = pa & ~PAGE_OFFSET;
-    page->hva = hva;
-    struct code_page **bucket = &jv->pages[page->gpa >> MEM_PAGE_SHIFT & (PAGE_BUCKETS - 1)];
-    page->next = *bucket;
-    *bucket = page;
+    if (page == NULL) {
+        page = calloc(1, sizeof *page);
+        if (page == NULL)
+            return NULL;
+        page->gpa = pa & ~PAGE_OFFSET;
+        page->hva = hva;
+        struct code_page **bucket = &jv->pages[page->gpa >> MEM_PAGE_SHIFT & (PAGE_BUCKETS - 1)];
+        page->next = *bucket;
+        *bucket = page;
+    } else if (page->returns < STRAYS_SHIFT) {
+        page->returns++;
+    }
+    page->code = true;
     _Atomic uint8_t *flags = &slot->flags[(page->gpa - slot->gpa) >> MEM_PAGE_SHIFT];
     uint8_t before = atomic_fetch_or(flags, MEM_PAGE_CODE);
     atomic_thread_fence(memory_order_seq_cst);
@@ -511,9 +611,8 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     jv->block_count++;
     jv->copies_used += (jv->ir.bytes + 7u) & ~7u;
     jv->used = (jv->used + emitted.size + 15) & ~15u;
-    unsigned first = (unsigned)(pa & PAGE_OFFSET) >> LINE_SHIFT;
-    unsigned last = (unsigned)((pa & PAGE_OFFSET) + b->bytes - 1) >> LINE_SHIFT;
-    page->lines |= (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+    page->lines |= lines_of_block(b);
+    page->strays = 0;
     b->page_next = page->blocks;
     page->blocks = b;
     struct jit_block **bucket = &jv->hash[hash_of(pa, b->page_va)];

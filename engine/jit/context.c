@@ -8,6 +8,7 @@ typedef uint32_t __attribute__((aligned(1), may_alias)) u32_any;
 typedef uint64_t __attribute__((aligned(1), may_alias)) u64_any;
 
 #define PAGE_OFFSET (MEM_PAGE_SIZE - 1)
+#define ZERO_BYTES  64u /* of CBO.ZERO */
 
 static unsigned tlb_index(uint64_t va)
 {
@@ -352,20 +353,22 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
     return true;
 }
 
-void *jit_context_write_at(struct jit_cpu *cpu, uint64_t va)
+bool jit_zero(struct jit_cpu *cpu, uint64_t va)
 {
     const struct jit_context *context = cpu->context;
     unsigned i = tlb_index(va);
     struct riscv_page page;
-    if ((va & ~PAGE_OFFSET) != context->write[i]) {
-        /* A trap is the interpreter's to find again: nothing is lost but time. */
-        if (riscv_translate(cpu->hart, va, 1, ACCESS_STORE, riscv_data_priv(cpu->hart), &page) != 0)
-            return NULL;
-        translate(cpu, va, 1, ACCESS_STORE, &page);
-        if ((va & ~PAGE_OFFSET) != context->write[i])
-            return NULL;
+
+    va &= ~(uint64_t)(ZERO_BYTES - 1);
+    if ((va & ~PAGE_OFFSET) == context->write[i]) {
+        memset((void *)(context->addend[i] + va), 0, ZERO_BYTES);
+        return true;
     }
-    return (void *)(context->addend[i] + va);
+    if (!translate(cpu, va, ZERO_BYTES, ACCESS_STORE, &page) || page.hva == NULL)
+        return false;
+    memset(page.hva + (va & PAGE_OFFSET), 0, ZERO_BYTES);
+    written(cpu, page.pa, ZERO_BYTES);
+    return true;
 }
 
 void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store)

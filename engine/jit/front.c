@@ -487,6 +487,7 @@ static enum step translate(struct front *f, const struct insn *in)
     case OP_ecall:
     case OP_sret:
     case OP_mret:
+    case OP_fence_i:
     case OP_sfence_vma:
     case OP_sinval_vma:
         add(f, IR_SYSTEM)->imm = jit_system_code(in->op, in->rs1, in->rs2);

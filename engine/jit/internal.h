@@ -130,6 +130,7 @@ struct jit_cpu {
     unsigned trap_streak;
     struct jit_context *contexts; /* JIT_CONTEXTS */
     uint32_t epoch;               /* of code: what its jump caches know */
+    uint64_t dropped_seen;        /* of the blocks that were dropped one by one */
     uint32_t reference_effects;   /* enum riscv_effect that the interpreter has not seen yet */
     _Atomic bool in_code;
     struct jit_counts counts;
@@ -226,8 +227,9 @@ static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pc)
     return &cpu->found[(pc >> 1 ^ pc >> 13) & (JIT_FOUND_SIZE - 1)];
 }
 
-/* Host address of `va` if stores may go to its page unseen, else NULL. */
-void *jit_context_write_at(struct jit_cpu *cpu, uint64_t va);
+/* CBO.ZERO of the line of `va`, where that is RAM; false: nothing was done, and a trap is to be
+ * found by whoever looks again. */
+bool jit_zero(struct jit_cpu *cpu, uint64_t va);
 /* Where the page of `va` lies, for code; NULL: it cannot be fetched, or not be kept. */
 const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va);
 
@@ -250,8 +252,12 @@ const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
 void jit_code_written(struct jit_vm *jv, struct jit_cpu *cpu, uint64_t gpa, uint64_t len);
 /* The page holds code: stores must come by jit_code_written. */
 bool jit_page_has_code(struct jit_vm *jv, uint64_t gpa);
-/* What the hart executes from now on is as memory is now. */
+/* What was dropped since the last time goes from this hart's caches. */
+void jit_forget_dropped(struct jit_cpu *cpu);
+/* What the hart executes from now on is as memory is now. The caller is in no code. */
 void jit_fence_i(struct jit_cpu *cpu);
+/* The same if no other hart has to be waited for, from code too; false: nothing was done. */
+bool jit_fence_i_quick(struct jit_cpu *cpu);
 /* Drops everything. The caller is in no code. */
 void jit_code_flush(struct jit_cpu *cpu);
 /* Around the back end's enter: code stays where it is. */

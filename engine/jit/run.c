@@ -227,6 +227,7 @@ static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
             jit_context_forget_code(cpu);
             cpu->epoch = epoch;
         }
+        jit_forget_dropped(cpu);
         const void *code = find(cpu);
         enum jit_leave why = JIT_STEP;
         if (code != NULL) {

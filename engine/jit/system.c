@@ -61,18 +61,14 @@ static bool csr_access(struct riscv_vcpu *hart, uint32_t code, uint64_t operand,
     return riscv_csr_write(hart, csr, operand);
 }
 
-/* CBO.ZERO where it is allowed and hits RAM that may be written unseen. */
+/* CBO.ZERO where it is allowed and hits RAM. */
 static bool zero(struct jit_cpu *cpu, uint64_t va)
 {
     const struct riscv_vcpu *hart = cpu->hart;
     if ((hart->priv < PRIV_M && (hart->menvcfg & ENVCFG_CBZE) == 0) ||
         (hart->priv == PRIV_U && (hart->senvcfg & ENVCFG_CBZE) == 0))
         return false;
-    void *at = jit_context_write_at(cpu, va & ~63ULL);
-    if (at == NULL)
-        return false;
-    memset(at, 0, 64);
-    return true;
+    return jit_zero(cpu, va);
 }
 
 /* The second half of an instruction that crosses into the next page is as it was. */
@@ -175,6 +171,12 @@ const void *jit_system(struct jit_cpu *cpu, uint32_t code)
         if (!riscv_sfence_allowed(hart))
             return NULL;
         fence_translations(cpu, rs1, rs2);
+        hart->pc += 4;
+        hart->instret++;
+        break;
+    case OP_fence_i:
+        if (!jit_fence_i_quick(cpu))
+            return NULL;
         hart->pc += 4;
         hart->instret++;
         break;

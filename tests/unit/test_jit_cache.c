@@ -144,6 +144,33 @@ static void the_guests_own_stores_to_code_are_seen(void **state)
     assert_int_equal(A0, 10);
 }
 
+static void code_beside_what_is_written_stays(void **state)
+{
+    (void)state;
+    two_blocks();
+    uint64_t dropped = figure("blocks_dropped");
+    jit_engine.code_changed(&vm, BOARD_RAM + 0x108, 8); /* the line of the second, behind it */
+    assert_int_equal(figure("blocks_dropped"), dropped);
+    jit_engine.code_changed(&vm, BOARD_RAM + 0x107, 1);
+    assert_int_equal(figure("blocks_dropped"), dropped + 1);
+}
+
+/* Else what was code once would be slow to store to for ever. */
+static void a_page_to_which_only_data_is_stored_is_code_no_more(void **state)
+{
+    (void)state;
+    two_blocks();
+    struct mem_slot *slot = mem_slot_find(&vm.mem, BOARD_RAM, 1);
+    for (unsigned i = 0; i < 100; i++)
+        jit_engine.code_changed(&vm, BOARD_RAM + 0x800, 8);
+    assert_true((atomic_load(&slot->flags[0]) & MEM_PAGE_CODE) == 0);
+    put(0x100, ADDI_A0(4)); /* nobody need tell: nothing of the page is kept */
+    A0 = 0;
+    run();
+    assert_int_equal(A0, 5);
+    assert_true((atomic_load(&slot->flags[0]) & MEM_PAGE_CODE) != 0);
+}
+
 static void a_flush_forgets_everything_and_goes_on(void **state)
 {
     (void)state;
@@ -182,6 +209,8 @@ int main(void)
         TEST(only_blocks_whose_line_is_written_are_dropped),
         TEST(links_to_a_block_that_is_dropped_are_undone),
         TEST(the_guests_own_stores_to_code_are_seen),
+        TEST(code_beside_what_is_written_stays),
+        TEST(a_page_to_which_only_data_is_stored_is_code_no_more),
         TEST(a_flush_forgets_everything_and_goes_on),
         TEST(pages_are_code_as_long_as_blocks_are_made_of_them),
     };
