@@ -53,10 +53,12 @@ static void give_virtual(struct riscv_vcpu *vcpu)
         return;
     if ((vcpu->mstatus & MSTAT_MPV) == 0)
         trap_once();
-    else if (!trap_spurious(vcpu))
+    else if (!trap_spurious(vcpu)) {
         vm_power_request(vcpu->vcpu.vm, VM_POWER_FAILED, 1,
                          "this hart cannot go back to its guest (mstatus.MPV)");
-    hcsr_write(MCSR_MSTATUS, vcpu->mstatus);
+        hart_signal(
+            this_hart()); /* in HS-mode it is nobody's: it comes back before it does anything */
+    }
 }
 
 /* Puts the world into the hart's CSRs; its integer registers and pc are switch.S's. */
@@ -71,11 +73,11 @@ static void world_give(struct world *world)
     if ((vcpu->effects & EFFECT_TRANSLATION) != 0)
         hcsr_write(HCSR_SATP, vcpu->satp);
     vcpu->effects = 0;
+    if (features.h && !features.mpv_sticks)
+        give_virtual(vcpu);
     vcpu->mstatus = (vcpu->mstatus & ~MSTATUS_MPP & ~(uint64_t)MSTATUS_MIE) |
                     (uint64_t)vcpu->priv << MSTATUS_MPP_SHIFT;
     hcsr_write(MCSR_MSTATUS, vcpu->mstatus);
-    if (features.h && !features.mpv_sticks)
-        give_virtual(vcpu);
 }
 
 /* The registers of another world, or of the first, are to be in the hart. */
