@@ -30,9 +30,13 @@
 /* Of S-mode, switched where they are there. */
 #define HCSR_JVT       0x017
 #define HCSR_SSTATEEN0 0x10c
+#define HCSR_SRMCFG    0x181
+#define HCSR_SCONTEXT  0x5a8
+#define HCSR_HCONTEXT  0x6a8
 
-/* mstateen0 (Smstateen): what context.c switches: sstateen0 and hstateen0, envcfg, jvt, fcsr */
-#define MSTATEEN0_SWITCHED (1UL << 63 | 1UL << 62 | 1UL << 2 | 1UL << 1)
+/* mstateen0 (Smstateen): what context.c switches: sstateen0 and hstateen0, envcfg, scontext and
+ * hcontext, srmcfg, jvt, fcsr */
+#define MSTATEEN0_SWITCHED (1UL << 63 | 1UL << 62 | 1UL << 57 | 1UL << 55 | 1UL << 2 | 1UL << 1)
 
 /* mstatus bits beyond riscv/csr.h's */
 #define MSTAT_MPRV (1UL << 17)

@@ -13,28 +13,6 @@ static bool misa(char letter)
     return (hcsr_read(MCSR_MISA) >> (letter - 'A') & 1) != 0;
 }
 
-/* Whether a hart of the tree lists the extension, in either form. */
-static bool listed(const struct fdt *fdt, const char *name)
-{
-    int cpus = fdt_path(fdt, "/cpus");
-    size_t len = strlen(name);
-    for (int cpu = fdt_first_child(fdt, cpus); cpu >= 0; cpu = fdt_next_sibling(fdt, cpu)) {
-        const char *text;
-        for (unsigned i = 0; (text = fdt_str_at(fdt, cpu, "riscv,isa-extensions", i)) != NULL;
-             i++) {
-            if (strcmp(text, name) == 0)
-                return true;
-        }
-        text = fdt_str(fdt, cpu, "riscv,isa");
-        for (; text != NULL && *text != 0; text++) {
-            if (*text == '_' && strlen(text) > len && memcmp(text + 1, name, len) == 0 &&
-                (text[len + 1] == '_' || text[len + 1] == 0))
-                return true;
-        }
-    }
-    return false;
-}
-
 void hart_probe(const struct fdt *fdt)
 {
     const uint64_t wanted = ENVCFG_STCE | ENVCFG_PBMTE | ENVCFG_CBZE | ENVCFG_CBCFE | ENVCFG_CBIE;
@@ -42,7 +20,7 @@ void hart_probe(const struct fdt *fdt)
      * A tree with Svadu alone says that hardware updating of A and D is on from the start; with
      * Svade beside it, that it is off (riscv/extensions.yaml of Linux).
      */
-    uint64_t adue = listed(fdt, "svadu") && !listed(fdt, "svade") ? ENVCFG_ADUE : 0;
+    uint64_t adue = plan_lists(fdt, "svadu") && !plan_lists(fdt, "svade") ? ENVCFG_ADUE : 0;
     uint64_t ignored;
 
     features.h = misa('H');

@@ -116,10 +116,12 @@ enum try {
     TRY_MENVCFG,
     TRY_MCOUNTINHIBIT,
     TRY_SENVCFG,
-    TRY_SISELECT,
     TRY_SSTATEEN0,
     TRY_HSTATEEN0,
     TRY_JVT,
+    TRY_SCONTEXT,
+    TRY_HCONTEXT,
+    TRY_SRMCFG,
     TRY_SWITCHED, /* those before are switched with the world */
     TRY_MCOUNTEREN = TRY_SWITCHED,
     TRY_MSTATEEN0,
@@ -127,6 +129,7 @@ enum try {
     TRY_MEDELEG,
     TRY_STIMECMP,
     TRY_TIME,
+    TRY_SISELECT,
     TRY_VLENB,
 };
 /* False if the CSR is not there. Lose mstatus.MPP, MPV and what else a trap changes. */

@@ -224,6 +224,7 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
     board.bundle = (struct plan_range){(uint64_t)(uintptr_t)image_end, bundle.size};
     board.pmp_entries = features.pmp_entries;
     board.pmp_grain = features.pmp_grain;
+    board.aia |= try_read(TRY_SISELECT, &(uint64_t){0});
     if (bundle.size != 0) {
         look_at_devices();
         read_fleet();

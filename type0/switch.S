@@ -156,9 +156,9 @@ machine_vector:
  * bool try_read(enum try which, uint64_t *value), bool try_write(enum try which, uint64_t value): access
  * a CSR that may not exist; false if it trapped. `which` counts the list below (hart.h).
  */
-#define LIST MCSR_MENVCFG, MCSR_MCOUNTINHIBIT, HCSR_SENVCFG, HCSR_SISELECT, HCSR_SSTATEEN0, HCSR_HSTATEEN0, \
-    HCSR_JVT, MCSR_MCOUNTEREN, MCSR_MSTATEEN0, MCSR_MIDELEG, \
-    MCSR_MEDELEG, HCSR_STIMECMP, HCSR_TIME, HCSR_VLENB
+#define LIST MCSR_MENVCFG, MCSR_MCOUNTINHIBIT, HCSR_SENVCFG, HCSR_SSTATEEN0, HCSR_HSTATEEN0, HCSR_JVT, \
+    HCSR_SCONTEXT, HCSR_HCONTEXT, HCSR_SRMCFG, MCSR_MCOUNTEREN, MCSR_MSTATEEN0, MCSR_MIDELEG, \
+    MCSR_MEDELEG, HCSR_STIMECMP, HCSR_TIME, HCSR_SISELECT, HCSR_VLENB
 
 .macro try_begin
     lla t0, 9f

@@ -1,7 +1,6 @@
 #include "vmm/partition_tree.h"
 
-#include "core/error.h"
-#include "core/host.h"
+#include "vmm/plan_impl.h"
 
 #define NEEDED_MAX 32
 #define IRQ_S      9
@@ -58,44 +57,33 @@ static bool begins_with(const char *name, const char *begin)
     return strlen(name) >= len && memcmp(name, begin, len) == 0;
 }
 
-static bool is_one_of(const char *name, const char *const *names)
-{
-    for (; *names != NULL; names++) {
-        if (strcmp(name, *names) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* ---- References ---- */
 
 /* How many cells follow a phandle is said by the target's property of this name; "": none follow.
  * NULL: no reference. */
 static const char *reference_cells(const char *name)
 {
-    static const struct {
-        const char *name, *cells;
-    } table[] = {
-        {"clocks", "#clock-cells"},
-        {"assigned-clocks", "#clock-cells"},
-        {"resets", "#reset-cells"},
-        {"power-domains", "#power-domain-cells"},
-        {"phys", "#phy-cells"},
-        {"dmas", "#dma-cells"},
-        {"iommus", "#iommu-cells"},
-        {"msi-parent", "#msi-cells"},
-        {"mboxes", "#mbox-cells"},
-        {"phy-handle", ""},
-        {"regmap", ""},
-        {"syscon", ""},
-        {"next-level-cache", ""},
-        {"cpu-idle-states", ""},
-        {"memory-region", ""},
-        {"operating-points-v2", ""},
-    };
-    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (strcmp(name, table[i].name) == 0)
-            return table[i].cells;
+    static const char table[] = "clocks\0#clock-cells\0"
+                                "assigned-clocks\0#clock-cells\0"
+                                "resets\0#reset-cells\0"
+                                "power-domains\0#power-domain-cells\0"
+                                "phys\0#phy-cells\0"
+                                "dmas\0#dma-cells\0"
+                                "iommus\0#iommu-cells\0"
+                                "msi-parent\0#msi-cells\0"
+                                "mboxes\0#mbox-cells\0"
+                                "phy-handle\0\0"
+                                "regmap\0\0"
+                                "syscon\0\0"
+                                "next-level-cache\0\0"
+                                "cpu-idle-states\0\0"
+                                "memory-region\0\0"
+                                "operating-points-v2\0\0";
+    const char *cells;
+    for (const char *at = table; *at != 0; at = cells + strlen(cells) + 1) {
+        cells = at + strlen(at) + 1;
+        if (strcmp(name, at) == 0)
+            return cells;
     }
     if (ends_with(name, "-supply") ||
         (begins_with(name, "pinctrl-") && strcmp(name, "pinctrl-names") != 0))
@@ -123,23 +111,11 @@ static bool is_needed(const struct tree *t, int node)
     return false;
 }
 
-/* Not on harts that several partitions have: whose the state of a file is cannot be switched. */
-static bool has_imsic(const struct tree *t)
-{
-    for (unsigned v = 0; v < t->part->vcpu_count; v++) {
-        if (plan_hart_shared(t->plan, t->part->harts[v]))
-            return false;
-    }
-    return true;
-}
-
 /* Whether the partition's tree will have it. */
 static bool is_kept(const struct tree *t, int node)
 {
-    if (node == t->board->plic_node || is_needed(t, node))
+    if (node == t->board->plic_node || node == t->board->imsic_node || is_needed(t, node))
         return true;
-    if (node == t->board->imsic_node)
-        return has_imsic(t);
     for (; node > 0; node = fdt_parent(t->fdt, node)) {
         if (is_given(t, node) || is_needed(t, node))
             return true;
@@ -198,25 +174,23 @@ static void collect_needs(struct tree *t)
 /* ---- Copying ---- */
 
 /* All properties but those in `without`, and those that refer to what is not there. */
-static void copy_props(struct tree *t, int node, const char *const *without)
+static void copy_props(struct tree *t, int node, const char *without)
 {
     uint32_t cursor = 0, len;
     const char *name;
     const void *value;
     while (fdt_next_prop(t->fdt, node, &cursor, &name, &value, &len)) {
-        if (is_one_of(name, without) ||
+        if (plan_is_one_of(name, without) ||
             (!t->part->everything && !each_target(t, name, value, len, target_kept)))
             continue;
         fdt_put(&t->w, name, value, len);
     }
 }
 
-static const char *const all_props[] = {NULL};
-
 static void copy_whole(struct tree *t, int node)
 {
     fdt_node(&t->w, fdt_name(t->fdt, node));
-    copy_props(t, node, all_props);
+    copy_props(t, node, "");
     for (int child = fdt_first_child(t->fdt, node); child >= 0;
          child = fdt_next_sibling(t->fdt, child))
         copy_whole(t, child);
@@ -253,7 +227,7 @@ static enum fate fate_of(struct tree *t, int node)
     if (node == board->plic_node)
         return PLIC;
     if (node == board->imsic_node)
-        return has_imsic(t) ? IMSIC : DROPPED;
+        return IMSIC;
     if (t->part->everything)
         return IN_PART;
     if (is_given(t, node) || is_needed(t, node))
@@ -290,9 +264,7 @@ static bool is_second(const struct tree *t, unsigned v)
 
 static void put_hart_node(struct tree *t, int node, bool second)
 {
-    static const char *const without[] = {"phandle", "linux,phandle", "reg", NULL};
-    static const char *const kept[] = {"reg", NULL};
-    copy_props(t, node, second ? without : kept);
+    copy_props(t, node, second ? "reg\0phandle\0linux,phandle\0" : "reg\0");
     if (second)
         fdt_put_u32(&t->w, "phandle", t->next_phandle++);
 }
@@ -301,7 +273,7 @@ static void put_harts(struct tree *t)
 {
     int cpus = fdt_path(t->fdt, "/cpus");
     fdt_node(&t->w, "cpus");
-    copy_props(t, cpus, (const char *const[]){"#address-cells", "#size-cells", NULL});
+    copy_props(t, cpus, "#address-cells\0#size-cells\0");
     fdt_put_u32(&t->w, "#address-cells", 1);
     fdt_put_u32(&t->w, "#size-cells", 0);
     for (unsigned v = 0; v < t->part->vcpu_count; v++) {
@@ -347,7 +319,7 @@ static void put_outputs(struct tree *t, int node)
 static void put_controller(struct tree *t, int node)
 {
     fdt_node(&t->w, fdt_name(t->fdt, node));
-    copy_props(t, node, (const char *const[]){"interrupts-extended", NULL});
+    copy_props(t, node, "interrupts-extended\0");
     put_outputs(t, node);
     fdt_end(&t->w);
 }
@@ -393,7 +365,7 @@ static void put_reserved(struct tree *t)
     int node = fdt_path(t->fdt, "/reserved-memory");
     fdt_node(&t->w, "reserved-memory");
     if (node >= 0) {
-        copy_props(t, node, all_props);
+        copy_props(t, node, "");
     } else {
         fdt_put_u32(&t->w, "#address-cells", t->address_cells);
         fdt_put_u32(&t->w, "#size-cells", t->size_cells);
@@ -409,8 +381,6 @@ static void put_reserved(struct tree *t)
 
 static void put_chosen(struct tree *t)
 {
-    static const char *const ours[] = {"bootargs", "linux,initrd-start", "linux,initrd-end",
-                                       "rng-seed", "stdout-path",        NULL};
     const struct partition_boot *boot = t->boot;
     int chosen = fdt_path(t->fdt, "/chosen");
     const char *bootargs = boot->bootargs, *out = fdt_str(t->fdt, chosen, "stdout-path");
@@ -419,7 +389,8 @@ static void put_chosen(struct tree *t)
             t->part->spec != NULL ? t->part->spec->cmdline : fdt_str(t->fdt, chosen, "bootargs");
     fdt_node(&t->w, "chosen");
     if (t->part->everything)
-        copy_props(t, chosen, ours);
+        copy_props(t, chosen,
+                   "bootargs\0linux,initrd-start\0linux,initrd-end\0rng-seed\0stdout-path\0");
     if (bootargs != NULL)
         fdt_put_str(&t->w, "bootargs", bootargs);
     if (boot->initrd_size != 0) {
@@ -491,7 +462,7 @@ static void copy_child(struct tree *t, int node)
     case UART: put_uart(t, node); break;
     case IN_PART:
         fdt_node(&t->w, fdt_name(t->fdt, node));
-        copy_props(t, node, all_props);
+        copy_props(t, node, "");
         copy_children(t, node);
         fdt_end(&t->w);
         break;
@@ -501,9 +472,8 @@ static void copy_child(struct tree *t, int node)
 /* What is made anew is not copied. */
 static bool is_own(const struct tree *t, int node)
 {
-    static const char *const names[] = {"chosen", "reserved-memory", "aliases", "trivisor", NULL};
     const char *name = fdt_name(t->fdt, node), *type = fdt_str(t->fdt, node, "device_type");
-    if (is_one_of(name, names))
+    if (plan_is_one_of(name, "chosen\0reserved-memory\0aliases\0trivisor\0"))
         return true;
     return !t->part->everything &&
            (strcmp(name, "cpus") == 0 || (type != NULL && strcmp(type, "memory") == 0));
@@ -549,7 +519,7 @@ long partition_tree_write(void *buf, size_t capacity, const struct plan *plan,
 
     fdt_begin(&t.w, buf, capacity);
     fdt_node(&t.w, "");
-    copy_props(&t, root, all_props);
+    copy_props(&t, root, "");
     put_chosen(&t);
     if (aliases >= 0)
         put_aliases(&t, aliases);

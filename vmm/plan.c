@@ -76,11 +76,13 @@ static int add_vcpu(struct making *m, unsigned p, unsigned h)
     struct plan_hart *hart = &m->plan->harts[h];
     const struct spec_vm *spec = partition->spec;
 
-    if (hart->sharer_count == PLAN_SHARERS_MAX)
+    if (hart->sharer_count == (m->board->aia ? 1 : PLAN_SHARERS_MAX))
         return plan_fail(m->problem, -E_NOSPC,
-                         "partition %u (%s): hart %u has %u VCPUs already; give them fewer, or "
+                         "partition %u (%s): hart %u has %u VCPU%s; give them fewer, or "
                          "other harts",
-                         p, spec->name, (unsigned)m->board->harts[h].id, PLAN_SHARERS_MAX);
+                         p, spec->name, (unsigned)m->board->harts[h].id, hart->sharer_count,
+                         m->board->aia ? " already, and registers of AIA that cannot be shared"
+                                       : "s already");
     hart->sharers[hart->sharer_count++] = (struct plan_sharer){
         .partition = (uint8_t)p,
         .vcpu = (uint8_t)partition->vcpu_count,

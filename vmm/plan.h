@@ -75,10 +75,12 @@ struct plan_board {
     struct plan_range machine[PLAN_MACHINE_MAX]; /* CLINT and all else that is M-mode's alone */
     int machine_nodes[PLAN_MACHINE_MAX];         /* whose each is */
     unsigned machine_count;
-    /* The caller's, after plan_board_read, which presumes 16 entries, grain 4 and nothing of ours.
+    /* The caller's, after plan_board_read, which presumes 16 entries, grain 4, what the tree says
+     * of AIA and nothing of ours.
      */
     unsigned pmp_entries; /* that may be used, at most PMP_ENTRIES */
     uint64_t pmp_grain;
+    bool aia; /* harts have registers behind siselect, which nobody can switch: none is shared */
     struct plan_range firmware; /* text, data, stacks: nobody's */
     struct plan_range bundle;   /* kept for restarts: nobody's; size 0: none */
     /*
@@ -145,6 +147,8 @@ struct plan_problem {
  * that it has no room for are left out of what can be given.
  */
 int plan_board_read(struct plan_board *board, const struct fdt *fdt, struct plan_problem *problem);
+/* Whether a hart lists the extension, in either form (riscv,isa-extensions, riscv,isa). */
+bool plan_lists(const struct fdt *fdt, const char *extension);
 /* The device that a description calls `name`, a node's name, path or name before '@'; -1: none. */
 int plan_board_device(const struct plan_board *board, const char *name);
 /* The page that holds threshold and claim of a PLIC context. */

@@ -96,47 +96,49 @@ static uint32_t phandle_of(const struct fdt *fdt, int node)
     return fdt_u32(fdt, node, "phandle", fdt_u32(fdt, node, "linux,phandle", 0));
 }
 
-static bool compatible(const struct fdt *fdt, int node, const char *const *names, unsigned count)
+static bool compatible(const struct fdt *fdt, int node, const char *names)
 {
     const char *entry;
     for (unsigned i = 0; (entry = fdt_str_at(fdt, node, "compatible", i)) != NULL; i++) {
-        for (unsigned n = 0; n < count; n++) {
-            if (strcmp(entry, names[n]) == 0)
-                return true;
-        }
+        if (plan_is_one_of(entry, names))
+            return true;
     }
     return false;
 }
-#define COMPATIBLE(fdt, node, names)                                                               \
-    compatible(fdt, node, names, sizeof(names) / sizeof((names)[0]))
 
-static const char *const clint_names[] = {"riscv,clint0",           "sifive,clint0",
-                                          "thead,c900-clint",       "riscv,aclint-mswi",
-                                          "riscv,aclint-mtimer",    "riscv,aclint-sswi",
-                                          "thead,c900-aclint-mswi", "thead,c900-aclint-mtimer"};
-static const char *const plic_names[] = {"riscv,plic0", "sifive,plic-1.0.0", "thead,c900-plic"};
-static const char *const virtio_names[] = {"virtio,mmio"};
-static const char *const aplic_names[] = {"riscv,aplic"};
-static const char *const imsic_names[] = {"riscv,imsics"};
-static const char *const uart_names[] = {"ns16550a", "ns16550"};
+/* Of plan_is_one_of. */
+static const char clint_names[] = "riscv,clint0\0"
+                                  "sifive,clint0\0"
+                                  "thead,c900-clint\0"
+                                  "riscv,aclint-mswi\0"
+                                  "riscv,aclint-mtimer\0"
+                                  "riscv,aclint-sswi\0"
+                                  "thead,c900-aclint-mswi\0"
+                                  "thead,c900-aclint-mtimer\0";
+static const char plic_names[] = "riscv,plic0\0"
+                                 "sifive,plic-1.0.0\0"
+                                 "thead,c900-plic\0";
+static const char virtio_names[] = "virtio,mmio\0";
+static const char aplic_names[] = "riscv,aplic\0";
+static const char imsic_names[] = "riscv,imsics\0";
+static const char uart_names[] = "ns16550a\0"
+                                 "ns16550\0";
 /* Devices that are known to do no DMA; of any other it must be presumed. */
-static const char *const simple_names[] = {
-    "ns16550a",
-    "ns16550",
-    "snps,dw-apb-uart",
-    "sifive,uart0",
-    "google,goldfish-rtc",
-    "syscon",
-    "sifive,test0",
-    "cfi-flash",
-    "sifive,gpio0",
-    "sifive,pwm0",
-    "gpio-keys",
-    "sifive,i2c0",
-    "opencores,i2c-ocores",
-    "snps,dw-apb-gpio",
-    "snps,dw-wdt",
-};
+static const char simple_names[] = "ns16550a\0"
+                                   "ns16550\0"
+                                   "snps,dw-apb-uart\0"
+                                   "sifive,uart0\0"
+                                   "google,goldfish-rtc\0"
+                                   "syscon\0"
+                                   "sifive,test0\0"
+                                   "cfi-flash\0"
+                                   "sifive,gpio0\0"
+                                   "sifive,pwm0\0"
+                                   "gpio-keys\0"
+                                   "sifive,i2c0\0"
+                                   "opencores,i2c-ocores\0"
+                                   "snps,dw-apb-gpio\0"
+                                   "snps,dw-wdt\0";
 
 /* An address on a bus as the CPU sees it. False: it does not see it. */
 static bool translate(const struct fdt *fdt, const struct bus *bus, struct plan_range *range)
@@ -302,27 +304,27 @@ static void add_device(struct reading *r, const struct bus *bus, int node)
         read_pci(r, bus, node, &device);
     if (device.reg_count == 0)
         return;
-    bool is_imsic = COMPATIBLE(fdt, node, imsic_names);
+    bool is_imsic = compatible(fdt, node, imsic_names);
     bool of_machine =
-        COMPATIBLE(fdt, node, clint_names) || (is_imsic && first_output(fdt, node) == IRQ_M) ||
-        (COMPATIBLE(fdt, node, aplic_names) &&
+        compatible(fdt, node, clint_names) || (is_imsic && first_output(fdt, node) == IRQ_M) ||
+        (compatible(fdt, node, aplic_names) &&
          (fdt_prop(fdt, node, "riscv,children", NULL) != NULL || first_output(fdt, node) == IRQ_M));
     if (of_machine) {
         add_machine(board, &device);
-    } else if (COMPATIBLE(fdt, node, plic_names)) {
+    } else if (compatible(fdt, node, plic_names)) {
         board->plic_node = node;
         board->plic = device.regs[0];
         board->plic_lines = fdt_u32(fdt, node, "riscv,ndev", 0);
         r->lines_controller = phandle_of(fdt, node);
     } else if (is_imsic) {
         board->imsic_node = node;
-    } else if (COMPATIBLE(fdt, node, aplic_names)) {
+    } else if (compatible(fdt, node, aplic_names)) {
         board->aplic_node = node;
         board->aplic = device.regs[0];
         r->lines_controller = phandle_of(fdt, node);
     } else if (board->device_count < PLAN_DEVICES_MAX) {
-        device.master = !COMPATIBLE(fdt, node, simple_names);
-        device.virtio = COMPATIBLE(fdt, node, virtio_names);
+        device.master = !compatible(fdt, node, simple_names);
+        device.virtio = compatible(fdt, node, virtio_names);
         r->controllers[board->device_count] =
             fdt_u32(fdt, node, "interrupt-parent", bus->controller);
         board->devices[board->device_count++] = device;
@@ -477,7 +479,7 @@ static int find_uart(const struct plan_board *board)
         wanted = fdt_path(fdt, path);
     }
     for (unsigned i = 0; i < board->device_count; i++) {
-        if (!COMPATIBLE(fdt, board->devices[i].node, uart_names))
+        if (!compatible(fdt, board->devices[i].node, uart_names))
             continue;
         if (board->devices[i].node == wanted)
             return (int)i;
@@ -485,6 +487,27 @@ static int find_uart(const struct plan_board *board)
             first = (int)i;
     }
     return first;
+}
+
+bool plan_lists(const struct fdt *fdt, const char *extension)
+{
+    int cpus = fdt_path(fdt, "/cpus");
+    size_t len = strlen(extension);
+    for (int cpu = fdt_first_child(fdt, cpus); cpu >= 0; cpu = fdt_next_sibling(fdt, cpu)) {
+        const char *text;
+        for (unsigned i = 0; (text = fdt_str_at(fdt, cpu, "riscv,isa-extensions", i)) != NULL;
+             i++) {
+            if (strcmp(text, extension) == 0)
+                return true;
+        }
+        text = fdt_str(fdt, cpu, "riscv,isa");
+        for (; text != NULL && *text != 0; text++) {
+            if (*text == '_' && strlen(text) > len && memcmp(text + 1, extension, len) == 0 &&
+                (text[len + 1] == '_' || text[len + 1] == 0))
+                return true;
+        }
+    }
+    return false;
 }
 
 int plan_board_read(struct plan_board *board, const struct fdt *fdt, struct plan_problem *problem)
@@ -510,6 +533,7 @@ int plan_board_read(struct plan_board *board, const struct fdt *fdt, struct plan
         read_contexts(board);
     if (board->imsic_node >= 0)
         read_imsics(board);
+    board->aia = plan_lists(fdt, "ssaia") || plan_lists(fdt, "sscsrind") || board->imsic_node >= 0;
     board->uart = find_uart(board);
     return 0;
 }

@@ -24,6 +24,17 @@ static inline bool plan_inside(struct plan_range inner, struct plan_range outer)
            inner.base - outer.base <= outer.size - inner.size;
 }
 
+/* Names in one string, each with a NUL behind it: "a\0b\0". Without pointers, which the firmware
+ * has no room for. */
+static inline bool plan_is_one_of(const char *name, const char *names)
+{
+    for (; *names != 0; names += strlen(names) + 1) {
+        if (strcmp(name, names) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Takes a range out of a sorted list; what no longer fits in the list is lost. */
 void plan_subtract(struct plan_range *list, unsigned *count, unsigned max, struct plan_range range);
 

@@ -100,6 +100,13 @@ def what_a_board_cannot_be_divided_into_is_refused_by_the_tool_in_one_line(board
     refused(board, r"needs \d+ PMP entries on hart 0, which has 2", small | {"memory": "100M", "passthrough": "[ { device: rtc } ]"}, tool=(*here, "--pmp-entries", "2"))
     refused(board, "trusted_dma: true", small | {"passthrough": "[ { device: virtio_mmio@10001000 } ]"}, tool=here)
     refused(board, "no device 'toaster'", small | {"passthrough": "[ { device: toaster } ]"}, tool=here)
+    aia = os.path.join(board.dir, "aia.dtb")
+    subprocess.run(
+        ["qemu-system-riscv64", "-M", f"virt,aia=aplic-imsic,dumpdtb={aia}", "-m", "512M", "-display", "none"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    refused(board, "hart 0 has 1 VCPU already, and registers of AIA", small, small | {"name": "b"}, tool=("--board", aia))
     refused(board, "colour: no such key", small | {"colour": "blue"})
     refused(board, "'w' is named by 1", small | {"shared": "[ { name: w, size: 64K } ]"})
     refused(board, "small: net: type 0 plays no networks", small | {"net": "[ { kind: user } ]"})

@@ -214,6 +214,13 @@ static void a_hart_that_is_not_there_or_overfull_is_refused(void **unused)
     fleet.vm_count = 0;
     pin(add_vm("a", 9, 64 * MIB), BOARD_FIRST_HART);
     refused("hart 4 has 8 VCPUs already");
+    /* What is behind siselect would be the other's as well. */
+    board.aia = true;
+    fleet.vm_count = 0;
+    add_vm("a", 2, 64 * MIB);
+    planned();
+    add_vm("b", 1, 64 * MIB);
+    refused("partition 1 (b): hart 4 has 1 VCPU already, and registers of AIA");
 }
 
 /* ---- Memory ---- */
