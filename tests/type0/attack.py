@@ -3,9 +3,8 @@
 import os
 import random
 import re
-import subprocess
 
-from main import BUILD, QEMU, Failed, test
+from main import BUILD, OLD, Failed, test
 
 ATTACK = os.path.join(BUILD, "guests", "attack.bin")
 MASK = (1 << 64) - 1
@@ -83,7 +82,7 @@ def an_attack_from_harts_of_its_own_gets_nothing_through(board):
 @test()
 def an_attack_from_a_shared_hart_gets_nothing_through(board):
     # Where mstatus.MPV does not stick (QEMU 10), a partition that is in VS-mode when its turn ends has failed.
-    if "version 7" in subprocess.run([*QEMU, "--version"], capture_output=True, text=True).stdout:
+    if OLD:
         attacked(board, harts=1, cpus=1)
     else:
         attacked(board, harts=1, cpus=1, cpu="rv64,h=false")
@@ -101,6 +100,9 @@ def without_partitions_the_attack_gets_through(board):
     """That the attacker sees it when it does: the firmware alone refuses much less."""
     cmdline = "role=attack seed=1 secret=1"
     process = board.plain(ATTACK, cmdline, harts=1, memory="64M")
+    process.expect("attack: THROUGH: ", 120)
+    if not OLD:  # QEMU 10 takes 10 GB of the host's memory for what is done to its devices then
+        return
     match = process.expect(r"attack: space: \d+ accesses tried, (\d+) got through", 120)
     if int(match.group(1)) == 0:
         raise Failed("all devices of the board are its own there, and it did not notice")

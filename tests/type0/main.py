@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -29,6 +30,7 @@ FIRMWARE = os.path.abspath(os.environ.get("TYPE0", os.path.join(ROOT, "build", "
 OPS, PROBE, INTRUDER = (os.path.join(BUILD, "guests", name + ".bin") for name in ("ops", "probe", "intruder"))
 UBOOT = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin"
 COUNTED = ("-icount", "shift=0,sleep=off")  # an instruction is a nanosecond
+OLD = "version 7" in subprocess.run([*QEMU, "--version"], capture_output=True, text=True).stdout
 
 IMAGE_BYTES = 64 << 10
 BOOT_INSTRUCTIONS = 4000000
@@ -107,6 +109,20 @@ def debian_boots_on_plain_firmware(board):
         process.ends(0)
 
 
+def uboot_starts(process, guest, *before):
+    """What U-Boot is to do before Debian's kernel and initramfs are where it takes them from; then all harts are there."""
+    process.expect("U-Boot 20")
+    process.expect("Hit any key")
+    process.send("\r")
+    size = os.path.getsize(guest["initrd"])
+    bootargs = guest["cmdline"].replace(";", r"\;")
+    for line in (*before, f"setenv bootargs '{bootargs}'", f"booti 0x84000000 0x8c000000:{size:x} ${{fdtcontroladdr}}"):
+        process.expect("=> ")
+        process.send(line + "\r")
+    process.expect(r"\n2\r", 300)
+    process.ends(0)
+
+
 @test(long=True)
 def debian_boots_by_uboot_on_plain_firmware(board):
     guest = debian("plain", "nproc;poweroff -f")
@@ -114,15 +130,24 @@ def debian_boots_by_uboot_on_plain_firmware(board):
     for name, address in (("kernel", 0x84000000), ("initrd", 0x8C000000)):
         loader += ["-device", f"loader,file={guest[name]},addr={address:#x},force-raw=on"]
     process = board.start(firmware=FIRMWARE, memory="1G", harts=2, devices=["-kernel", UBOOT, *loader])
-    process.expect("U-Boot 20")
-    process.expect("Hit any key")
-    process.send("\r")
-    process.expect("=> ")
-    process.send(f"setenv bootargs '{guest['cmdline']}'\r".replace(";", r"\;"))
-    process.expect("=> ")
-    process.send(f"booti 0x84000000 0x8c000000:{os.path.getsize(guest['initrd']):x} ${{fdtcontroladdr}}\r")
-    process.expect(r"\n2\r", 300)
-    process.ends(0)
+    uboot_starts(process, guest)
+
+
+@test(long=True)
+def debian_boots_by_uboot_on_plain_firmware_under_type_2(board):
+    guest = debian("plain", "nproc;poweroff -f")
+    files = os.path.join(board.dir, "files")
+    os.mkdir(files)
+    for name in ("kernel", "initrd"):
+        shutil.copy(guest[name], os.path.join(files, name))
+    disk = board.file("boot.ext4", b"", 128 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", files, disk], check=True)
+    command = [TRIVISOR, "run", "--memory", "1G", "--cpus", "2", "--firmware", FIRMWARE, "--kernel", UBOOT, "--disk", disk]
+    board.process = Process(command, board.dir, dict(os.environ))
+    board.process.expect("type 0, 2 harts")
+    uboot_starts(
+        board.process, guest, "virtio scan", "load virtio 0:0 0x84000000 kernel", "load virtio 0:0 0x8c000000 initrd"
+    )
 
 
 # ---- Partitions ----
