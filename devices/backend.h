@@ -49,11 +49,22 @@ struct block_backend {
     unsigned depth;  /* no more requests at once do it any good; 0: as many as a queue holds */
 };
 
+/*
+ * What is left to do in a frame: the Internet checksum (RFC 1071) of its bytes from `start` to the
+ * end goes to the two bytes at `start + offset`, which lie inside the frame and hold the sum of a
+ * pseudo header.
+ */
+struct net_checksum {
+    uint16_t start, offset;
+};
+
 struct net_backend;
 struct net_ops {
     /* Guest to world: one Ethernet frame, gathered. Copies before it returns; drops what it cannot
-     * take. */
-    void (*send)(struct net_backend *backend, const struct buffer *buffers, unsigned count);
+     * take. `checksum`: NULL, or what is to be filled in, which only a backend that `checksums` is
+     * asked for. */
+    void (*send)(struct net_backend *backend, const struct buffer *buffers, unsigned count,
+                 const struct net_checksum *checksum);
     /* The device has room again after receive returned false. */
     void (*resume)(struct net_backend *backend);
 };
@@ -66,7 +77,8 @@ struct net_backend {
     bool (*receive)(void *device, const void *frame, size_t len);
     void *device;
     uint8_t mac[6];
-    uint16_t mtu; /* 0: not said (1500) */
+    uint16_t mtu;   /* 0: not said (1500) */
+    bool checksums; /* it fills in checksums, and no frame that it delivers needs to be verified */
 };
 
 struct stream_backend;

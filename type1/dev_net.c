@@ -64,7 +64,7 @@ void dev_net_interrupt(struct dev_net *net)
         struct buffer frame = {.base = buffer_of(net->rx_buffers, head) + net->header};
         if (written > net->header && written <= DEV_NET_BUFFER && net->port != NULL) {
             frame.len = written - net->header;
-            net->port->ops->send(net->port, &frame, 1);
+            net->port->ops->send(net->port, &frame, 1, NULL);
         }
         offer_buffer(net);
         any = true;

@@ -114,7 +114,39 @@ static void frames_pop(struct frames *frames, size_t len)
 
 /* ---- guest to world ---- */
 
-static void net_user_send(struct net_backend *backend, const struct buffer *buffers, unsigned count)
+/* RFC 1071: the order of the bytes in a word does not matter, nor how many words are added at once.
+ */
+static uint16_t internet_checksum(const uint8_t *bytes, size_t len)
+{
+    uint64_t sums[4] = {0}, sum;
+    uint32_t words[4];
+
+    for (; len >= sizeof(words); bytes += sizeof(words), len -= sizeof(words)) {
+        memcpy(words, bytes, sizeof(words));
+        for (unsigned i = 0; i < 4; i++)
+            sums[i] += words[i];
+    }
+    memset(words, 0, sizeof(words));
+    memcpy(words, bytes, len);
+    sum = 0;
+    for (unsigned i = 0; i < 4; i++)
+        sum += sums[i] + words[i];
+    while (sum >> 16 != 0)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~sum;
+}
+
+static void checksum_fill(uint8_t *frame, size_t len, const struct net_checksum *checksum)
+{
+    uint16_t value = internet_checksum(frame + checksum->start, len - checksum->start);
+
+    if (value == 0) /* RFC 768: in UDP, 0 says that there is none; 0xffff is the same sum */
+        value = 0xffff;
+    memcpy(frame + checksum->start + checksum->offset, &value, sizeof(value));
+}
+
+static void net_user_send(struct net_backend *backend, const struct buffer *buffers, unsigned count,
+                          const struct net_checksum *checksum)
 {
     struct net_user *net = net_user_of(backend);
     size_t len = 0;
@@ -130,10 +162,11 @@ static void net_user_send(struct net_backend *backend, const struct buffer *buff
     bool wake = net->out.head == net->out.tail;
     uint8_t *to = frames_room(&net->out, len);
     if (to != NULL) {
-        for (unsigned i = 0; i < count; i++) {
-            memcpy(to, buffers[i].base, buffers[i].len);
-            to += buffers[i].len;
-        }
+        size_t at = 0;
+        for (unsigned i = 0; i < count; at += buffers[i++].len)
+            memcpy(to + at, buffers[i].base, buffers[i].len);
+        if (checksum != NULL)
+            checksum_fill(to, len, checksum);
         frames_push(&net->out, len);
     }
     pthread_mutex_unlock(&net->lock);
@@ -522,6 +555,7 @@ struct net_backend *net_user_open(const struct net_user_options *options, struct
     }
     net->backend.ops = &net_user_ops;
     net->backend.mtu = MTU;
+    net->backend.checksums = true; /* what slirp delivers was made here, or verified by the host */
     memcpy(net->backend.mac, options->mac, sizeof(net->backend.mac));
     net->loop = loop;
     pthread_mutex_init(&net->lock, NULL);

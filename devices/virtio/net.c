@@ -3,19 +3,23 @@
 #include "core/error.h"
 
 /* Feature bits, 5.1.3. */
-#define NET_F_MTU       (1ULL << 3)
-#define NET_F_MAC       (1ULL << 5)
-#define NET_F_MRG_RXBUF (1ULL << 15)
-#define NET_F_STATUS    (1ULL << 16)
+#define NET_F_CSUM       (1ULL << 0)
+#define NET_F_GUEST_CSUM (1ULL << 1)
+#define NET_F_MTU        (1ULL << 3)
+#define NET_F_MAC        (1ULL << 5)
+#define NET_F_MRG_RXBUF  (1ULL << 15)
+#define NET_F_STATUS     (1ULL << 16)
 
 #define NET_S_LINK_UP 1
 #define FRAME_MIN     14 /* an Ethernet header */
 
 enum { NET_RX = 0, NET_TX = 1 };
 
-/* 5.1.6; all zero but num_buffers while no offload is negotiated. */
+enum net_flags { NET_HDR_F_NEEDS_CSUM = 1, NET_HDR_F_DATA_VALID = 2 };
+
+/* 5.1.6; what no negotiated feature fills is zero. */
 struct net_header {
-    uint8_t flags;
+    uint8_t flags; /* enum net_flags */
     uint8_t gso_type;
     uint16_t hdr_len;
     uint16_t gso_size;
@@ -34,17 +38,27 @@ static struct virtio_net *net_of(struct virtio_device *device)
 static void net_send(struct virtio_net *net)
 {
     struct virtq_chain *chain = &net->tx;
-    size_t skip = sizeof(struct net_header);
+    struct net_header header;
+    struct net_checksum checksum;
+    size_t skip = sizeof(header);
     unsigned first = 0;
 
     if (chain->readable_bytes < skip + FRAME_MIN ||
         chain->readable_bytes > skip + VIRTIO_NET_FRAME_MAX)
         return;
+    virtq_chain_read(chain, 0, &header, sizeof(header));
+    checksum = (struct net_checksum){header.csum_start, header.csum_offset};
+    /* 5.1.6.2: without the flag, the two are not looked at. */
+    bool partial =
+        virtio_has(&net->virtio, NET_F_CSUM) && (header.flags & NET_HDR_F_NEEDS_CSUM) != 0;
+    if (partial && checksum.start + checksum.offset + 2ULL > chain->readable_bytes - skip)
+        return;
     for (; skip >= chain->buffers[first].len; first++)
         skip -= chain->buffers[first].len;
     chain->buffers[first].base = (uint8_t *)chain->buffers[first].base + skip;
     chain->buffers[first].len -= skip;
-    net->backend->ops->send(net->backend, &chain->buffers[first], chain->readable_count - first);
+    net->backend->ops->send(net->backend, &chain->buffers[first], chain->readable_count - first,
+                            partial ? &checksum : NULL);
 }
 
 static void net_transmit(struct virtio_net *net)
@@ -99,7 +113,8 @@ static bool net_deliver(struct virtio_net *net, const uint8_t *frame, size_t len
 {
     struct virtio_device *device = &net->virtio;
     struct virtqueue *queue = &device->queues[NET_RX];
-    struct net_header header = {.num_buffers = 0};
+    struct net_header header = {.flags = virtio_has(device, NET_F_GUEST_CSUM) ? NET_HDR_F_DATA_VALID
+                                                                              : 0};
     size_t placed = 0;
     uint16_t count = 0;
 
@@ -177,10 +192,13 @@ void virtio_net_init(struct virtio_net *net, struct memory *mem, struct net_back
     memcpy(net->config.mac, backend->mac, sizeof(net->config.mac));
     net->tx_busy = false;
     net->rx_waiting = false;
-    /* 5.1.4.1: an MTU below 68 must not be offered. */
-    virtio_init(&net->virtio, &net_ops, VIRTIO_ID_NET, mem,
-                NET_F_MAC | NET_F_STATUS | NET_F_MRG_RXBUF | (backend->mtu >= 68 ? NET_F_MTU : 0),
-                2, &net->config, sizeof(net->config));
+    uint64_t features = NET_F_MAC | NET_F_STATUS | NET_F_MRG_RXBUF;
+    if (backend->mtu >= 68) /* 5.1.4.1: a smaller one must not be offered */
+        features |= NET_F_MTU;
+    if (backend->checksums)
+        features |= NET_F_CSUM | NET_F_GUEST_CSUM;
+    virtio_init(&net->virtio, &net_ops, VIRTIO_ID_NET, mem, features, 2, &net->config,
+                sizeof(net->config));
     backend->device = net;
     backend->receive = net_receive;
 }

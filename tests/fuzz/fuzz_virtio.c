@@ -93,7 +93,8 @@ static void disk_submit(struct block_backend *backend, struct block_request *r)
         disk_execute(m, r);
 }
 
-static void wire_send(struct net_backend *backend, const struct buffer *buffers, unsigned count)
+static void wire_send(struct net_backend *backend, const struct buffer *buffers, unsigned count,
+                      const struct net_checksum *checksum)
 {
     static uint8_t frame[VIRTIO_NET_FRAME_MAX];
     size_t len = 0;
@@ -103,6 +104,11 @@ static void wire_send(struct net_backend *backend, const struct buffer *buffers,
             abort();
         memcpy(frame + len, buffers[i].base, buffers[i].len);
         len += buffers[i].len;
+    }
+    if (checksum != NULL) {
+        if (checksum->start + checksum->offset + 2U > len)
+            abort();
+        memset(frame + checksum->start + checksum->offset, 0xcc, 2);
     }
     backend->receive(backend->device, frame, len);
 }
@@ -384,6 +390,7 @@ static void machine_init(struct machine *m)
     mem_dirty_log(&m->mem, true);
     m->disk.backend = (struct block_backend){.ops = &disk_ops, .size = DISK_SIZE, .discard = true};
     m->wire.ops = &wire_ops;
+    m->wire.checksums = true;
     m->terminal.ops = &terminal_ops;
     m->entropy.fill = entropy_fill;
     m->reclaim.release = reclaim_release;

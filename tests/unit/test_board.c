@@ -23,11 +23,13 @@ static void held_submit(struct block_backend *backend, struct block_request *req
 static const struct block_ops held_ops = {.submit = held_submit};
 static struct block_backend disks[SPEC_DISKS_MAX];
 
-static void net_send(struct net_backend *backend, const struct buffer *buffers, unsigned count)
+static void net_send(struct net_backend *backend, const struct buffer *buffers, unsigned count,
+                     const struct net_checksum *checksum)
 {
     (void)backend;
     (void)buffers;
     (void)count;
+    (void)checksum;
 }
 static const struct net_ops null_net_ops = {.send = net_send};
 static struct net_backend nets[SPEC_NETS_MAX];

@@ -136,7 +136,7 @@ static void guest_sends(struct net_backend *net, const uint8_t *frame, size_t le
     memcpy(copy, frame, len);
     struct buffer pieces[] = {{copy, 14}, {copy + 14, 1}, {copy + 15, len - 15}};
 
-    net->ops->send(net, pieces, 3);
+    net->ops->send(net, pieces, 3, NULL);
     memset(copy, 0xee, sizeof(copy)); /* it was copied before send returned */
 }
 
@@ -324,7 +324,7 @@ static void flood_without_buffers_is_bounded(void **state)
     for (int i = 0; i < 50000; i++)
         guest_sends(net, frame, make_arp(frame, 1, unknown, HOST));
     struct buffer huge = {frame, SIZE_MAX};
-    net->ops->send(net, &huge, 1); /* dropped, not read */
+    net->ops->send(net, &huge, 1, NULL); /* dropped, not read */
     wire_clear(64);
     net->ops->resume(net);
     wire_expect(is_arp_reply, frame);
@@ -360,6 +360,40 @@ static void guest_reaches_a_server_on_the_host(void **state)
     assert_int_equal(be16(frame + 34), port);
     assert_int_equal(be16(frame + 36), 4000);
     assert_memory_equal(frame + 42, "pong!", 5);
+    net_user_close(net);
+    close(server);
+}
+
+/* slirp drops UDP whose checksum is wrong */
+static void partial_checksum_is_filled_in(void **state)
+{
+    static const uint8_t unknown[6];
+    uint8_t frame[2048], payload[1200], text[1200];
+    uint16_t port;
+
+    (void)state;
+    int server = host_socket(SOCK_DGRAM, &port);
+    struct timeval patience = {.tv_sec = 5};
+    setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    struct net_backend *net = open_net(NULL, 0);
+    assert_true(net->checksums);
+    guest_sends(net, frame, make_arp(frame, 1, unknown, HOST));
+    wire_expect(is_arp_reply, frame);
+    for (unsigned i = 0; i < sizeof(payload); i++)
+        payload[i] = (uint8_t)(i * 31 + 200);
+    for (size_t len = 1; len <= sizeof(payload); len += len < 40 ? 1 : 97) {
+        static const struct net_checksum udp = {34, 6}; /* UDP's in IPv4 in Ethernet */
+        size_t whole = make_udp(frame, GUEST, 4000, HOST, port, payload, len);
+        uint8_t pseudo[12] = {0};
+        memcpy(pseudo, frame + 26, 8);
+        pseudo[9] = 17;
+        put16(pseudo + 10, (uint32_t)(8 + len));
+        put16(frame + 40, (uint16_t)~checksum(pseudo, 12));
+        struct buffer pieces[] = {{frame, 41}, {frame + 41, whole - 41}};
+        net->ops->send(net, pieces, 2, &udp);
+        assert_int_equal(recv(server, text, sizeof(text), 0), len);
+        assert_memory_equal(text, payload, len);
+    }
     net_user_close(net);
     close(server);
 }
@@ -449,6 +483,7 @@ int main(void)
         LOOP_TEST(frame_is_kept_until_the_guest_has_a_buffer),
         LOOP_TEST(flood_without_buffers_is_bounded),
         LOOP_TEST(guest_reaches_a_server_on_the_host),
+        LOOP_TEST(partial_checksum_is_filled_in),
         LOOP_TEST(forwarded_connection_reaches_the_guest),
         LOOP_TEST(port_in_use_is_named_and_nothing_stays_open),
         LOOP_TEST(address_that_the_host_lacks_is_named),

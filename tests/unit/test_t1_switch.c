@@ -60,7 +60,7 @@ static void send_from(unsigned port, const uint8_t *to, const uint8_t *from, siz
     memcpy(frame, to, 6);
     memcpy(frame + 6, from, 6);
     struct buffer buffers[] = {{frame, 5}, {frame + 5, 8}, {frame + 13, len - 13}};
-    ports[port].backend.ops->send(&ports[port].backend, buffers, 3);
+    ports[port].backend.ops->send(&ports[port].backend, buffers, 3, NULL);
 }
 
 static void expect_frames(unsigned a, unsigned b, unsigned c, unsigned d)
@@ -176,9 +176,9 @@ static void frames_that_no_ethernet_carries_are_dropped(void **state)
     send_from(0, broadcast, macs[0], SWITCH_FRAME_MAX + 1);
     send_from(0, broadcast, multicast, 60);
     send_from(0, broadcast, zero, 60);
-    ports[0].backend.ops->send(&ports[0].backend, NULL, 0);
+    ports[0].backend.ops->send(&ports[0].backend, NULL, 0, NULL);
     struct buffer huge = {stations, SIZE_MAX};
-    ports[0].backend.ops->send(&ports[0].backend, &huge, 1);
+    ports[0].backend.ops->send(&ports[0].backend, &huge, 1, NULL);
     expect_frames(0, 0, 0, 0);
     assert_int_equal(ports[0].counts.refused, 6);
     send_from(0, broadcast, macs[0], SWITCH_FRAME_MAX);

@@ -241,15 +241,19 @@ static size_t gather(uint8_t *to, const struct buffer *buffers, unsigned count)
     return len;
 }
 
-static void wire_send(struct net_backend *backend, const struct buffer *buffers, unsigned count)
+static void wire_send(struct net_backend *backend, const struct buffer *buffers, unsigned count,
+                      const struct net_checksum *checksum)
 {
     (void)backend;
+    (void)checksum;
     wire_len = gather(on_the_wire, buffers, count);
 }
 
-static void port_send(struct net_backend *backend, const struct buffer *buffers, unsigned count)
+static void port_send(struct net_backend *backend, const struct buffer *buffers, unsigned count,
+                      const struct net_checksum *checksum)
 {
     (void)backend;
+    (void)checksum;
     port_len = gather(at_the_port, buffers, count);
     port_frames++;
 }
@@ -296,10 +300,10 @@ static void frames_pass_between_the_wire_and_the_port(void **state)
 static struct net_backend endless;
 
 static void port_send_endless(struct net_backend *backend, const struct buffer *buffers,
-                              unsigned count)
+                              unsigned count, const struct net_checksum *checksum)
 {
     static const uint8_t frame[60];
-    port_send(backend, buffers, count);
+    port_send(backend, buffers, count, checksum);
     endless.receive(endless.device, frame, sizeof frame);
 }
 

@@ -3,10 +3,12 @@
 
 #include "devices/virtio/net.h"
 
-#define F_MTU    (1ULL << 3)
-#define F_MAC    (1ULL << 5)
-#define F_MRG    (1ULL << 15)
-#define F_STATUS (1ULL << 16)
+#define F_CSUM       (1ULL << 0)
+#define F_GUEST_CSUM (1ULL << 1)
+#define F_MTU        (1ULL << 3)
+#define F_MAC        (1ULL << 5)
+#define F_MRG        (1ULL << 15)
+#define F_STATUS     (1ULL << 16)
 
 #define RX 0
 #define TX 1
@@ -16,16 +18,22 @@ struct wire {
     uint8_t frame[VIRTIO_NET_FRAME_MAX];
     size_t len;
     unsigned frames, resumes;
+    bool partial; /* the latest frame's checksum is left to be made, */
+    struct net_checksum checksum;
     bool loop; /* send each frame straight back, from inside send */
     bool looped;
 };
 
-static void wire_send(struct net_backend *backend, const struct buffer *buffers, unsigned count)
+static void wire_send(struct net_backend *backend, const struct buffer *buffers, unsigned count,
+                      const struct net_checksum *checksum)
 {
     struct wire *wire = (struct wire *)backend;
 
     wire->len = 0;
     wire->frames++;
+    wire->partial = checksum != NULL;
+    if (checksum != NULL)
+        wire->checksum = *checksum;
     for (unsigned i = 0; i < count; i++) {
         assert_true(buffers[i].len <= sizeof(wire->frame) - wire->len);
         memcpy(wire->frame + wire->len, buffers[i].base, buffers[i].len);
@@ -144,6 +152,103 @@ static void frames_of_impossible_length_are_dropped(void **state)
     guest_notify(g, TX);
     assert_int_equal(f->wire.frames, 1);
     assert_int_equal(f->wire.len, VIRTIO_NET_FRAME_MAX);
+}
+
+/* The device again, with a backend that makes checksums. */
+static void with_checksums(struct fixture *f)
+{
+    f->wire.backend.checksums = true;
+    virtio_net_init(&f->net, &f->g.mem, &f->wire.backend);
+    guest_attach(&f->g, &f->net.virtio);
+}
+
+/* A frame of `len` bytes behind a header with these fields, 5.1.6. */
+static void transmit(struct guest *g, uint8_t flags, uint16_t start, uint16_t offset, uint32_t len)
+{
+    uint8_t *header = at(g, GUEST_DATA);
+
+    memset(header, 0, 12);
+    header[0] = flags;
+    memcpy(header + 6, &start, 2);
+    memcpy(header + 8, &offset, 2);
+    guest_avail(g, TX, guest_desc_put(g, TX, GUEST_DATA, 12 + len, 0));
+    guest_notify(g, TX);
+}
+
+static void checksums_are_offered_where_the_backend_makes_them(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(guest_offered(&f->g) & (F_CSUM | F_GUEST_CSUM), 0);
+    with_checksums(f);
+    assert_int_equal(guest_offered(&f->g) & (F_CSUM | F_GUEST_CSUM), F_CSUM | F_GUEST_CSUM);
+}
+
+/* 5.1.6.2: NEEDS_CSUM is bit 0 of flags. */
+static void checksum_is_left_to_the_backend(void **state)
+{
+    struct fixture *f = *state;
+
+    with_checksums(f);
+    guest_start(&f->g, F_CSUM, 2, 16);
+    transmit(&f->g, 1, 34, 16, 60);
+    assert_int_equal(f->wire.frames, 1);
+    assert_true(f->wire.partial);
+    assert_int_equal(f->wire.checksum.start, 34);
+    assert_int_equal(f->wire.checksum.offset, 16);
+    /* Without the flag the fields mean nothing, whatever they are. */
+    transmit(&f->g, 0, 0xffff, 0xffff, 60);
+    assert_int_equal(f->wire.frames, 2);
+    assert_false(f->wire.partial);
+}
+
+static void checksum_flag_means_nothing_without_the_feature(void **state)
+{
+    struct fixture *f = *state;
+
+    with_checksums(f);
+    guest_start(&f->g, 0, 2, 16);
+    transmit(&f->g, 1, 34, 16, 60);
+    assert_int_equal(f->wire.frames, 1);
+    assert_false(f->wire.partial);
+}
+
+static void checksum_outside_the_frame_drops_it(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        uint16_t start, offset;
+        bool sent;
+    } cases[] = {
+        {34, 24, true},     {34, 25, false},         {58, 0, true},
+        {59, 0, false},     {0xffff, 0, false},      {0, 58, true},
+        {0, 0xffff, false}, {0xffff, 0xffff, false}, {0xfff0, 50, false},
+    };
+
+    with_checksums(f);
+    guest_start(&f->g, F_CSUM, 2, 16);
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        f->wire.frames = 0;
+        transmit(&f->g, 1, cases[i].start, cases[i].offset, 60);
+        assert_int_equal(f->wire.frames, cases[i].sent);
+        guest_used(&f->g, TX, NULL); /* it comes back all the same */
+    }
+}
+
+/* 5.1.6.4: DATA_VALID, bit 1 of flags, only if GUEST_CSUM was negotiated; else flags is 0. */
+static void received_frame_needs_no_verification(void **state)
+{
+    struct fixture *f = *state;
+    struct guest *g = &f->g;
+
+    with_checksums(f);
+    for (unsigned valid = 0; valid < 2; valid++) {
+        guest_start(g, F_MRG | (valid ? F_GUEST_CSUM : 0), 2, 16);
+        rx_buffer(g, GUEST_DATA, 1000);
+        assert_true(receive(f, 60));
+        guest_used(g, RX, NULL);
+        assert_int_equal(((uint8_t *)at(g, GUEST_DATA))[0], valid ? 2 : 0);
+    }
 }
 
 static void one_notification_sends_all_frames_with_one_interrupt(void **state)
@@ -306,6 +411,11 @@ int main(void)
         TEST(configuration_has_mac_link_and_mtu),
         TEST(frame_is_sent_without_its_header),
         TEST(frames_of_impossible_length_are_dropped),
+        TEST(checksums_are_offered_where_the_backend_makes_them),
+        TEST(checksum_is_left_to_the_backend),
+        TEST(checksum_flag_means_nothing_without_the_feature),
+        TEST(checksum_outside_the_frame_drops_it),
+        TEST(received_frame_needs_no_verification),
         TEST(one_notification_sends_all_frames_with_one_interrupt),
         TEST(received_frame_has_a_header),
         TEST(large_frame_spreads_over_merged_buffers),
