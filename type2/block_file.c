@@ -22,7 +22,7 @@
 #define SECTOR       512
 #define RING_ENTRIES 128
 #define IOV_PER_CALL 1024U        /* the kernel's UIO_MAXIOV */
-#define TRY_MAX      (128U << 10) /* reads up to this are first tried in the page cache */
+#define TRY_MAX      (4U << 20)   /* up to this is first tried in the page cache: about 1 ms */
 #define ZEROES_SIZE  (256U << 10) /* written at once when the file system cannot make zeroes */
 #define RETRY_NS     1000000ULL   /* after the kernel was short of memory */
 
@@ -36,7 +36,8 @@ struct block_file {
     struct loop *loop;
     int fd;
     bool use_ring;
-    _Atomic bool try_reads;
+    bool one_writer; /* the host lets writes at the file one by one */
+    _Atomic bool try_reads, try_writes;
     _Atomic bool can_punch, can_zero;
     _Atomic bool written; /* something is not known to be on the disk */
     _Atomic uint32_t flushes;
@@ -520,12 +521,48 @@ static int request_check(struct block_file *file, const struct block_request *re
     return request->length == 0 ? 1 : 0;
 }
 
+/*
+ * Does what needs no waiting for the disk: what is read from the page cache, or written into it
+ * where the file system can promise that. True: that was all of it. A file system that cannot is
+ * asked once.
+ */
+static bool request_try(struct block_file *file, struct block_request *request)
+{
+    bool reads = request->op == BLOCK_READ;
+    _Atomic bool *may = reads ? &file->try_reads : &file->try_writes;
+
+    if ((!reads && request->op != BLOCK_WRITE) || request->length > TRY_MAX ||
+        request->buffer_count > IOV_PER_CALL || !atomic_load(may))
+        return false;
+    const struct iovec *iov = (const struct iovec *)request->buffers;
+    int count = (int)request->buffer_count;
+    off_t at = (off_t)request->offset;
+    ssize_t got = reads ? preadv2(file->fd, iov, count, at, RWF_NOWAIT)
+                        : pwritev2(file->fd, iov, count, at, RWF_NOWAIT);
+    if (got > 0)
+        progress_of(request)->moved = (uint64_t)got;
+    else if (got < 0 && errno == EOPNOTSUPP)
+        atomic_store(may, false);
+    return got > 0 && (uint64_t)got == request->length;
+}
+
+/* Holds the lock. False: the caller must answer the request with -E_NOMEM. */
+static bool request_start(struct block_file *file, struct block_request *request)
+{
+    bool worker = !file->use_ring;
+
+    if (request->op == BLOCK_WRITE)
+        worker |= file->one_writer;
+    else if (request->op == BLOCK_WRITE_ZEROES)
+        worker |= !atomic_load(request->unmap ? &file->can_punch : &file->can_zero);
+    return worker ? worker_push(file, request) : ring_start(file, request);
+}
+
 static void block_file_submit(struct block_backend *backend, struct block_request *request)
 {
     struct block_file *file = block_file_of(backend);
-    struct progress *progress = progress_of(request);
 
-    *progress = (struct progress){0};
+    *progress_of(request) = (struct progress){0};
     int check = request_check(file, request);
     if (check != 0) {
         request->done(request, check < 0 ? check : 0);
@@ -544,26 +581,16 @@ static void block_file_submit(struct block_backend *backend, struct block_reques
         }
         atomic_store(&file->written, false);
     }
-    if (request->op == BLOCK_READ && request->length <= TRY_MAX &&
-        request->buffer_count <= IOV_PER_CALL && atomic_load(&file->try_reads)) {
-        ssize_t got = preadv2(file->fd, (const struct iovec *)request->buffers,
-                              (int)request->buffer_count, (off_t)request->offset, RWF_NOWAIT);
-        if (got > 0 && (uint64_t)got == request->length) {
-            request->done(request, 0);
-            return;
-        }
-        if (got > 0)
-            progress->moved = (uint64_t)got;
-        else if (got < 0 && errno == EOPNOTSUPP)
-            atomic_store(&file->try_reads, false);
+    if (request_try(file, request)) {
+        if (request->op == BLOCK_WRITE)
+            atomic_store(&file->written, true);
+        request->done(request, 0);
+        return;
     }
 
     pthread_mutex_lock(&file->lock);
     file->in_flight++;
-    bool by_hand = request->op == BLOCK_WRITE_ZEROES &&
-                   !atomic_load(request->unmap ? &file->can_punch : &file->can_zero);
-    bool started =
-        file->use_ring && !by_hand ? ring_start(file, request) : worker_push(file, request);
+    bool started = request_start(file, request);
     pthread_mutex_unlock(&file->lock);
     if (!started)
         request_done(file, request, -E_NOMEM);
@@ -604,6 +631,7 @@ static int block_file_measure(struct block_file *file, const char *path, struct 
         file->backend.size = size;
     } else if (S_ISREG(st.st_mode)) {
         file->backend.size = (uint64_t)st.st_size;
+        file->one_writer = true;
     } else {
         return problem_set(problem, -E_INVAL,
                            "disk %s: is %s, not a file or a block device; name one of these", path,
@@ -646,6 +674,7 @@ struct block_backend *block_file_open(const struct block_file_options *options, 
         strncpy(file->backend.serial, options->serial, sizeof(file->backend.serial) - 1);
     file->loop = loop;
     atomic_init(&file->try_reads, !options->no_try);
+    atomic_init(&file->try_writes, !options->no_try);
     atomic_init(&file->can_punch, true);
     atomic_init(&file->can_zero, true);
     pthread_mutex_init(&file->lock, NULL);

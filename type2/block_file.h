@@ -1,9 +1,10 @@
 /*
  * A raw disk image (or a host block device) as a block backend.
  *
- * Requests go to io_uring, or to one thread of pread and pwrite where io_uring is not permitted.
- * submit never waits for the disk. A small read of cached pages is answered inside submit;
- * everything else by a completion on the loop's thread (or the fallback's own thread). The file is
+ * submit never waits for the disk. What the page cache can answer is answered inside submit.
+ * Everything else goes to io_uring and is answered on the loop's thread, except for writes to a
+ * regular file: the host makes them one by one, and one thread of ours with less ado than the
+ * ring's threads. Where io_uring is not permitted, that thread does all of it. The file is
  * locked (open file description lock) while it is open: exclusive for writing, shared for reading
  * only.
  */
@@ -19,7 +20,7 @@ struct block_file_options {
     const char *serial; /* NULL: none; at most 20 characters are used */
     bool readonly;
     bool threads; /* do not try io_uring (tests) */
-    bool no_try;  /* do not try to answer reads inside submit (tests) */
+    bool no_try;  /* do not try to answer inside submit (tests) */
 };
 
 /*
