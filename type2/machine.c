@@ -264,7 +264,7 @@ int machine_build(struct machine *machine, const struct spec_vm *spec, struct pr
     error = machine_open_backends(machine, problem);
     if (error < 0)
         return error;
-    error = ram_init(&machine->ram, spec->name, spec->memory, machine->options.huge, problem);
+    error = ram_init(&machine->ram, spec->name, spec->memory, problem);
     if (error < 0)
         return error;
     machine->built_ram = true;

@@ -45,7 +45,6 @@ struct machine_result {
 
 struct machine_options {
     unsigned grace_ms; /* how long a guest that was asked to switch itself off has for it */
-    bool huge;         /* transparent huge pages for guest RAM */
 };
 
 /* Checks the values of a description before anything is touched. 0, or -E_INVAL with `problem`

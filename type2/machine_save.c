@@ -132,7 +132,6 @@ static void machine_state(struct machine *machine, struct savefile *file)
     clock_state(&machine->vm.clock, state);
     board_state(&machine->board, state);
     state_section(state, "ram", 1);
-    savefile_set_ram_fd(file, machine->ram.fd);
     if (state->error == 0)
         savefile_ram(file, machine->ram.hva, machine->ram.size);
 }

@@ -6,12 +6,10 @@
 #include "core/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/prctl.h>
 
 #define HUGE_PAGE (2ULL << 20)
 #define MIB       (1ULL << 20)
@@ -96,22 +94,18 @@ static void ram_release(struct reclaim_backend *reclaim, void *hva, size_t len)
 
     if ((uint8_t *)hva < ram->hva || offset > ram->size || len > ram->size - offset || len == 0)
         return;
-    /* A hole in the memfd frees the pages of every mapping; MADV_DONTNEED would only unmap them. */
-    if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) ==
-            0 ||
-        madvise(hva, len, MADV_REMOVE) == 0)
+    if (madvise(hva, len, MADV_DONTNEED) == 0)
         atomic_fetch_add(&ram->released, len);
     else
         memset(hva, 0, len); /* the promise that it reads as zero holds all the same */
 }
 
-int ram_init(struct ram *ram, const char *name, uint64_t size, bool huge, struct problem *problem)
+int ram_init(struct ram *ram, const char *name, uint64_t size, struct problem *problem)
 {
     char label[64];
     uint64_t available = ram_available();
 
     memset(ram, 0, sizeof(*ram));
-    ram->fd = -1;
     if (size == 0 || size % MEM_PAGE_SIZE != 0 || size > (1ULL << 46))
         return problem_set(problem, -E_INVAL,
                            "memory: %llu bytes is not a size for RAM; write 512M or 2G",
@@ -123,36 +117,21 @@ int ram_init(struct ram *ram, const char *name, uint64_t size, bool huge, struct
             "less (--memory, or memory:)",
             (unsigned long long)(size / MIB), (unsigned long long)(available / MIB));
 
-    snprintf(label, sizeof(label), "trivisor-%s", name);
-    ram->fd = memfd_create(label, MFD_CLOEXEC);
-    if (ram->fd < 0)
-        goto failed;
-    if (ftruncate(ram->fd, (off_t)size) != 0)
-        goto failed;
-
-    /* Alignment to a huge page, so that the guest's own 2 MiB pages can be one of the host's. */
-    uint8_t *area =
-        mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    /* Aligned to a huge page, so that the guest's own 2 MiB pages can be one of the host's. */
+    uint8_t *area = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED)
         goto failed;
     uint64_t head = -(uintptr_t)area & (HUGE_PAGE - 1);
-    uint8_t *hva = mmap(area + head, size, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_FIXED | MAP_NORESERVE, ram->fd, 0);
-    if (hva == MAP_FAILED) {
-        int error = errno;
-        munmap(area, size + HUGE_PAGE);
-        errno = error;
-        goto failed;
-    }
+    uint8_t *hva = area + head;
     if (head > 0)
         munmap(area, head);
-    uint64_t tail = HUGE_PAGE - head;
-    uint64_t tail_from = (head + size + MEM_PAGE_SIZE - 1) & ~(MEM_PAGE_SIZE - 1);
-    munmap(area + tail_from, tail);
+    munmap(hva + size, HUGE_PAGE - head);
     ram->hva = hva;
     ram->size = size;
-    if (huge)
-        madvise(hva, size, MADV_HUGEPAGE);
+    madvise(hva, size, MADV_HUGEPAGE);
+    snprintf(label, sizeof(label), "trivisor-%s", name);
+    prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, hva, size, label);
     /* Guests are not part of a core dump: it would be as large as all of them. */
     madvise(hva, size, MADV_DONTDUMP);
 
@@ -180,15 +159,20 @@ void ram_fini(struct ram *ram)
         munmap((void *)(uintptr_t)ram->flags, ram->size / MEM_PAGE_SIZE);
     if (ram->hva != NULL)
         munmap(ram->hva, ram->size);
-    if (ram->fd >= 0)
-        close(ram->fd);
     memset(ram, 0, sizeof(*ram));
-    ram->fd = -1;
 }
 
 uint64_t ram_resident(const struct ram *ram)
 {
-    struct stat st;
+    unsigned char present[4096];
+    uint64_t step = sizeof(present) * MEM_PAGE_SIZE, pages = 0;
 
-    return fstat(ram->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+    for (uint64_t at = 0; at < ram->size; at += step) {
+        uint64_t len = ram->size - at < step ? ram->size - at : step;
+        if (mincore(ram->hva + at, len, present) != 0)
+            return 0;
+        for (uint64_t i = 0; i < len / MEM_PAGE_SIZE; i++)
+            pages += present[i] & 1;
+    }
+    return pages * MEM_PAGE_SIZE;
 }

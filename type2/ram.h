@@ -1,9 +1,8 @@
 /*
- * Guest RAM: a memfd, mapped shared.
+ * Guest RAM: anonymous memory, in transparent huge pages where the host has them for who asks.
  *
- * Shared and backed by a descriptor, so that a later snapshot or clone can map the same pages
- * privately (copy on write) and another process can be handed them. Pages cost nothing until the
- * guest touches them.
+ * A fault then brings 2 MiB, and the processor's own TLB reaches as far as QEMU's; most hosts have
+ * no huge pages for a memfd. Memory costs nothing until the guest touches it.
  */
 #ifndef TYPE2_RAM_H
 #define TYPE2_RAM_H
@@ -19,17 +18,16 @@ struct ram {
     uint64_t size;                  /* bytes, a multiple of 4096 */
     uint8_t *hva;                   /* 2 MiB-aligned */
     _Atomic uint8_t *flags;         /* one byte a page, for mem_slot_add */
-    int fd;                         /* the memfd (close-on-exec) */
     struct reclaim_backend reclaim; /* for the balloon: gives pages back to the host */
     _Atomic uint64_t released;      /* bytes given back so far */
 };
 
 /*
- * Makes `size` bytes of zeroed RAM for the VM `name` (the memfd's name). -E_NOMEM with one line
- * when the host has less available than `size`, or refuses the mapping: nothing is left behind
- * then. `huge` asks for transparent huge pages (faster; costs memory in 2 MiB steps).
+ * Makes `size` bytes of zeroed RAM for the VM `name` (trivisor-NAME in /proc/PID/maps). -E_NOMEM
+ * with one line when the host has less available than `size`, or refuses the mapping: nothing is
+ * left behind then.
  */
-int ram_init(struct ram *ram, const char *name, uint64_t size, bool huge, struct problem *problem);
+int ram_init(struct ram *ram, const char *name, uint64_t size, struct problem *problem);
 void ram_fini(struct ram *ram);
 /* Bytes of it that are in host memory now. */
 uint64_t ram_resident(const struct ram *ram);

@@ -29,7 +29,6 @@ static const char tail_magic[8] = {'R', 'E', 'T', 'S', 'A', 'V', 'E', 'D'};
 struct savefile {
     struct state state;
     int fd;
-    int ram_fd; /* -1: unknown */
     char *path;
     char *temporary; /* saving under a name: it; NULL while the file has none */
     uint8_t *buffer; /* saving: not yet written; loading: read ahead */
@@ -226,7 +225,7 @@ static struct savefile *savefile_new(const char *path, bool loading)
 
     if (file == NULL)
         return NULL;
-    file->fd = file->ram_fd = -1;
+    file->fd = -1;
     file->state = (struct state){.transfer = transfer, .file = file, .loading = loading};
     file->path = strdup(path);
     file->buffer = malloc(BUFFER_SIZE);
@@ -410,44 +409,61 @@ static bool page_is_zero(const uint8_t *page)
     return page[0] == 0 && memcmp(page, page + 1, MEM_PAGE_SIZE - 1) == 0;
 }
 
-/* Where the next data of the RAM's file lie: the pages from *page up to the answer. */
-static uint64_t ram_next_data(int fd, uint64_t *page, uint64_t pages)
-{
-    off_t data = lseek(fd, (off_t)(*page * MEM_PAGE_SIZE), SEEK_DATA);
+/* Which pages the host has anything for, a window at a time: proc(5), /proc/PID/pagemap. */
+struct pagemap {
+    int fd; /* -1: not known here, so all of them are looked at */
+    uint64_t first, count;
+    uint64_t entries[512];
+};
 
-    if (data < 0 && errno == ENXIO) { /* nothing but a hole to the end */
-        *page = pages;
-        return pages;
+static bool page_was_touched(struct pagemap *map, const uint8_t *ram, uint64_t page, uint64_t pages)
+{
+    const uint64_t present_or_swapped = 3ULL << 62;
+
+    if (map->fd < 0)
+        return true;
+    if (page - map->first >= map->count) {
+        uint64_t count = pages - page < 512 ? pages - page : 512;
+        off_t at = (off_t)(((uintptr_t)ram / MEM_PAGE_SIZE + page) * sizeof(map->entries[0]));
+        size_t bytes = count * sizeof(map->entries[0]);
+        if (pread(map->fd, map->entries, bytes, at) != (ssize_t)bytes) {
+            close(map->fd);
+            map->fd = -1;
+            return true;
+        }
+        map->first = page;
+        map->count = count;
     }
-    off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
-    if (hole < 0)
-        return pages; /* no such knowledge here: look at everything */
-    uint64_t end = ((uint64_t)hole + MEM_PAGE_SIZE - 1) / MEM_PAGE_SIZE;
-    *page = (uint64_t)data / MEM_PAGE_SIZE;
-    return end < pages ? end : pages;
+    return (map->entries[page - map->first] & present_or_swapped) != 0;
 }
 
-static void ram_save(struct state *state, int fd, uint8_t *ram, uint64_t pages)
+static bool page_is_saved(struct pagemap *map, const uint8_t *ram, uint64_t page, uint64_t pages)
 {
-    uint64_t first = 0, count = 0, end = fd < 0 ? pages : 0;
+    return page_was_touched(map, ram, page, pages) && !page_is_zero(ram + page * MEM_PAGE_SIZE);
+}
+
+static void ram_save(struct state *state, uint8_t *ram, uint64_t pages)
+{
+    /* Where the host's pages are of another size than ours, its indices are others. */
+    bool same = sysconf(_SC_PAGESIZE) == (long)MEM_PAGE_SIZE;
+    struct pagemap map = {.fd = same ? open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC) : -1};
+    uint64_t first = 0, count = 0;
 
     for (uint64_t page = 0; page < pages && state->error == 0;) {
-        if (page >= end) {
-            end = ram_next_data(fd, &page, pages);
-            continue;
-        }
-        if (page_is_zero(ram + page * MEM_PAGE_SIZE)) {
+        if (!page_is_saved(&map, ram, page, pages)) {
             page++;
             continue;
         }
         first = page++;
-        while (page < end && page - first < RUN_MAX && !page_is_zero(ram + page * MEM_PAGE_SIZE))
+        while (page < pages && page - first < RUN_MAX && page_is_saved(&map, ram, page, pages))
             page++;
         count = page - first;
         state_u64(state, &first);
         state_u64(state, &count);
         state_bytes(state, ram + first * MEM_PAGE_SIZE, (size_t)(count * MEM_PAGE_SIZE));
     }
+    if (map.fd >= 0)
+        close(map.fd);
     first = count = 0;
     state_u64(state, &first);
     state_u64(state, &count);
@@ -473,11 +489,6 @@ static void ram_load(struct state *state, uint8_t *ram, uint64_t pages)
     }
 }
 
-void savefile_set_ram_fd(struct savefile *file, int fd)
-{
-    file->ram_fd = fd;
-}
-
 int savefile_ram(struct savefile *file, void *hva, uint64_t size)
 {
     struct state *state = &file->state;
@@ -492,7 +503,7 @@ int savefile_ram(struct savefile *file, void *hva, uint64_t size)
     if (state->loading)
         ram_load(state, hva, size / MEM_PAGE_SIZE);
     else
-        ram_save(state, file->ram_fd, hva, size / MEM_PAGE_SIZE);
+        ram_save(state, hva, size / MEM_PAGE_SIZE);
     return state->error;
 }
 

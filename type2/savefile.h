@@ -31,16 +31,11 @@ struct savefile *savefile_open(const char *path, struct problem *problem);
 struct state *savefile_state(struct savefile *file);
 /*
  * RAM of `size` bytes (a multiple of 4096) at `hva`, in the direction of the file. Pages that are
- * all zero take no room. Loading expects RAM that reads as zero (fresh from ram_init) and checks
- * that the size is the same. The error is also in the state. 0 or a negative error.
+ * all zero take no room, and such as were never touched are not looked at. Loading expects RAM that
+ * reads as zero (fresh from ram_init) and checks that the size is the same. The error is also in
+ * the state. 0 or a negative error.
  */
 int savefile_ram(struct savefile *file, void *hva, uint64_t size);
-/*
- * Saving, before savefile_ram: the descriptor behind the RAM, page 0 at its start. Its holes are
- * then skipped unseen; to look at a page of a memfd is to make it, and the machine would end up
- * with all of its RAM resident.
- */
-void savefile_set_ram_fd(struct savefile *file, int fd);
 /*
  * Ends it: 0, or a negative error with one line (also for an error met earlier by savefile_state's
  * user: the section is named). Saving: the file gets its name now, or leaves no trace. Frees in any

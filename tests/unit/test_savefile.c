@@ -87,7 +87,6 @@ static void save_all(bool compress, const struct ram *ram)
         fail_msg("%s", problem.text);
     thing_state(&thing, savefile_state(file));
     uint64_t resident = ram_resident(ram);
-    savefile_set_ram_fd(file, ram->fd);
     assert_int_equal(savefile_ram(file, ram->hva, ram->size), 0);
     assert_int_equal(ram_resident(ram), resident); /* saving does not make pages */
     if (savefile_finish(file, &problem) != 0)
@@ -102,8 +101,8 @@ static void what_was_saved_is_loaded(void **state)
     (void)state;
     for (int compress = 0; compress < 2; compress++) {
         struct thing thing = {0};
-        assert_int_equal(ram_init(&before, "a", RAM_SIZE * 2, false, &problem), 0);
-        assert_int_equal(ram_init(&after, "b", RAM_SIZE * 2, false, &problem), 0);
+        assert_int_equal(ram_init(&before, "a", RAM_SIZE * 2, &problem), 0);
+        assert_int_equal(ram_init(&after, "b", RAM_SIZE * 2, &problem), 0);
         fill_ram(&before);
         save_all(compress, &before);
         assert_int_equal(files_in_folder(), 1);
@@ -145,7 +144,7 @@ static void every_damage_is_noticed_before_anything_is_loaded(void **state)
 
     (void)state;
     for (int compress = 0; compress < 2; compress++) {
-        assert_int_equal(ram_init(&ram, "a", 1 << 20, false, &problem), 0);
+        assert_int_equal(ram_init(&ram, "a", 1 << 20, &problem), 0);
         memset(ram.hva, 0x11, 8192);
         save_all(compress, &ram);
         assert_int_equal(stat(path, &st), 0);
@@ -188,7 +187,7 @@ static void another_order_of_parts_is_refused(void **state)
     struct problem problem = {""};
 
     (void)state;
-    assert_int_equal(ram_init(&ram, "a", 1 << 20, false, &problem), 0);
+    assert_int_equal(ram_init(&ram, "a", 1 << 20, &problem), 0);
     save_all(true, &ram);
 
     struct savefile *file = savefile_open(path, &problem);
@@ -221,7 +220,7 @@ static void abandoned_save_leaves_the_old_file(void **state)
     struct stat before, after;
 
     (void)state;
-    assert_int_equal(ram_init(&ram, "a", 1 << 20, false, &problem), 0);
+    assert_int_equal(ram_init(&ram, "a", 1 << 20, &problem), 0);
     save_all(false, &ram);
     assert_int_equal(stat(path, &before), 0);
 
