@@ -45,6 +45,7 @@ enum riscv_csr {
 
 #define SATP_MODE_SHIFT 60
 #define SATP_PPN        ((1ULL << 44) - 1)
+#define SATP_MODE       (15ULL << SATP_MODE_SHIFT)
 #define SATP_BARE       0
 #define SATP_SV39       8
 #define SATP_SV48       9

@@ -3,19 +3,7 @@
 
 #include "riscv/csr.h"
 
-#define PTE_V         (1ULL << 0)
-#define PTE_R         (1ULL << 1)
-#define PTE_W         (1ULL << 2)
-#define PTE_X         (1ULL << 3)
-#define PTE_U         (1ULL << 4)
-#define PTE_A         (1ULL << 6)
-#define PTE_D         (1ULL << 7)
-#define PTE_PPN_SHIFT 10
-#define PTE_PPN       (((1ULL << 44) - 1) << PTE_PPN_SHIFT)
-#define PTE_RESERVED  (0x7fULL << 54)
-#define PTE_PBMT      (3ULL << 61)
-#define PTE_N         (1ULL << 63)
-#define PA_LIMIT      (1ULL << 56)
+#define PA_LIMIT (1ULL << 56)
 
 void riscv_pmp_update(struct riscv_vcpu *hart)
 {
@@ -100,22 +88,6 @@ unsigned riscv_data_priv(const struct riscv_vcpu *hart)
     return hart->priv;
 }
 
-/* A leaf that this mode may use for the access (10.3.2, steps 5 to 8). */
-static bool leaf_allows(const struct riscv_vcpu *hart, uint64_t pte, enum riscv_access access,
-                        unsigned priv)
-{
-    if (priv == PRIV_U
-            ? (pte & PTE_U) == 0
-            : (pte & PTE_U) != 0 && (access == ACCESS_FETCH || (hart->mstatus & MSTATUS_SUM) == 0))
-        return false;
-    switch (access) {
-    case ACCESS_FETCH: return (pte & PTE_X) != 0;
-    case ACCESS_STORE: return (pte & PTE_W) != 0;
-    default:
-        return (pte & PTE_R) != 0 || ((hart->mstatus & MSTATUS_MXR) != 0 && (pte & PTE_X) != 0);
-    }
-}
-
 unsigned riscv_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
                          enum riscv_access access, unsigned priv, struct riscv_page *page)
 {
@@ -157,7 +129,7 @@ unsigned riscv_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
         if ((pte & PTE_PBMT) != 0 &&
             ((hart->menvcfg & ENVCFG_PBMTE) == 0 || (pte & PTE_PBMT) == PTE_PBMT))
             return page_fault;
-        if (!leaf_allows(hart, pte, access, priv))
+        if (!riscv_leaf_allows(hart, pte, access, priv))
             return page_fault;
         if (pte & PTE_N) { /* Svnapot: only 64 KiB is defined */
             if (level != 0 || (ppn & 15) != 8)
@@ -181,9 +153,9 @@ unsigned riscv_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
         }
         page->pa = ppn << 12 | (va & ((1ULL << shift) - 1));
         page->span = pte & PTE_N ? 0x10000 : 1ULL << shift;
-        page->read = leaf_allows(hart, pte, ACCESS_LOAD, priv);
-        page->write = (pte & PTE_D) != 0 && leaf_allows(hart, pte, ACCESS_STORE, priv);
-        page->exec = leaf_allows(hart, pte, ACCESS_FETCH, priv);
+        page->read = riscv_leaf_allows(hart, pte, ACCESS_LOAD, priv);
+        page->write = (pte & PTE_D) != 0 && riscv_leaf_allows(hart, pte, ACCESS_STORE, priv);
+        page->exec = riscv_leaf_allows(hart, pte, ACCESS_FETCH, priv);
         return page_finish(hart, len, access, priv, page);
     }
     return page_fault;

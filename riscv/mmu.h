@@ -5,7 +5,23 @@
 #ifndef RISCV_MMU_H
 #define RISCV_MMU_H
 
+#include "riscv/csr.h"
 #include "riscv/vcpu.h"
+
+/* Page-table entries (10.3.1; Svpbmt, Svnapot) */
+#define PTE_V         (1ULL << 0)
+#define PTE_R         (1ULL << 1)
+#define PTE_W         (1ULL << 2)
+#define PTE_X         (1ULL << 3)
+#define PTE_U         (1ULL << 4)
+#define PTE_G         (1ULL << 5)
+#define PTE_A         (1ULL << 6)
+#define PTE_D         (1ULL << 7)
+#define PTE_PPN_SHIFT 10
+#define PTE_PPN       (((1ULL << 44) - 1) << PTE_PPN_SHIFT)
+#define PTE_RESERVED  (0x7fULL << 54)
+#define PTE_PBMT      (3ULL << 61)
+#define PTE_N         (1ULL << 63)
 
 enum riscv_access { ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE };
 
@@ -35,6 +51,22 @@ bool riscv_pmp_allows(const struct riscv_vcpu *hart, uint64_t pa, uint64_t len,
                       enum riscv_access access, unsigned priv);
 /* Computes hart->pmp from pmpcfg and pmpaddr; after every change of these. */
 void riscv_pmp_update(struct riscv_vcpu *hart);
+
+/* A leaf that this mode may use for the access (10.3.2, steps 5 to 8). */
+static inline bool riscv_leaf_allows(const struct riscv_vcpu *hart, uint64_t pte,
+                                     enum riscv_access access, unsigned priv)
+{
+    if (priv == PRIV_U
+            ? (pte & PTE_U) == 0
+            : (pte & PTE_U) != 0 && (access == ACCESS_FETCH || (hart->mstatus & MSTATUS_SUM) == 0))
+        return false;
+    switch (access) {
+    case ACCESS_FETCH: return (pte & PTE_X) != 0;
+    case ACCESS_STORE: return (pte & PTE_W) != 0;
+    default:
+        return (pte & PTE_R) != 0 || ((hart->mstatus & MSTATUS_MXR) != 0 && (pte & PTE_X) != 0);
+    }
+}
 
 /* The access-fault and page-fault causes of an access. */
 static inline unsigned riscv_access_fault(enum riscv_access access)

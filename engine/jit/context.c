@@ -17,30 +17,72 @@ static unsigned tlb_index(uint64_t va)
 
 /* ---- emptying ---- */
 
+bool jit_set_take(struct jit_set *set, unsigned *i)
+{
+    for (unsigned n = 0; n < sizeof set->summary / sizeof set->summary[0]; n++) {
+        if (set->summary[n] == 0)
+            continue;
+        unsigned word = n * 64 + (unsigned)__builtin_ctzll(set->summary[n]);
+        *i = word * 64 + (unsigned)__builtin_ctzll(set->words[word]);
+        set->words[word] &= set->words[word] - 1;
+        if (set->words[word] == 0)
+            set->summary[n] &= set->summary[n] - 1;
+        return true;
+    }
+    return false;
+}
+
+/* For each member `i`, which stays: `i` is a variable of the caller. */
+#define SET_EACH(set, i)                                                                           \
+    for (unsigned n_ = 0; n_ < sizeof(set)->summary / sizeof(set)->summary[0]; n_++)               \
+        for (uint64_t s_ = (set)->summary[n_], w_; s_ != 0; s_ &= s_ - 1)                          \
+            for (w_ = (set)->words[n_ * 64 + (unsigned)__builtin_ctzll(s_)];                       \
+                 w_ != 0 && ((i) = (n_ * 64 + (unsigned)__builtin_ctzll(s_)) * 64 +                \
+                                   (unsigned)__builtin_ctzll(w_),                                  \
+                            true);                                                                 \
+                 w_ &= w_ - 1)
+
 static void forget_jumps(struct jit_context *context)
 {
-    for (unsigned word = 0; word < JIT_JUMP_SIZE / 64; word++) {
-        for (uint64_t used = context->jump_used[word]; used != 0; used &= used - 1)
-            context->jump[word * 64 + (unsigned)__builtin_ctzll(used)].pc = JIT_EMPTY;
-        context->jump_used[word] = 0;
-    }
+    unsigned i;
+    while (jit_set_take(&context->jump_used, &i))
+        context->jump[i].pc = JIT_EMPTY;
     memset(context->code_pages, 0, sizeof context->code_pages);
+}
+
+static void forget_page(struct jit_context *context, unsigned i)
+{
+    context->read[i] = context->write[i] = JIT_EMPTY;
 }
 
 static void flush(struct jit_context *context)
 {
-    for (unsigned word = 0; word < JIT_TLB_SIZE / 64; word++) {
-        for (uint64_t used = context->tlb_used[word]; used != 0; used &= used - 1) {
-            unsigned i = word * 64 + (unsigned)__builtin_ctzll(used);
-            context->read[i] = context->write[i] = JIT_EMPTY;
-        }
-        context->tlb_used[word] = 0;
-    }
+    unsigned i;
+    while (jit_set_take(&context->tlb_used, &i))
+        forget_page(context, i);
+    memset(&context->tlb_local, 0, sizeof context->tlb_local);
     forget_jumps(context);
-    for (unsigned i = 0; i < JIT_FETCH_SIZE; i++)
+    for (i = 0; i < JIT_FETCH_SIZE; i++)
         context->fetch[i].page = JIT_EMPTY;
+    context->local_code = false;
     context->large_low = UINT64_MAX;
     context->large_last = 0;
+}
+
+/* What is not the same in all address spaces. */
+static void flush_local(struct jit_context *context)
+{
+    unsigned i;
+    while (jit_set_take(&context->tlb_local, &i))
+        forget_page(context, i);
+    if (!context->local_code)
+        return;
+    forget_jumps(context);
+    for (i = 0; i < JIT_FETCH_SIZE; i++) {
+        if (!context->fetch[i].global)
+            context->fetch[i].page = JIT_EMPTY;
+    }
+    context->local_code = false;
 }
 
 static void flush_page(struct jit_context *context, uint64_t va)
@@ -49,38 +91,44 @@ static void flush_page(struct jit_context *context, uint64_t va)
         flush(context);
         return;
     }
-    unsigned i = tlb_index(va);
-    context->read[i] = context->write[i] = JIT_EMPTY;
+    forget_page(context, tlb_index(va));
     context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)].page = JIT_EMPTY;
     if ((context->code_pages[jit_page_bit(va) / 64] >> jit_page_bit(va) % 64 & 1) == 0)
         return;
     /* Code of the page may be in any entry of the jump cache. */
-    for (unsigned word = 0; word < JIT_JUMP_SIZE / 64; word++) {
-        for (uint64_t used = context->jump_used[word]; used != 0; used &= used - 1) {
-            unsigned at = word * 64 + (unsigned)__builtin_ctzll(used);
-            if (((context->jump[at].pc ^ va) & ~PAGE_OFFSET) == 0)
-                context->jump[at].pc = JIT_EMPTY;
-        }
+    unsigned at;
+    SET_EACH(&context->jump_used, at)
+    {
+        if (((context->jump[at].pc ^ va) & ~PAGE_OFFSET) == 0)
+            context->jump[at].pc = JIT_EMPTY;
     }
 }
 
 void jit_context_flush_all(struct jit_cpu *cpu)
 {
+    jit_open_update(cpu);
     for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
         if (cpu->contexts[i].valid)
             flush(&cpu->contexts[i]);
     }
 }
 
+static bool is_shared(const struct jit_cpu *cpu, unsigned i)
+{
+    return (cpu->keys[i].satp & ~SATP_MODE) == 0 && cpu->keys[i].satp != 0;
+}
+
 void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid)
 {
     for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
         struct jit_context *context = &cpu->contexts[i];
-        /* Global mappings are not told apart from others: what an ASID excludes is other ASIDs'. */
         if (!context->valid || (has_asid && (uint16_t)(context->satp >> 44) != asid))
             continue;
+        /* Of another than a supervisor's context, global pages are not told apart from others. */
         if (has_va)
             flush_page(context, va);
+        else if (has_asid && is_shared(cpu, i))
+            flush_local(context);
         else
             flush(context);
     }
@@ -109,60 +157,68 @@ void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva)
 {
     for (unsigned n = 0; n < JIT_CONTEXTS; n++) {
         struct jit_context *context = &cpu->contexts[n];
+        unsigned i;
         if (!context->valid)
             continue;
-        for (unsigned word = 0; word < JIT_TLB_SIZE / 64; word++) {
-            for (uint64_t used = context->tlb_used[word]; used != 0; used &= used - 1) {
-                unsigned i = word * 64 + (unsigned)__builtin_ctzll(used);
-                if (context->write[i] != JIT_EMPTY && context->write[i] + context->addend[i] == hva)
-                    context->write[i] = JIT_EMPTY;
-            }
+        SET_EACH(&context->tlb_used, i)
+        {
+            if (context->write[i] + context->addend[i] == hva)
+                context->write[i] = JIT_EMPTY;
         }
     }
 }
 
 /* ---- choosing ---- */
 
-void jit_context_choose(struct jit_cpu *cpu)
+static struct jit_context *context_make(struct jit_cpu *cpu)
 {
-    const struct riscv_vcpu *hart = cpu->hart;
-    unsigned data = riscv_data_priv(hart);
-    bool translated = hart->priv < PRIV_M || data < PRIV_M;
-    uint64_t satp = translated ? hart->satp : 0;
-    uint8_t mode = (uint8_t)(hart->priv | data << 2 | (hart->mstatus & MSTATUS_SUM ? 1u << 4 : 0) |
-                             (hart->mstatus & MSTATUS_MXR ? 1u << 5 : 0));
-    unsigned now = (unsigned)(cpu->context - cpu->contexts);
-
-    if (cpu->keys[now].mode == mode && cpu->keys[now].satp == satp && cpu->keys[now].valid)
-        return;
-    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
-        if (cpu->keys[i].satp == satp && cpu->keys[i].mode == mode && cpu->keys[i].valid) {
-            cpu->context = &cpu->contexts[i];
-            cpu->context->used_at = ++cpu->clock;
-            return;
-        }
-    }
     struct jit_context *oldest = &cpu->contexts[0];
     for (unsigned i = 1; i < JIT_CONTEXTS; i++) {
         if (cpu->contexts[i].used_at < oldest->used_at)
             oldest = &cpu->contexts[i];
     }
-    if (oldest->valid) {
-        flush(oldest);
-    } else {
-        memset(oldest->tlb_used, 0xff, sizeof oldest->tlb_used);
-        memset(oldest->jump_used, 0xff, sizeof oldest->jump_used);
-        flush(oldest);
+    if (!oldest->valid) { /* all zero, which only the entries of page and pc 0 would match */
+        forget_page(oldest, 0);
+        oldest->jump[0].pc = JIT_EMPTY;
         oldest->cpu = cpu;
         oldest->valid = true;
     }
-    unsigned new = (unsigned)(oldest - cpu->contexts);
-    cpu->keys[new].mode = mode;
-    cpu->keys[new].satp = satp;
-    cpu->keys[new].valid = true;
-    oldest->satp = satp;
-    oldest->used_at = ++cpu->clock;
-    cpu->context = oldest;
+    flush(oldest);
+    return oldest;
+}
+
+void jit_context_choose(struct jit_cpu *cpu)
+{
+    const struct riscv_vcpu *hart = cpu->hart;
+    unsigned data = riscv_data_priv(hart);
+    bool translated = hart->priv < PRIV_M || data < PRIV_M;
+    const uint64_t satp = translated ? hart->satp : 0;
+    uint64_t key = satp;
+    uint8_t mode = (uint8_t)(hart->priv | data << 2 | (hart->mstatus & MSTATUS_SUM ? 1u << 4 : 0) |
+                             (hart->mstatus & MSTATUS_MXR ? 1u << 5 : 0));
+    unsigned n = (unsigned)(cpu->context - cpu->contexts);
+
+    if (cpu->global_seen && hart->priv == PRIV_S && data == PRIV_S)
+        key &= SATP_MODE;
+    if (cpu->keys[n].mode != mode || cpu->keys[n].satp != key || !cpu->keys[n].valid) {
+        for (n = 0; n < JIT_CONTEXTS; n++) {
+            if (cpu->keys[n].satp == key && cpu->keys[n].mode == mode && cpu->keys[n].valid)
+                break;
+        }
+        if (n == JIT_CONTEXTS) {
+            n = (unsigned)(context_make(cpu) - cpu->contexts);
+            cpu->keys[n].mode = mode;
+            cpu->keys[n].satp = key;
+            cpu->keys[n].valid = true;
+            cpu->contexts[n].satp = satp;
+        }
+        cpu->context = &cpu->contexts[n];
+        cpu->context->used_at = ++cpu->clock;
+    }
+    if (cpu->context->satp != satp) {
+        flush_local(cpu->context);
+        cpu->context->satp = satp;
+    }
 }
 
 /* ---- slow paths ---- */
@@ -187,18 +243,15 @@ static void note_span(struct jit_context *context, uint64_t va, uint64_t span)
  * Stores may go to the page unseen: it holds no code, and nobody wants to know what is written.
  * Said in its flags before it is looked at, so that whoever makes code of the page later knows.
  */
-static bool may_store(struct jit_cpu *cpu, uint64_t pa)
+static bool may_store(struct jit_cpu *cpu, _Atomic uint8_t *flags)
 {
-    struct memory *mem = &cpu->hart->vcpu.vm->mem;
-    struct mem_slot *slot = mem_slot_find(mem, pa, 1);
-    if (slot == NULL || cpu->audit != NULL ||
-        atomic_load_explicit(&mem->dirty_log, memory_order_relaxed))
+    if (flags == NULL || cpu->audit != NULL ||
+        atomic_load_explicit(&cpu->hart->vcpu.vm->mem.dirty_log, memory_order_relaxed))
         return false;
-    _Atomic uint8_t *flags = &slot->flags[(pa - slot->gpa) >> MEM_PAGE_SHIFT];
-    if ((atomic_load_explicit(flags, memory_order_relaxed) & MEM_PAGE_STORED) == 0)
-        atomic_fetch_or(flags, MEM_PAGE_STORED);
-    atomic_thread_fence(memory_order_seq_cst);
-    return (atomic_load_explicit(flags, memory_order_relaxed) & MEM_PAGE_CODE) == 0;
+    uint8_t now = atomic_load_explicit(flags, memory_order_relaxed);
+    if ((now & MEM_PAGE_STORED) == 0)
+        now = atomic_fetch_or(flags, MEM_PAGE_STORED);
+    return (now & MEM_PAGE_CODE) == 0;
 }
 
 /*
@@ -209,18 +262,23 @@ static bool may_store(struct jit_cpu *cpu, uint64_t pa)
 static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv_access access,
                       struct riscv_page *page)
 {
-    struct riscv_vcpu *hart = cpu->hart;
     struct jit_context *context = cpu->context;
-    unsigned cause = riscv_translate(hart, va, len, access, riscv_data_priv(hart), page);
+    struct jit_page found;
+    unsigned cause = jit_translate(cpu, va, len, access, riscv_data_priv(cpu->hart), &found);
 
     if (cause != 0)
         return fault(cpu, cause, va);
+    *page = found.page;
     if (page->hva == NULL || !page->uniform)
         return true;
-    bool write = page->write && may_store(cpu, page->pa);
+    bool write = page->write && may_store(cpu, found.flags);
     unsigned i = tlb_index(va);
     jit_count(&cpu->counts.tlb_fills);
-    context->tlb_used[i / 64] |= 1ULL << i % 64;
+    jit_set_add(&context->tlb_used, i);
+    if (found.global)
+        cpu->global_seen = true;
+    else
+        jit_set_add(&context->tlb_local, i);
     context->read[i] = page->read ? va & ~PAGE_OFFSET : JIT_EMPTY;
     context->write[i] = write ? va & ~PAGE_OFFSET : JIT_EMPTY;
     context->addend[i] = (uintptr_t)page->hva - (va & ~PAGE_OFFSET);
@@ -230,18 +288,21 @@ static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv
 
 const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va)
 {
-    struct jit_fetch *fetch = &cpu->context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)];
-    struct riscv_page page;
+    struct jit_context *context = cpu->context;
+    struct jit_fetch *fetch = &context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)];
+    struct jit_page found;
 
     if (fetch->page == (va & ~PAGE_OFFSET))
         return fetch;
-    unsigned cause = riscv_translate(cpu->hart, va, 2, ACCESS_FETCH, cpu->hart->priv, &page);
-    if (cause != 0 || page.hva == NULL || !page.uniform)
+    unsigned cause = jit_translate(cpu, va, 2, ACCESS_FETCH, cpu->hart->priv, &found);
+    if (cause != 0 || found.page.hva == NULL || !found.page.uniform)
         return NULL;
-    note_span(cpu->context, va, page.span);
+    note_span(context, va, found.page.span);
     fetch->page = va & ~PAGE_OFFSET;
-    fetch->pa = page.pa & ~PAGE_OFFSET;
-    fetch->hva = page.hva;
+    fetch->pa = found.page.pa & ~PAGE_OFFSET;
+    fetch->hva = found.page.hva;
+    fetch->global = found.global;
+    context->local_code = context->local_code || !found.global;
     return fetch;
 }
 

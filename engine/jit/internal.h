@@ -10,9 +10,9 @@
 
 /* ---- contexts: what translated code sees of an address space ---- */
 
-#define JIT_TLB_BITS   12
+#define JIT_TLB_BITS   14
 #define JIT_TLB_SIZE   (1u << JIT_TLB_BITS)
-#define JIT_JUMP_BITS  12
+#define JIT_JUMP_BITS  13
 #define JIT_JUMP_SIZE  (1u << JIT_JUMP_BITS)
 #define JIT_FETCH_SIZE 256u
 #define JIT_FOUND_SIZE 16384u
@@ -27,10 +27,26 @@ struct jit_jump {
     const void *code;
 };
 
+/* Which of up to 16,384 entries may be in use: bit i of `words`, and bit i / 64 of `summary`. */
+struct jit_set {
+    uint64_t summary[JIT_TLB_SIZE / 64 / 64];
+    uint64_t words[JIT_TLB_SIZE / 64];
+};
+
+static inline void jit_set_add(struct jit_set *set, unsigned i)
+{
+    set->words[i / 64] |= 1ULL << i % 64;
+    set->summary[i / 64 / 64] |= 1ULL << i / 64 % 64;
+}
+
+/* Takes a member out into *i; false: there is none. */
+bool jit_set_take(struct jit_set *set, unsigned *i);
+
 /*
  * Entry i of the TLB is for pages whose number ends in i. `read` and `write` are the page's virtual
- * address if loads (stores) may go straight to `addend` + va, else JIT_EMPTY. An access whose last
- * byte is in the page of its first and matches needs nothing else.
+ * address if loads (stores) may go straight to `addend` + va, else JIT_EMPTY (or 0, where no such
+ * page ends in i). An access whose last byte is in the page of its first and matches needs nothing
+ * else.
  */
 struct jit_context {
     uint64_t read[JIT_TLB_SIZE];
@@ -38,15 +54,17 @@ struct jit_context {
     uintptr_t addend[JIT_TLB_SIZE];
     struct jit_jump jump[JIT_JUMP_SIZE]; /* by pc >> 1 */
     struct jit_cpu *cpu;
-    /* Which address space and mode it is for (context.c). */
+    /* Which address space it is for now; `local`: entries that are not those of all address spaces.
+     */
     uint64_t satp, used_at;
-    bool valid;
-    uint64_t tlb_used[JIT_TLB_SIZE / 64], jump_used[JIT_JUMP_SIZE / 64]; /* may not be empty */
+    bool valid, local_code;
+    struct jit_set tlb_used, tlb_local, jump_used;
     uint64_t code_pages[JIT_PAGES_BITS / 64]; /* by a hash: whose code may be in the jump cache */
     uint64_t large_low, large_last;           /* where a page larger than 4 KiB was cached */
     struct jit_fetch {
         uint64_t page, pa; /* JIT_EMPTY: none */
         const uint8_t *hva;
+        bool global;
     } fetch[JIT_FETCH_SIZE];
 };
 
@@ -120,7 +138,9 @@ struct jit_cpu {
     uint64_t tval;
     uint64_t clock;     /* of contexts' use */
     enum jit_leave why; /* what a helper that gives no code leaves for */
-    /* Which of `contexts` is for (satp, privileges of code and data, SUM, MXR). */
+    /* Which of `contexts` is for (satp, privileges of code and data, SUM, MXR). A supervisor's is
+     * for all address spaces of satp's mode, once a page was seen that is in all (the G bit). */
+    bool global_seen;
     struct {
         uint64_t satp;
         uint8_t mode;
@@ -129,9 +149,15 @@ struct jit_cpu {
     uint64_t trap_instret;
     unsigned trap_streak;
     struct jit_context *contexts; /* JIT_CONTEXTS */
-    uint32_t epoch;               /* of code: what its jump caches know */
-    uint64_t dropped_seen;        /* of the blocks that were dropped one by one */
-    uint32_t reference_effects;   /* enum riscv_effect that the interpreter has not seen yet */
+    /* RAM in which PMP lets every mode do everything: whole pages of one slot; size 0: none. */
+    struct {
+        uint64_t gpa, size;
+        uint8_t *hva;
+        _Atomic uint8_t *flags; /* of its pages, as in struct mem_slot */
+    } open;
+    uint32_t epoch;             /* of code: what its jump caches know */
+    uint64_t dropped_seen;      /* of the blocks that were dropped one by one */
+    uint32_t reference_effects; /* enum riscv_effect that the interpreter has not seen yet */
     _Atomic bool in_code;
     struct jit_counts counts;
     struct jit_audit *audit; /* NULL: not audited */
@@ -193,6 +219,20 @@ const void *jit_go_on(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
 bool jit_system_step(struct jit_cpu *cpu, enum exit_reason *reason);
 /* What the hart has changed for its contexts. */
 void jit_serve_effects(struct jit_cpu *cpu);
+
+/* ---- walk.c ---- */
+
+struct jit_page {
+    struct riscv_page page;
+    _Atomic uint8_t *flags; /* of the page (enum mem_page_flag) where page.hva is not NULL */
+    bool global;            /* known to be the same in all address spaces (G) */
+};
+
+/* As riscv_translate, which does what is not ordinary. */
+unsigned jit_translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv_access access,
+                       unsigned priv, struct jit_page *page);
+/* cpu->open, after changes of PMP or of the slots. */
+void jit_open_update(struct jit_cpu *cpu);
 
 /* ---- context.c ---- */
 

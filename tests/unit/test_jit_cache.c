@@ -201,6 +201,87 @@ static void pages_are_code_as_long_as_blocks_are_made_of_them(void **state)
     assert_int_equal(jit_engine.vcpu_init(&harts[0].vcpu), 0);
 }
 
+/* Page-table entries (Privileged ISA, 10.3.1). */
+#define PTE(at, flags) (((BOARD_RAM + (at)) >> 12 << 10) | (flags))
+#define POINTER        0x01ULL
+#define DATA           0xc7ULL /* D A W R V */
+#define EVERYWHERE     0xefULL /* D A G X W R V */
+#define SATP(root, asid)                                                                           \
+    (8ULL << 60 | (uint64_t)(asid) << 44 | (BOARD_RAM + (root)) >> 12) /* Sv39 */
+
+static void put_entry(unsigned table, unsigned index, uint64_t entry)
+{
+    memcpy(ram + table + index * 8, &entry, 8);
+}
+
+/* RAM as it is, for all address spaces; page 1 at `data`. Tables at `root`, and the two pages
+ * behind it. */
+static void make_space(unsigned root, unsigned data)
+{
+    put_entry(root, BOARD_RAM >> 30, PTE(0, EVERYWHERE));
+    put_entry(root, 0, PTE(root + 0x1000, POINTER));
+    put_entry(root + 0x1000, 0, PTE(root + 0x2000, POINTER));
+    put_entry(root + 0x2000, 1, PTE(data, DATA));
+}
+
+/* No fence is needed between address spaces of their own ASIDs: what is global stays, what is not
+ * must not be seen in the other. */
+static void address_spaces_see_their_own_pages(void **state)
+{
+    static const uint32_t code[] = {
+        0x18061073, /* csrw satp, a2 */
+        0x0005b503, /* ld a0, 0(a1) */
+        0x18069073, /* csrw satp, a3 */
+        0x0005b703, /* ld a4, 0(a1) */
+        ECALL,
+    };
+    const uint64_t first = 0x1111, second = 0x2222;
+    (void)state;
+    memcpy(ram, code, sizeof code);
+    make_space(0x10000, 0x20000);
+    make_space(0x14000, 0x21000);
+    memcpy(ram + 0x20000, &first, 8);
+    memcpy(ram + 0x21000, &second, 8);
+    for (unsigned i = 0; i < 3; i++) {
+        harts[0].x[11] = 0x1000;
+        harts[0].x[12] = SATP(0x10000, 1);
+        harts[0].x[13] = SATP(0x14000, 2);
+        run();
+        assert_int_equal(A0, first);
+        assert_int_equal(harts[0].x[14], second);
+    }
+}
+
+/* SFENCE.VMA with an ASID: that address space's pages are looked up anew. */
+static void a_fence_of_an_address_space_is_heard(void **state)
+{
+    static const uint32_t code[] = {
+        0x18061073, /* csrw satp, a2 */
+        0x0005b503, /* ld a0, 0(a1) */
+        0x00f83023, /* sd a5, 0(a6): the entry of page 1 */
+        0x12d00073, /* sfence.vma x0, a3 */
+        0x0005b703, /* ld a4, 0(a1) */
+        ECALL,
+    };
+    const uint64_t first = 0x1111, second = 0x2222;
+    (void)state;
+    memcpy(ram, code, sizeof code);
+    make_space(0x10000, 0x20000);
+    memcpy(ram + 0x20000, &first, 8);
+    memcpy(ram + 0x21000, &second, 8);
+    for (unsigned i = 0; i < 3; i++) {
+        put_entry(0x12000, 1, PTE(0x20000, DATA));
+        harts[0].x[11] = 0x1000;
+        harts[0].x[12] = SATP(0x10000, 1 + i);
+        harts[0].x[13] = 1 + i;
+        harts[0].x[15] = PTE(0x21000, DATA);
+        harts[0].x[16] = BOARD_RAM + 0x12008;
+        run();
+        assert_int_equal(A0, first);
+        assert_int_equal(harts[0].x[14], second);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -212,6 +293,8 @@ int main(void)
         TEST(code_beside_what_is_written_stays),
         TEST(a_page_to_which_only_data_is_stored_is_code_no_more),
         TEST(a_flush_forgets_everything_and_goes_on),
+        TEST(address_spaces_see_their_own_pages),
+        TEST(a_fence_of_an_address_space_is_heard),
         TEST(pages_are_code_as_long_as_blocks_are_made_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
