@@ -14,7 +14,6 @@
 #define FDT_GROWTH   8192u /* what a partition's tree may have more than the board's */
 #define FDT_SLACK    8192u /* free room at its end, which boot loaders want for what they add */
 #define VIRTIO_MAGIC 0x74726976
-#define JUMP_OFFSET  0x200000 /* where a payload is if nobody says where */
 
 /* What the loader says in a2 (OpenSBI, docs/firmware/fw_dynamic.md). */
 struct fw_dynamic {
@@ -119,7 +118,7 @@ static void start_plain(void *blob, const struct fw_dynamic *info)
     struct partition_boot boot = given_boot();
     if (p == NULL)
         panic("no memory");
-    p->entry = (uint64_t)(uintptr_t)image_start + JUMP_OFFSET;
+    p->entry = (uint64_t)(uintptr_t)image_start + BUNDLE_PAYLOAD_AT;
     /* It may be anything, and what is meant in a ROM. */
     if (((uintptr_t)info & 7) == 0 && guest_load((uintptr_t)info, 0) >= 0 &&
         info->magic == FW_DYNAMIC_MAGIC && info->next_addr != 0)
@@ -154,13 +153,16 @@ static void start_partitions(void)
 }
 
 /* Who has the UART would else type what the operator is believed to. */
-static void give_uart(void)
+static void give_devices(void)
 {
     for (unsigned i = 0; i < plan.partition_count; i++) {
         const struct plan_partition *p = &plan.partitions[i];
         for (unsigned j = 0; j < p->device_count; j++) {
-            const struct plan_range *range = &board.devices[p->devices[j]].regs[0];
-            console_give(range->base, range->size);
+            const struct plan_device *device = &board.devices[p->devices[j]];
+            if (device->master)
+                console_line("%s: has %s; there is no IOMMU, so its DMA is trusted", p->spec->name,
+                             device->name);
+            console_give(device->regs[0].base, device->regs[0].size);
         }
     }
 }
@@ -251,7 +253,7 @@ struct hart *boot_main(uint64_t hart_id, const void *blob, const struct fw_dynam
                  (unsigned long)(host_time_ns() / 1000 - began * 1000000 / features.timebase));
     if (features.h && !features.mpv_sticks)
         console_line("mstatus.MPV cannot be written: partitions enter their guests from HS-mode");
-    give_uart();
+    give_devices();
     hart_table_ready = 1;
     for (unsigned i = 0; i < hart_count; i++) {
         if (harts[i] != self)

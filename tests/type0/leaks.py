@@ -58,6 +58,7 @@ def a_pci_function_is_no_bus_master_when_its_partition_begins_anew(board):
     passed = dict(passthrough="[ { device: pci@30000000 } ]", trusted_dma="true")
     board.bundle(leak("owner", "mode=dma reboot=1", **passed))
     process = board.start(harts=1, devices=["-device", "virtio-rng-pci"])
+    process.expect("owner: has pci@30000000; there is no IOMMU, so its DMA is trusted", 60)
     process.expect("leak: command 1 0x0*6", 60)
     process.expect("owner: reboots", 60)
     process.expect("leak: command 0 0x0*2", 60)
