@@ -15,6 +15,9 @@
 
 #define BUNDLE_MAGIC "TRIVBNDL"
 #define BUNDLE_ALIGN 4096
+/* Where an image of type 0 has the payload of plain firmware instead, from its first byte on: as
+ * fw_jump. */
+#define BUNDLE_PAYLOAD_AT 0x200000
 
 /* Little-endian, as the guests and the hosts that we know. */
 struct bundle_header {

@@ -36,7 +36,8 @@ struct bundle_writer {
     struct bundle_file files[FILES_MAX];
     unsigned file_count;
     uint8_t *directory, *spec;
-    unsigned type; /* 0 or 1 */
+    unsigned type;       /* 0 or 1 */
+    struct blob payload; /* of plain firmware: then there is no bundle */
     struct blob hypervisor;
     uint64_t base; /* of the bundle in the image */
 };
@@ -156,6 +157,10 @@ static bool write_at(FILE *out, uint64_t at, const void *bytes, size_t size)
 
 static bool write_all(const struct bundle_writer *w, FILE *out)
 {
+    if (w->payload.bytes != NULL)
+        return write_at(out, 0, w->hypervisor.bytes, w->hypervisor.size) &&
+               write_at(out, BUNDLE_PAYLOAD_AT, w->payload.bytes, w->payload.size) &&
+               fflush(out) == 0;
     uint64_t base = w->base, image_size = base + w->header.size;
     bool good = write_at(out, 0, w->hypervisor.bytes, w->hypervisor.size) &&
                 write_at(out, IMAGE_SIZE_AT, &image_size, sizeof image_size) &&
@@ -243,6 +248,7 @@ static void close_all(struct bundle_writer *w)
     for (unsigned i = 0; i < w->file_count; i++)
         blob_free(&w->files[i].blob);
     blob_free(&w->hypervisor);
+    blob_free(&w->payload);
     free(w->directory);
     free(w->spec);
     free(w);
@@ -290,14 +296,47 @@ static int bundle(const char *yaml, unsigned type, const char *hypervisor, const
     return status;
 }
 
+/* Plain firmware with what it starts, as OpenSBI's fw_payload. */
+static int bundle_payload(const char *path, const char *hypervisor, const char *out)
+{
+    struct problem problem = {.text = ""};
+    struct bundle_writer *w = calloc(1, sizeof *w);
+    int status = 0;
+
+    if (w == NULL)
+        return command_fail("no memory");
+    int error = open_hypervisor(&w->hypervisor, 0, hypervisor, &problem);
+    if (error == 0)
+        error = place_bundle(w, &problem);
+    if (error == 0)
+        error = blob_map_unpacked(&w->payload, "payload", path, &problem);
+    if (error == 0 && w->payload.size >= 4 &&
+        memcmp(w->payload.bytes,
+               "\x7f"
+               "ELF",
+               4) == 0)
+        error = problem_set(&problem, -ENOEXEC,
+                            "%s: is an ELF file, which no loader takes apart here; give the flat "
+                            "binary (objcopy -O binary)",
+                            path);
+    if (error == 0)
+        error = write_file(w, out, &problem);
+    if (error == 0)
+        printf("%s: plain firmware and its payload, %.1f MiB\n", out,
+               (double)(BUNDLE_PAYLOAD_AT + w->payload.size) / (1 << 20));
+    else
+        status = command_fail("%s", problem.text);
+    close_all(w);
+    return status;
+}
+
 int cmd_bundle(int argc, char **argv)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
-                                            {"type", required_argument, NULL, 't'},
-                                            {"output", required_argument, NULL, 'o'},
-                                            {"hypervisor", required_argument, NULL, 'H'},
-                                            {0}};
-    const char *type = "1", *out = NULL, *hypervisor = NULL;
+    static const struct option options[] = {
+        {"help", no_argument, NULL, 'h'},          {"type", required_argument, NULL, 't'},
+        {"output", required_argument, NULL, 'o'},  {"hypervisor", required_argument, NULL, 'H'},
+        {"payload", required_argument, NULL, 'p'}, {0}};
+    const char *type = "1", *out = NULL, *hypervisor = NULL, *payload = NULL;
     int c;
 
     while ((c = command_getopt(argc, argv, options)) != -1) {
@@ -305,15 +344,21 @@ int cmd_bundle(int argc, char **argv)
         case 't': type = optarg; break;
         case 'o': out = optarg; break;
         case 'H': hypervisor = optarg; break;
+        case 'p': payload = optarg; break;
         case -2: return 0;
         default: return 2;
         }
     }
-    if (!command_words(argc, argv, 1))
+    if (!command_words(argc, argv, payload != NULL ? 0 : 1))
         return 2;
     if (strcmp(type, "0") != 0 && strcmp(type, "1") != 0)
         return command_fail("--type %s: is neither; write --type 0 or --type 1", type);
     if (out == NULL)
         return command_fail("say where to write it: -o FILE");
+    if (payload != NULL && type[0] != '0')
+        return command_fail("--payload: is for --type 0 alone; type 1 has guests, which a "
+                            "description names");
+    if (payload != NULL)
+        return bundle_payload(payload, hypervisor, out);
     return bundle(argv[optind], (unsigned)(type[0] - '0'), hypervisor, out);
 }

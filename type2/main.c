@@ -76,11 +76,12 @@ const struct command commands[] = {
      "\n"
      "Example: trivisor validate --type 0 --board board.dtb fleet.yaml\n",
      cmd_validate},
-    {"bundle", "--type N -o IMAGE FILE.yaml", "make a bare-metal image: hypervisor and guests",
+    {"bundle", "--type N -o IMAGE [FILE.yaml]", "make a bare-metal image: hypervisor and guests",
      "  --type 1             the bare-metal hypervisor for boards with the H extension\n"
      "  --type 0             the firmware that divides a board between them\n"
      "  -o, --output IMAGE   where to write it\n"
      "  --hypervisor FILE    another hypervisor than the one beside this program\n"
+     "  --payload FILE       instead of a description: type 0 as plain firmware that starts this\n"
      "\n"
      "Type 1 is started as a kernel is: qemu-system-riscv64 -M virt -kernel IMAGE, or by U-Boot.\n"
      "Type 0 is the first code after reset: -bios IMAGE.\n"

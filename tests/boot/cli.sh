@@ -233,6 +233,8 @@ if qemu-system-riscv64 -M virt,dumpdtb=board.dtb -smp 4 -m 1G -display none >"$w
     bad "a bus master that is not trusted" 'virtio_mmio@10001000 can reach all memory by DMA.*trusted_dma: true' "${layout[@]}" dma.yaml
     yaml disk.yaml 'vms:' '  - { name: a, memory: 64M, kernel: spin.img, disks: [ { path: disk.raw } ] }'
     bad "a disk under type 0" 'a: disks: type 0 plays no disks' "${layout[@]}" disk.yaml
+    bad "an ELF file as payload" 'ls: is an ELF file' bundle --type 0 --hypervisor type0.fw --payload /bin/ls -o x.fw
+    bad "a payload for type 1" '--payload: is for --type 0 alone' bundle --type 1 --payload /bin/ls -o x.fw
     bad "a disk in a bundle for type 0" 'a: disks: type 0 plays no disks' bundle --type 0 --hypervisor type0.fw -o x.fw disk.yaml
     bad "a board that is none" 'spin.img: is no device tree' validate --type 0 --hypervisor type0.fw --board spin.img split.yaml
     bad "a board for another type" 'board.dtb: is for type 0' validate --board board.dtb split.yaml

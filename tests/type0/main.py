@@ -92,6 +92,17 @@ def a_payload_that_nobody_names_is_where_fw_jump_has_it(board):
 
 
 @test()
+def a_payload_that_bundle_puts_behind_it_is_started(board):
+    image = os.path.join(board.dir, "payload.fw")
+    command = [TRIVISOR, "bundle", "--type", "0", "--hypervisor", FIRMWARE, "--payload", TINY, "-o", image]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    process = board.start(firmware=image)
+    process.expect("type 0, 4 harts")
+    process.expect("report: done", 60)
+    process.ends(0)
+
+
+@test()
 def a_kernel_computes_on_it_under_type_2(board):
     command = [TRIVISOR, "run", "--memory", "128M", "--cpus", "2", "--firmware", FIRMWARE, "--kernel", TINY]
     board.process = Process([*command, "--cmdline", "hostname=plain kib=16 seed=first parts=3"], board.dir, dict(os.environ))
@@ -232,6 +243,22 @@ def an_intruder_reaches_nothing_and_others_do_not_notice(board):
             want = checksum_by_type2(name, cmdline)
             if not process.says(name + r"\| \S*report: checksum " + want):
                 raise Failed(f"{name} did not report {want}")
+        process.popen.kill()
+
+
+@test()
+def a_shared_hart_is_divided_by_weight(board):
+    alone = 5002  # instructions of the operation: 625 rounds of 8, and the loop
+    for mine, other in ((300, 100), (100, 300)):
+        counts = dict(name="counts", cpus=1, memory="64M", kernel=OPS, cmdline='"loops=10000 ops=cpu"', weight=mine)
+        board.bundle(counts, probe("spins", "spin", weight=other))
+        process = board.start(harts=1, devices=COUNTED)
+        process.expect("ops: done")
+        found = re.findall(r"op cpu\S* ticks .* insns/op ([0-9.]+)", process.text())
+        want = alone * (mine + other) / mine
+        # Turns are of 4 ms: the first and the last are as chance has it.
+        if len(found) < 1 or any(not 0.85 < float(count) / want < 1.15 for count in found):
+            raise Failed(f"with weight {mine} beside {other} it took {found}, {want:.0f} were due")
         process.popen.kill()
 
 
