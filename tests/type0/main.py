@@ -395,13 +395,13 @@ def a_partition_that_fails_is_restarted_if_so_described(board):
 def a_partition_that_hangs_fails_alone(board):
     board.bundle(
         probe("hangs", "hang", watchdog=1),
-        probe("asleep", "sleep", watchdog=1),
-        probe("spins", "spin", watchdog=1),
+        probe("asleep", "sleep", watchdog=3),  # more than a loaded machine keeps a hart waiting
+        probe("spins", "spin", watchdog=3),
         tiny("steady", "hold"),
     )
     process = board.start()
     process.expect("hangs: has failed: it hangs", 60)
-    time.sleep(4)
+    time.sleep(8)
     process.send("list\r")
     process.expect("hangs +failed", 60)
     for name in ("asleep", "spins", "steady"):
