@@ -3,7 +3,8 @@
 #
 #     scripts/guest-debian.sh kernel     vmlinux, initrd.img, modules/, version
 #     scripts/guest-debian.sh rootfs     root.raw: a disk with systemd, for U-Boot or for vmlinux and initrd.img
-#     scripts/guest-debian.sh            all of it
+#     scripts/guest-debian.sh tools      tools.raw: the same with gcc, python3, perl, sqlite3 and so on, for tests
+#     scripts/guest-debian.sh            kernel and rootfs
 #     scripts/guest-debian.sh clean      removes it
 #
 # In guests/cache/debian/ of the source tree, or in ~/.cache/trivisor/debian/ when installed; quick when it is there.
@@ -115,12 +116,15 @@ case ${1:-all} in
 kernel)
     kernel
     ;;
-rootfs | all)
+rootfs | tools | all)
     need mmdebstrap mke2fs e2fsck
     [ "$(id -u)" = 0 ] || need fakeroot
     kernel
     . "$ROOT/scripts/guest-rootfs.sh"
-    rootfs
+    case ${1:-all} in
+    tools) tools ;;
+    *) rootfs ;;
+    esac
     ;;
 clean)
     rm -rf "$OUT" "$CACHE/apt/riscv64"
@@ -131,6 +135,6 @@ help | --help | -h)
     printf '%s\n' "$text"
     ;;
 *)
-    die 2 "use: $PROGRAM [kernel|rootfs|clean|help]"
+    die 2 "use: $PROGRAM [kernel|rootfs|tools|clean|help]"
     ;;
 esac

@@ -1,4 +1,4 @@
-# Part of guest-debian.sh: a Debian root disk with systemd.
+# Part of guest-debian.sh: Debian root disks with systemd, root.raw and, with compilers and the like, tools.raw.
 #
 # First stage, on the host: mmdebstrap fetches and extracts the packages (nothing of theirs is run: they are riscv64
 # programs) and we write down in dpkg's database that they are unpacked. Second stage, in a virtual machine: dpkg
@@ -11,6 +11,9 @@
 
 ROOT_PACKAGES=apt,systemd-sysv,udev,kmod,iproute2,e2fsprogs,login,passwd,procps,netbase,util-linux-extra
 ROOT_SIZE=1023 # MiB, after the first one, which holds the partition table
+# What the tests and the benchmark of real programs run (tests/boot/real.py, bench/real.py).
+TOOLS_PACKAGES=$ROOT_PACKAGES,gcc,libc6-dev,make,python3,libpython3.13-testsuite,perl,openssl,sqlite3,stress-ng,7zip,zstd
+TOOLS_SIZE=3071
 ROOT_UUID=7269736b-7669-736f-7200-000000000001
 
 # note_unpacked TREE: enters TREE's downloaded packages into its dpkg database as unpacked (deb-old: dpkg(1), status).
@@ -127,17 +130,17 @@ first_stage() {
     local tree=$TEMP/tree
     mmdebstrap --quiet --variant=extract --mode=chrootless --format=directory \
         --skip=essential/unlink,cleanup/apt --architectures=riscv64 --include='?essential' \
-        --include="$ROOT_PACKAGES" $SUITE "$tree" "deb $(debian_mirror) $SUITE main" >"$TEMP/log" 2>&1 || {
+        --include="$PACKAGES" $SUITE "$tree" "deb $(debian_mirror) $SUITE main" >"$TEMP/log" 2>&1 || {
         grep '^E:' "$TEMP/log" >&2
         return 3
     }
     note_unpacked "$tree"
     rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/*
     furnish "$tree"
-    truncate -s $((ROOT_SIZE + 1))M "$TEMP/root.raw"
-    partition_table $((ROOT_SIZE * 2048)) | dd of="$TEMP/root.raw" conv=notrunc status=none
+    truncate -s $((SIZE + 1))M "$TEMP/root.raw"
+    partition_table $((SIZE * 2048)) | dd of="$TEMP/root.raw" conv=notrunc status=none
     mke2fs -q -F -t ext4 -L debian -U $ROOT_UUID -E root_owner=0:0,lazy_itable_init=0,offset=1048576 -d "$tree" \
-        "$TEMP/root.raw" ${ROOT_SIZE}M
+        "$TEMP/root.raw" ${SIZE}M
 }
 
 second_stage() {
@@ -149,8 +152,8 @@ second_stage() {
             </dev/null >"$console" 2>&1 || status=$?
     else
         [ -x "$VMM" ] || die 2 "no $VMM, in which the disk's second stage runs: run make first"
-        timeout 1800 "$VMM" run --cpus 2 --memory 1G --no-reboot --kernel "$OUT/vmlinux" --initrd "$OUT/initrd.img" \
-            --cmdline "$1" --disk "$TEMP/root.raw" </dev/null >"$console" 2>&1 || status=$?
+        timeout 1800 "$VMM" run --engine "${TRIVISOR_ENGINE:-jit}" --cpus 2 --memory 1G --no-reboot \
+            --kernel "$OUT/vmlinux" --initrd "$OUT/initrd.img" --cmdline "$1" --disk "$TEMP/root.raw" </dev/null >"$console" 2>&1 || status=$?
     fi
     cp "$console" "$OUT/second-stage.log"
     if [ $status != 0 ] || ! grep -q 'guest: task second-stage is done' "$console"; then
@@ -159,11 +162,15 @@ second_stage() {
     fi
 }
 
-rootfs() {
-    lock_cache rootfs
-    if [ -e "$OUT/root.raw" ] && [ ! "$OUT/version" -nt "$OUT/root.raw" ]; then
+# root_disk NAME PACKAGES SIZE: $OUT/NAME.raw.
+root_disk() {
+    local disk=$OUT/$1.raw
+    lock_cache "$1"
+    if [ -e "$disk" ] && [ ! "$OUT/version" -nt "$disk" ]; then
+        exec 9>&-
         return
     fi
+    export PACKAGES=$2 SIZE=$3
     temp_dir
     say "fetching Debian $SUITE for a root disk"
     if [ "$(id -u)" = 0 ]; then
@@ -177,7 +184,16 @@ rootfs() {
     say "configuring its packages inside a virtual machine (about two minutes)"
     second_stage "console=ttyS0 quiet hostname=debian trivisor.task=second-stage"
     e2fsck -fp "$TEMP/root.raw?offset=1048576" >"$TEMP/log" 2>&1 || die 1 "the disk is damaged: $(tail -n 1 "$TEMP/log")"
-    mv "$TEMP/root.raw" "$OUT/root.raw"
+    mv "$TEMP/root.raw" "$disk"
     rm -rf "$TEMP"
-    say "ready: ${OUT#"$ROOT/"}/root.raw (root logs in without a password)"
+    exec 9>&-
+    say "ready: ${disk#"$ROOT/"} (root logs in without a password)"
+}
+
+rootfs() {
+    root_disk root "$ROOT_PACKAGES" "$ROOT_SIZE"
+}
+
+tools() {
+    root_disk tools "$TOOLS_PACKAGES" "$TOOLS_SIZE"
 }
