@@ -25,21 +25,22 @@ class Subject:
         out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)
         self.version = (out.stdout.strip() or out.stderr.strip() or "?").splitlines()[0]
 
-    def command(self, harts, kernel, initrd, cmdline, disk=None, network=False):
+    def command(self, harts, kernel, initrd, cmdline, disks=(), readonly=False, network=False):
         if self.kind == "trivisor":
             command = [self.path, "run", "--name", f"bench-{os.getpid()}", "--cpus", str(harts), "--memory",
                        f"{MEMORY_MIB}M", "--kernel", kernel, "--initrd", initrd, "--cmdline", cmdline, "--no-reboot"]
             if self.engine:
                 command += ["--engine", self.engine]
-            if disk:
-                command += ["--disk", disk]
+            for disk in disks:
+                command += ["--disk", disk + (",readonly" if readonly else "")]
             return command + (["--net", "user"] if network else [])
         command = [self.path, "-M", "virt", "-smp", str(harts), "-m", f"{MEMORY_MIB}M", "-accel", "tcg", "-no-reboot",
                    "-display", "none", "-monitor", "none", "-serial", "stdio",
                    "-global", "virtio-mmio.force-legacy=false",
                    "-kernel", kernel, "-initrd", initrd, "-append", cmdline]
-        if disk:
-            command += ["-drive", f"if=none,id=d,format=raw,file={disk}", "-device", "virtio-blk-device,drive=d"]
+        for i, disk in enumerate(disks):
+            command += ["-drive", f"if=none,id=d{i},format=raw,file={disk},readonly={'on' if readonly else 'off'}",
+                        "-device", f"virtio-blk-device,drive=d{i}"]
         if network:
             command += ["-netdev", "user,id=n", "-device", "virtio-net-device,netdev=n"]
         return command

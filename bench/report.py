@@ -28,11 +28,15 @@ class Row:
         self.name, self.group, self.kind, self.harts = name, group, kind, harts
         self.unit, self._figure, self.more_is_better = KINDS[kind]
         self.values = {}  # subject: a figure for each run
+        self.processor = {}  # subject: seconds of processor time for each run
         self.sums = {}  # checksum: who computed it
         self.notes = []
 
     def add(self, subject, value):
         self.values.setdefault(subject, []).append(value)
+
+    def add_processor(self, subject, seconds):
+        self.processor.setdefault(subject, []).append(seconds)
 
     def add_time(self, subject, operations, ns, checksum):
         self.add(subject, self._figure(operations, max(ns, 1)))
@@ -119,6 +123,27 @@ def groups_table(rows, ours, subjects, native):
     if processor:
         lines += [None, ["processor at work", f"{len(processor)} groups"] +
                   [factor(mean(column)) for column in zip(*processor)]]
+    return table(lines)
+
+
+def processor_table(rows, ours, subjects):
+    """Of the rows of fixed work: how much of the host's processors each subject took, and how many times more."""
+    others = [s for s in subjects if s != ours]
+    lines = [["row"] + subjects + [f"{ours}/{s}" for s in others], None]
+    ratios = {}
+    for row in rows:
+        seconds = {s: statistics.median(row.processor[s]) for s in subjects if row.processor.get(s)}
+        if not seconds:
+            continue
+        factors = {s: seconds[s] / seconds[ours] for s in others if s in seconds and seconds.get(ours)}
+        for s, value in factors.items():
+            ratios.setdefault(s, {}).setdefault(row.group, []).append(value)
+        lines.append([row.name] + [number(seconds.get(s)) for s in subjects] + [factor(factors.get(s)) for s in others])
+    lines.append(None)
+    for group in dict.fromkeys(row.group for row in rows):
+        means = [mean(ratios.get(s, {}).get(group, [])) for s in others]
+        if any(means):
+            lines.append([f"mean of {group}"] + [""] * len(subjects) + [factor(value) for value in means])
     return table(lines)
 
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 
+import real
 import report
 from machine import Machine, Subject, MEMORY_MIB
 
@@ -47,6 +48,10 @@ def system_rows():
 def guest_rows():
     listing = subprocess.run([f"{BUILD}/native", "list"], capture_output=True, text=True, check=True).stdout
     return [report.Row(name, group, kind, int(harts)) for name, group, kind, harts in map(str.split, listing.splitlines())]
+
+
+def real_rows():
+    return [report.Row(name, "real", "work") for name in real.NAMES]
 
 
 class TcpServer(threading.Thread):
@@ -131,11 +136,13 @@ class Bench:
     def __init__(self, options, subjects, folder):
         self.options, self.subjects, self.folder = options, subjects, folder
         wanted = re.compile(options.rows)
-        self.rows = [row for row in system_rows() + guest_rows() if wanted.search(row.name) or wanted.search(row.group)]
+        every = system_rows() + guest_rows() + (real_rows() if options.real else [])
+        self.rows = [row for row in every if wanted.search(row.name) or wanted.search(row.group)]
         if not self.rows:
             die(f"no row matches '{options.rows}'")
         self.by_name = {row.name: row for row in self.rows}
-        self.guest_rows = [row for row in self.rows if row.group not in ("start", "footprint")]
+        self.guest_rows = [row for row in self.rows if row.group not in ("start", "footprint", "real")]
+        self.real_rows = [row for row in self.rows if row.group == "real"]
         self.failures = []
         self.server = TcpServer() if any(row.group == "network" for row in self.rows) else None
         self.disk = f"{folder}/disk.raw" if any(row.group == "disk" for row in self.rows) else None
@@ -143,6 +150,9 @@ class Bench:
             make_disk(self.disk)
         self.initrd = f"{folder}/initrd.img"
         make_initrd(self.initrd, self.guest_rows, options.scale)
+        if self.real_rows:
+            self.archive = f"{folder}/archive.tar"
+            real.make_archive(self.archive, [row.name for row in self.real_rows], options.scale)
         self.lines = []  # what each run said
 
     def fail(self, subject, text):
@@ -189,10 +199,18 @@ class Bench:
         cmdline = f"console=ttyS0 quiet trivisor.task=bench trivisor.rows={harts}"
         if network:
             cmdline += f" trivisor.port={self.server.port}"
+        self.measure(subject, rows, harts, cmdline, disks=[self.disk] if "disk" in groups else [], network=network)
+
+    def real(self, subject):
+        """The programs of Debian's, on its own disk."""
+        self.measure(subject, self.real_rows, 1, "console=ttyS0 quiet trivisor.task=archive",
+                     disks=[f"{GUEST}/tools.raw", self.archive], readonly=True)
+
+    def measure(self, subject, rows, harts, cmdline, **devices):
+        """Boots a guest that does the rows, and takes what it says of them."""
         missing = {row.name for row in rows}
-        began = {}
-        with self.machine(subject, harts, cmdline, disk=self.disk if "disk" in groups else None,
-                          network=network) as machine:
+        began, used = {}, {}
+        with self.machine(subject, harts, cmdline, **devices) as machine:
             for when, line in machine.console(SILENCE):
                 said = re.search(r"bench: (\S+) (begin|end|skipped|failed|ended)\b ?(.*)", line)
                 if "bench: done" in line:
@@ -201,9 +219,10 @@ class Bench:
                     continue
                 row, what, rest = self.by_name[said[1]], said[2], said[3]
                 if what == "begin":
-                    began[row.name] = when
+                    began[row.name], used[row.name] = when, machine.processor_seconds()
                 elif what == "end":
                     missing.discard(row.name)
+                    row.add_processor(subject.name, machine.processor_seconds() - used.get(row.name, 0))
                     self.take(subject, row, rest, when - began.get(row.name, when))
                 else:
                     missing.discard(row.name)
@@ -238,7 +257,7 @@ class Bench:
                 self.failures.append(f"native: {row.name}: {result.stdout.strip()}")
 
     def run(self):
-        systems = len(self.guest_rows) < len(self.rows)
+        systems = any(row.group in ("start", "footprint") for row in self.rows)
         for number in range(self.options.runs):
             # Interleaved, and each time another one is first.
             turn = number % len(self.subjects)
@@ -249,6 +268,8 @@ class Bench:
                     self.boot(subject, self.options.idle if idle else 0)
                 for harts in sorted({row.harts for row in self.guest_rows}):
                     self.work(subject, harts)
+                if self.real_rows:
+                    self.real(subject)
             self.native()
         for row in self.rows:
             if len(row.sums) > 1:
@@ -275,6 +296,8 @@ def report_text(bench, description, seconds):
         "Medians. A/B below is how many times better A is than B: over 1, A is ahead.",
         report.rows_table(bench.rows, ours, names, native),
         report.groups_table(bench.rows, ours, names, native),
+        "Processor time of the monitors during the rows [s], which a busy machine changes less:",
+        report.processor_table(bench.rows, ours, names),
     ]
     notes = [note for row in bench.rows for note in row.notes]
     if notes:
@@ -296,6 +319,8 @@ def parse_options():
     parser.add_argument("--runs", type=int, metavar="N", help="interleaved runs of which medians are taken (5)")
     parser.add_argument("--rows", default="", metavar="REGEX", help="only rows whose name or group matches")
     parser.add_argument("--scale", type=float, metavar="X", help="work per row (1 is about 0.2 s in the interpreter)")
+    parser.add_argument("--real", action="store_true",
+                        help="also the group real: gcc, python and so on, on Debian's disk (made the first time)")
     parser.add_argument("--engine", metavar="NAME", help="Trivisor's engine")
     parser.add_argument("--trivisor", metavar="PATH", help="another build of it",
                         default=os.environ.get("TRIVISOR") or f"{ROOT}/build/trivisor")

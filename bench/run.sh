@@ -1,7 +1,7 @@
 #!/bin/bash
 # Measures Trivisor side by side with QEMU TCG, in one run, and prints a table of ratios: see bench/README.md.
 #
-#     bench/run.sh [--quick] [--runs N] [--rows REGEX] [--engine NAME] [--with NAME=QEMU]...     (--help: all options)
+#     bench/run.sh [--quick] [--real] [--runs N] [--rows REGEX] [--engine NAME] [--with NAME=QEMU]...     (--help: all options)
 #
 # Exit status 0: it was measured (whatever the figures are); 1: a row failed or computed something else; 2: something
 # is missing on this machine; 3: no network to fetch the guest.
@@ -34,5 +34,8 @@ mkdir -p "$out"
 build "$out/bench" "$cross" -static
 build "$out/native" "${CC:-gcc}"
 "$ROOT/scripts/guest-debian.sh" kernel
+case " $* " in
+*" --real "*) "$ROOT/scripts/guest-debian.sh" tools ;;
+esac
 qemu10=$("$ROOT/scripts/qemu10.sh") || say "goes on without QEMU 10"
 exec "$python" "$ROOT/bench/run.py" --qemu10 "${qemu10:-}" "$@"
