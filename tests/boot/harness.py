@@ -23,17 +23,18 @@ DEBIAN = os.path.join(os.environ.get("TRIVISOR_CACHE", os.path.join(ROOT, "guest
 VMLINUX = os.path.join(DEBIAN, "vmlinux")
 INITRD = os.path.join(DEBIAN, "initrd.img")
 ROOT_DISK = os.path.join(DEBIAN, "root.raw")
+TOOLS_DISK = os.path.join(DEBIAN, "tools.raw")
 OPENSBI = "/usr/lib/riscv64-linux-gnu/opensbi/generic"
 UBOOT = "/usr/lib/u-boot"
 BARE = os.path.join(BUILD, "tests", "boot")
 MIB = 1 << 20
 
-tests = []  # (name, function, long)
+tests = []  # (name, function, set: "short", "long" or "real")
 
 
-def test(long=False):
+def test(long=False, real=False):
     def register(function):
-        tests.append((function.__name__.replace("_", "-"), function, long))
+        tests.append((function.__name__.replace("_", "-"), function, "real" if real else "long" if long else "short"))
         return function
 
     return register
@@ -181,11 +182,11 @@ def give_up(number, _frame):
     os._exit(128 + number)
 
 
-def main(lengths, only, jobs):
-    """Runs the tests that are long if True is among the lengths, those that are not if False is."""
+def main(sets, only, jobs):
+    """Runs the tests of these sets."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, give_up)
-    chosen = [(name, function) for name, function, is_long in tests if is_long in lengths and re.search(only, name)]
+    chosen = [(name, function) for name, function, which in tests if which in sets and re.search(only, name)]
     if not chosen:
         print(f"no test is named like {only}", file=sys.stderr)
         return 2
