@@ -138,7 +138,7 @@ def gcc_builds_a_program_of_twenty_files_on_debian_with_systemd(t):
     )
     shell = Login(vm, 400)
     check("running" in shell.do("systemctl is-system-running --wait || systemctl --failed --no-pager", 400), "systemd")
-    shell.do("tar -xf /dev/vdb && cd work && make -j2 program >/dev/null", 600)
+    shell.do("tar -xf /dev/vdb && make -C work -j2 program >/dev/null", 600)
     check("up to date" in shell.do("make -C /root/work program"), "make would do it again")
     shell.do("make -C /root/work test")
     check(sha256(results.encode()) in shell.do("sha256sum /root/work/results"), "the program computed something else")
@@ -197,7 +197,7 @@ for kind in rsa ec; do
     openssl dgst -sha256 -verify $kind-public.pem -signature signature file65537
     openssl dgst -sha256 -verify $kind-public.pem -signature signature file4096 2>/dev/null && echo "WRONG signature"
 done
-openssl speed -seconds 1 -bytes 1024 sha256 aes-256-cbc rsa2048 2>&1 | tail -n 4
+openssl speed -seconds 1 -bytes 1024 sha256 aes-256-cbc 2>/dev/null | tail -n 2
 """,
         files,
     )
@@ -215,7 +215,7 @@ openssl speed -seconds 1 -bytes 1024 sha256 aes-256-cbc rsa2048 2>&1 | tail -n 4
             check(f"coded {cipher} {name} {sha256(coded)} " in text, f"{cipher} of {name} is another")
     check("WRONG" not in text, "a cipher or a signature is wrong")
     check(text.count("Verified OK") == 2 and text.count("Verification failure") == 2, "signatures")
-    for name in ("sha256", "aes-256-cbc", "rsa *2048 bits"):
+    for name in ("sha256", "aes-256-cbc"):
         check(re.search(rf"(?m)^{name} .*\d", text) is not None, f"openssl speed has no line of {name}")
 
 

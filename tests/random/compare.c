@@ -48,6 +48,7 @@ struct image {
 struct output {
     uint64_t *words, *marks; /* marks: the second number of each line, or 0 */
     size_t count;
+    uint64_t storms; /* interrupts by hart 1 */
     bool ended;
 };
 
@@ -79,7 +80,7 @@ static void image_begin(struct image *image, const struct options *options, uint
     data_words(image->batch->data);
 }
 
-/* WFI that reaches the end of a page; see 19 in generate.c. */
+/* WFI that reaches the end of a page; see 20 in generate.c. */
 static bool ends_page_with_wfi(const uint8_t *code, size_t length, uint64_t pc)
 {
     static const uint8_t wfi[] = {0x73, 0x00, 0x50, 0x10};
@@ -105,6 +106,8 @@ static void image_add(struct image *image, const struct program *program, unsign
         image->size += 16;
     }
     image->size = (image->size + length + 15) & ~(size_t)15;
+    if (d->storm)
+        image->batch->flags |= BATCH_STORM;
 }
 
 /* The process, and where its output goes. */
@@ -155,6 +158,7 @@ static void output_read(struct output *output, const char *name)
     size_t capacity = 0;
 
     output->count = 0;
+    output->storms = 0;
     output->ended = false;
     free(output->words);
     free(output->marks);
@@ -167,6 +171,7 @@ static void output_read(struct output *output, const char *name)
 
         if (line[0] == 'E') {
             output->ended = true;
+            output->storms = strtoull(line + 1, NULL, 16);
             break;
         }
         if (end != line + 16)
@@ -448,7 +453,7 @@ int main(int argc, char **argv)
         .seed = 1, .programs = 2000, .batch = 2000, .reference = REFERENCE_QEMU10};
     struct image image = {0};
     struct output output[2] = {{0}};
-    uint64_t differences = 0, ended = 0;
+    uint64_t differences = 0, ended = 0, storms = 0;
     bool good = true;
 
     parse(&options, argc, argv);
@@ -466,6 +471,7 @@ int main(int argc, char **argv)
             image_add(&image, &program, program.item_count);
         }
         run_both(&options, &image, output);
+        storms += output[0].storms;
         for (int side = 0; side < 2; side++)
             if (!output[side].ended || output[side].count != count)
                 printf("%s stopped after program %llu\n", side_name[side],
@@ -490,6 +496,11 @@ int main(int argc, char **argv)
     good = differences == 0;
     if (good)
         good = check_coverage(&options, covered);
+    if (options.reference == REFERENCE_QEMU10 && options.programs > STORM_RUN && storms == 0) {
+        printf("no interrupt came from hart 1\n");
+        good = false;
+    }
+    printf("%llu interrupts from hart 1\n", (unsigned long long)storms);
     printf("%llu programs (%llu came to their end), %llu differences\n",
            (unsigned long long)options.programs, (unsigned long long)ended,
            (unsigned long long)differences);

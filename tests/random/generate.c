@@ -22,181 +22,48 @@
  *    long they wait is open (Privileged, 3.3.3; Unprivileged, "Zawrs").
  * 7. CBO.* that may fault gets the address of its block: xtval may be any address in it. xtval of
  *    EBREAK: 0 and the address count as the same (log_trap in run.c; 3.1.16).
+ * 8. Programs that hart 1 interrupts (`storm` in image.h) have no SC: whether the handler of an
+ *    interrupt takes the reservation away is open (Unprivileged, 13.2).
  *
  * Where QEMU departs from the specification; tests/isa holds our side of each:
  *
- * 8. sepc and mepc are only written with bit 0 clear: QEMU keeps it (3.1.14: always zero).
- * 9. SFENCE.W.INVAL and SFENCE.INVAL.IR are not executed in U-mode: QEMU lets them pass
+ * 9. sepc and mepc are only written with bit 0 clear: QEMU keeps it (3.1.14: always zero).
+ * 10. SFENCE.W.INVAL and SFENCE.INVAL.IR are not executed in U-mode: QEMU lets them pass
  *    ("Svinval": illegal instruction).
- * 10. Without AIA, QEMU takes the pending interrupt of the lowest number, not MEI, MSI, MTI, SEI,
+ * 11. Without AIA, QEMU takes the pending interrupt of the lowest number, not MEI, MSI, MTI, SEI,
  *    SSI, STI in this order (3.1.9): the command that starts it gives it smaia and ssaia.
- * 11. amocas.* has no x0 for rd: QEMU 10.0 then corrupts the constant 0 for the instructions behind
+ * 12. amocas.* has no x0 for rd: QEMU 10.0 then corrupts the constant 0 for the instructions behind
  *    it (Unprivileged, "Zacas").
- * 12. sip.STIP is masked out of what is read: with menvcfg.STCE, QEMU 10.0 reads it as 0
+ * 13. sip.STIP is masked out of what is read: with menvcfg.STCE, QEMU 10.0 reads it as 0
  * (Privileged, "Sstc": it reflects the comparison with stimecmp). mip.STIP is compared.
- * 13. stimecmp is written with menvcfg.STCE set alone, and menvcfg not later: without it, QEMU
+ * 14. stimecmp is written with menvcfg.STCE set alone, and menvcfg not later: without it, QEMU
  * still lets the write change mip.STIP ("Sstc": then mip.STIP is as if stimecmp were not there).
- * 14. Stores do not run from a mapped page into one that maps nothing: QEMU has then written the
+ * 15. Stores do not run from a mapped page into one that maps nothing: QEMU has then written the
  * first part, we have not (Privileged, 3.1.16, lets parts fault alone).
- * 15. CBO.INVAL, CLEAN and FLUSH are not given addresses without memory: QEMU lets them pass.
- * 16. AMOs fault in programs alone whose PTEs and PMP are tamed for it: QEMU loads first, which
+ * 16. CBO.INVAL, CLEAN and FLUSH are not given addresses without memory: QEMU lets them pass.
+ * 17. AMOs fault in programs alone whose PTEs and PMP are tamed for it: QEMU loads first, which
  * sets A, and reports what the load lacks before what the store lacks (Privileged, "Virtual Address
  *    Translation Process": one access that needs both; a page fault goes before an access fault).
- * 17. CBO.* is left out where PMP entries are on: QEMU checks one byte of the block (3.7.1: an
+ * 18. CBO.* is left out where PMP entries are on: QEMU checks one byte of the block (3.7.1: an
  * entry must match all bytes).
- * 18. mstatus.FS is Off or Dirty, never Initial or Clean: how exactly Dirty is kept is open
+ * 19. mstatus.FS is Off or Dirty, never Initial or Clean: how exactly Dirty is kept is open
  * (3.1.6.6); we always set it, QEMU not by a comparison that raises no flag.
- * 19. WFI does not reach the end of a page: where it traps, QEMU 10.0 reports an epc one page too
+ * 20. WFI does not reach the end of a page: where it traps, QEMU 10.0 reports an epc one page too
  * high.
- * 20. FROUND.* and FROUNDNX.* are followed by a store of their result: QEMU 10.0 takes them for
+ * 21. FROUND.* and FROUNDNX.* are followed by a store of their result: QEMU 10.0 takes them for
  * free of side effects and drops them, flags and all, when nothing uses the result.
- * 21. QEMU 7.2 is asked about M-mode without translation, faults and interrupts alone, and about
+ * 22. QEMU 7.2 is asked about M-mode without translation, faults and interrupts alone, and about
  * CSRs of floating point: it knows no Svade and no mstateen0, has other tvals, and calls a
  * misaligned AMO a misaligned load.
- * 22. Where PMP entries are on, accesses are aligned: a misaligned one may be checked whole, as we
+ * 23. Where PMP entries are on, accesses are aligned: a misaligned one may be checked whole, as we
  * do, or in parts (3.7.1); QEMU checks its first byte.
  */
-#include "generate.h"
+#include "maker.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum item_fix { FIX_NONE, FIX_B, FIX_J, FIX_CJ, FIX_CB };
-
-#define MODE_U 0
-#define MODE_S 1
-#define MODE_M 3
-
-#define MSTATUS_SIE  (1ULL << 1)
-#define MSTATUS_MIE  (1ULL << 3)
-#define MSTATUS_SPIE (1ULL << 5)
-#define MSTATUS_MPIE (1ULL << 7)
-#define MSTATUS_SPP  (1ULL << 8)
-#define MSTATUS_MPP  (3ULL << 11)
-#define MSTATUS_FS   (3ULL << 13)
-#define MSTATUS_MPRV (1ULL << 17)
-#define MSTATUS_SUM  (1ULL << 18)
-#define MSTATUS_MXR  (1ULL << 19)
-#define MSTATUS_TVM  (1ULL << 20)
-#define MSTATUS_TW   (1ULL << 21)
-#define MSTATUS_TSR  (1ULL << 22)
-#define STATUS_S     (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
-#define STATUS_M                                                                                   \
-    (STATUS_S | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR)
-#define MEDELEG      0xb1f6ULL
-#define INTERRUPTS_S 0x222ULL
-#define INTERRUPTS_M 0xaaaULL
-
-enum csr_kind {
-    CSR_FREE,     /* any value */
-    CSR_VALUE,    /* values of the program's choice, which keep the harness alive */
-    CSR_REPLACE,  /* the same, and only written as a whole */
-    CSR_READ,     /* read, never written */
-    CSR_VOLATILE, /* the value read is the implementation's */
-};
-
-struct csr_rule {
-    uint16_t csr;
-    uint8_t kind;
-    uint64_t mask; /* bits that CSR_VALUE and CSR_REPLACE may have */
-};
-
-static const struct csr_rule csr_rules[] = {
-    {0x001, CSR_FREE, 0},
-    {0x002, CSR_FREE, 0},
-    {0x003, CSR_FREE, 0},
-    {0x100, CSR_VALUE, STATUS_S},
-    {0x104, CSR_VALUE, INTERRUPTS_S},
-    {0x105, CSR_READ, 0}, /* stvec: the harness's */
-    {0x106, CSR_VALUE, 7},
-    {0x10a, CSR_REPLACE, 0xf1},
-    {0x140, CSR_FREE, 0},
-    {0x141, CSR_VALUE, ~1ULL},
-    {0x142, CSR_REPLACE, 0},
-    {0x143, CSR_FREE, 0},
-    {0x144, CSR_VALUE, INTERRUPTS_S},
-    {0x14d, CSR_REPLACE, 0},
-    {0x180, CSR_REPLACE, 0},
-    {0x300, CSR_VALUE, STATUS_M | MSTATUS_MPP},
-    {0x301, CSR_VOLATILE, 0},
-    {0x302, CSR_VALUE, MEDELEG},
-    {0x303, CSR_VALUE, INTERRUPTS_S},
-    {0x304, CSR_VALUE, INTERRUPTS_M},
-    {0x305, CSR_READ, 0},
-    {0x306, CSR_VALUE, 7},
-    {0x30a, CSR_REPLACE, 7ULL << 61 | 0xf1},
-    {0x320, CSR_VALUE, 5},
-    {0x340, CSR_FREE, 0},
-    {0x341, CSR_VALUE, ~1ULL},
-    {0x342, CSR_REPLACE, 0},
-    {0x343, CSR_FREE, 0},
-    {0x344, CSR_VALUE, INTERRUPTS_S},
-    {0x3a0, CSR_REPLACE, 0},
-    {0x3b1, CSR_REPLACE, 0},
-    {0x3b2, CSR_REPLACE, 0},
-    {0x3b3, CSR_REPLACE, 0},
-    {0x3b4, CSR_REPLACE, 0},
-    {0xb00, CSR_VOLATILE, 0},
-    {0xb02, CSR_VOLATILE, 0},
-    {0xc00, CSR_VOLATILE, 0},
-    {0xc01, CSR_VOLATILE, 0},
-    {0xc02, CSR_VOLATILE, 0},
-    {0xf11, CSR_VOLATILE, 0},
-    {0xf12, CSR_VOLATILE, 0},
-    {0xf13, CSR_VOLATILE, 0},
-    {0xf14, CSR_READ, 0},
-    {0xf15, CSR_READ, 0},
-    /* No CSR: the ranges for custom use and holes that no ratified extension has filled. */
-    {0x0c0, CSR_READ, 0},
-    {0x1ff, CSR_READ, 0},
-    {0x3ff, CSR_READ, 0},
-    {0x4c0, CSR_READ, 0},
-    {0x8ff, CSR_READ, 0},
-    {0x9c1, CSR_READ, 0},
-    {0xbff, CSR_READ, 0},
-    {0xcff, CSR_READ, 0},
-    {0xdff, CSR_READ, 0},
-    {0xfff, CSR_READ, 0},
-};
-#define CSR_RULES (sizeof csr_rules / sizeof csr_rules[0])
-
-struct maker {
-    struct program *program;
-    uint64_t state; /* of the random numbers */
-    enum reference reference;
-    unsigned mode, vm; /* initial mode; satp.MODE */
-    uint32_t reserved; /* registers that items must not write */
-    unsigned pointer[3];
-    unsigned counter;            /* of loops; only ever decremented */
-    unsigned csr_reg[3], csr[3]; /* register that holds the value for a CSR; 0: none */
-    unsigned clear,
-        supervisor;    /* registers for xRET sequences: MPP | SPP, and MPP = SPP = S; 0: none */
-    bool amo_anywhere; /* AMOs may fault */
-    bool pmp;          /* entries are, or will be, on */
-    bool vacant;       /* a pointer or an entry leads where no memory is */
-    bool still; /* mode and translation stay as they start: no xRET, no write of mstatus or satp */
-    struct item *item;
-};
-
-static uint64_t rnd(struct maker *m)
-{
-    uint64_t z = m->state += 0x9e3779b97f4a7c15;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
-static unsigned below(struct maker *m, unsigned limit)
-{
-    return (unsigned)((rnd(m) >> 32) * limit >> 32);
-}
-
-/* True in one of `n` cases. */
-static bool one_in(struct maker *m, unsigned n)
-{
-    return below(m, n) == 0;
-}
 
 unsigned row_count(void)
 {
@@ -231,73 +98,6 @@ bool row_covered(unsigned row, enum reference reference)
     case EXT_ZCB: return false;
     default: return true;
     }
-}
-
-static uint64_t interesting(struct maker *m)
-{
-    static const uint64_t values[] = {
-        0,          1,          2,          0x7f,       0x80,       0xff,
-        0x7fff,     0x8000,     0xffff,     0x7fffffff, 0x80000000, 0xffffffff,
-        1ULL << 32, 1ULL << 62, 1ULL << 63, ~0ULL >> 1, ~0ULL,      0xffffffff80000000,
-    };
-
-    switch (below(m, 5)) {
-    case 0:
-    case 1: return values[below(m, sizeof values / sizeof values[0])];
-    case 2: return (uint64_t)(int64_t)(int32_t)rnd(m);
-    case 3: return rnd(m) & 0xff;
-    default: return rnd(m);
-    }
-}
-
-/* Raw bits of a floating-point number of `width` bits, corner cases first. */
-static uint64_t interesting_fp(struct maker *m, unsigned width)
-{
-    unsigned mantissa = width == 64 ? 52 : width == 32 ? 23 : 10;
-    uint64_t exponent_max = (1ULL << (width - 1 - mantissa)) - 1, bias = exponent_max >> 1;
-    uint64_t exponent, fraction, sign = rnd(m) & 1;
-    uint64_t fraction_mask = (1ULL << mantissa) - 1;
-
-    switch (below(m, 8)) {
-    case 0: exponent = 0; break;
-    case 1: exponent = exponent_max; break;
-    case 2: exponent = rnd(m) & exponent_max; break;
-    case 3: exponent = one_in(m, 2) ? 1 : exponent_max - 1; break;
-    case 4: exponent = bias + 29 + below(m, 6); break;
-    default: exponent = bias - 16 + below(m, 34); break;
-    }
-    exponent &= exponent_max;
-    switch (below(m, 6)) {
-    case 0: fraction = 0; break;
-    case 1: fraction = 1; break;
-    case 2: fraction = fraction_mask; break;
-    case 3: fraction = 1ULL << below(m, mantissa); break;
-    default: fraction = rnd(m); break;
-    }
-    return sign << (width - 1) | exponent << mantissa | (fraction & fraction_mask);
-}
-
-/* A floating-point register: one of the three formats, NaN-boxed but for a few. */
-static uint64_t fp_register(struct maker *m)
-{
-    switch (below(m, 8)) {
-    case 0:
-    case 1:
-    case 2: return interesting_fp(m, 64);
-    case 3:
-    case 4: return ~0ULL << 32 | interesting_fp(m, 32);
-    case 5:
-    case 6: return ~0ULL << 16 | interesting_fp(m, 16);
-    default: return rnd(m) << 32 | interesting_fp(m, 32);
-    }
-}
-
-void data_words(uint64_t words[64])
-{
-    struct maker m = {.state = 1};
-
-    for (unsigned i = 0; i < 64; i++)
-        words[i] = i % 2 ? interesting(&m) : fp_register(&m);
 }
 
 /* ---- Instructions into items ---- */
@@ -471,7 +271,7 @@ static bool make_wfi(struct maker *m)
 
 static bool make_csr(struct maker *m, unsigned op)
 {
-    unsigned pick = below(m, CSR_RULES);
+    unsigned pick = below(m, csr_rule_count);
     const struct csr_rule *rule = &csr_rules[pick];
     bool immediate = insn_table[op].format == FMT_CSRI;
     bool replace = op == OP_csrrw || op == OP_csrrwi;
@@ -483,7 +283,7 @@ static bool make_csr(struct maker *m, unsigned op)
         one_in(m, 2)) { /* more of what this program holds values for */
         unsigned i = below(m, 3);
 
-        for (const struct csr_rule *r = csr_rules; r < csr_rules + CSR_RULES; r++)
+        for (const struct csr_rule *r = csr_rules; r < csr_rules + csr_rule_count; r++)
             if (m->csr_reg[i] != 0 && r->csr == m->csr[i])
                 rule = r;
     }
@@ -535,7 +335,7 @@ static bool make_amo(struct maker *m, unsigned op)
     if (op == OP_sc_w || op == OP_sc_d) {
         unsigned lr = op == OP_sc_w ? OP_lr_w : OP_lr_d;
 
-        if (!m->still)
+        if (!m->still || m->program->descriptor.storm)
             return false;
         address = m->pointer[0];
         emit_row(m, lr, set_rs1(set_rd(insn_table[lr].match, free_reg(m)), address));
@@ -626,6 +426,40 @@ static uint32_t choose_rm(struct maker *m, uint32_t word)
     if (one_in(m, 64))
         return word;
     return field(word, 12, 3, modes[below(m, 8)]);
+}
+
+/* An instruction of integer registers alone. */
+static uint32_t alu_word(struct maker *m)
+{
+    static const enum riscv_op ops[] = {OP_addi, OP_xori, OP_andi, OP_sltiu, OP_add,
+                                        OP_sub,  OP_xor,  OP_mul,  OP_sltu,  OP_addw};
+    enum riscv_op op = ops[below(m, sizeof ops / sizeof ops[0])];
+
+    return set_rd(insn_table[op].match | ((uint32_t)rnd(m) & ~insn_table[op].mask), free_reg(m));
+}
+
+/*
+ * An instruction that becomes another one each time it is come to: the item writes it before
+ * FENCE.I (Zifencei) and loops go over it again. It lies at any even address, also across two
+ * pages.
+ */
+static bool make_patch(struct maker *m)
+{
+    unsigned at = free_reg_not_0(m), word = free_reg_not_0(m), change = free_reg_not_0(m);
+    uint32_t first = alu_word(m), mask = first ^ alu_word(m);
+
+    if (at == word || at == change || word == change)
+        return false;
+    emit_here(m, at, 32);
+    emit_row(m, OP_lw, i_type(OP_lw, word, at, 0));
+    emit_row(m, OP_lui,
+             field(set_rd(insn_table[OP_lui].match, change), 12, 20, (mask + 0x800) >> 12));
+    emit_row(m, OP_addi, i_type(OP_addi, change, change, (int)(mask & 0xfff)));
+    emit_row(m, OP_xor, set_rs2(set_rs1(set_rd(insn_table[OP_xor].match, word), word), change));
+    emit_row(m, OP_sw, set_rs2(set_rs1(insn_table[OP_sw].match, at), word));
+    emit_row(m, OP_fence_i, insn_table[OP_fence_i].match);
+    emit(m, first);
+    return true;
 }
 
 /* Fills the current item with an instruction of the row. False: this program cannot have it. */
@@ -752,6 +586,8 @@ static void make_item(struct maker *m)
         else if (kind < 15) {
             make_loop(m);
             done = true;
+        } else if (kind < 17) {
+            done = make_patch(m);
         } else {
             done = make_row(m, 1 + below(m, row_count() - 1));
         }
@@ -772,185 +608,6 @@ static unsigned reserve(struct maker *m)
 static void reserve_this(struct maker *m, unsigned reg)
 {
     m->reserved |= 1u << reg;
-}
-
-#define HOLE 0x90000000ULL /* beyond RAM of 64 MiB; no device */
-
-static uint64_t data_address(struct maker *m)
-{
-    uint64_t at = 0x800 + below(m, DATA_SIZE - 0x1000);
-
-    return DATA_BASE + (one_in(m, 4) ? at : one_in(m, 2) ? at & ~7ULL : at & ~15ULL);
-}
-
-static uint64_t pointer_value(struct maker *m)
-{
-    uint64_t page = WINDOW + 0x1000ULL * (1 + below(m, WINDOW_PAGES - 2));
-
-    switch (below(m, m->vm != 0 ? 12 : 4)) {
-    case 0:
-        if (m->reference == REFERENCE_QEMU10 && one_in(m, 3)) {
-            m->vacant = true;
-            return one_in(m, 2)
-                       ? HOLE
-                       : 1ULL << (36 + below(m, m->vm == 0 || m->mode == MODE_M ? 20 : 28));
-        }
-        return data_address(m);
-    case 1:
-    case 2: return data_address(m);
-    case 3: return DATA_BASE + 0x1000 * (1 + below(m, 3)) - 8 + below(m, 16);
-    case 4: return data_address(m) + USER_ALIAS;
-    case 5:
-    case 6: return WINDOW_MEGA + (data_address(m) & 0x1fffff);
-    case 7: return page - 8 + below(m, 16);
-    default: return page + (one_in(m, 4) ? below(m, 4096) : below(m, 4096) & ~7u);
-    }
-}
-
-#define PTE_W   4ULL
-#define PTE_A   64ULL
-#define PTE_V   1ULL
-#define PTE_U   16ULL
-#define PTE_ALL 0xcfULL
-#define PTE_N   (1ULL << 63)
-
-static uint64_t ppn(uint64_t pa)
-{
-    return pa >> 12 << 10;
-}
-
-static uint64_t leaf_entry(struct maker *m, unsigned index)
-{
-    uint64_t pte = ppn(DATA_BASE + 0x1000 * below(m, DATA_SIZE / 0x1000)) | PTE_ALL;
-
-    if ((m->mode == MODE_U) != one_in(m, 10))
-        pte |= PTE_U;
-    switch (below(m, 24)) {
-    case 0:
-    case 1:
-    case 2:
-    case 3:
-    case 4: return pte & ~(1ULL << below(m, 8));
-    case 5: return pte & ~(rnd(m) & 0xff);
-    case 6: return pte | 1ULL << (54 + below(m, 7)); /* reserved */
-    case 7: return pte | 1ULL << (61 + below(m, 3)); /* PBMT, N */
-    case 8: return pte | 3ULL << 61;
-    case 9: return pte & ~0xeULL; /* not a leaf, at the last level */
-    case 10: return pte | 0x320;  /* G, RSW */
-    case 11:
-        return index < DATA_SIZE / 0x1000 ? ppn(DATA_BASE) | ppn(0x8000) | (pte & 0xff) | PTE_N
-                                          : pte;
-    case 12: return ppn(DATA_BASE) | ppn(0x1000ULL << below(m, 4)) | (pte & 0xff) | PTE_N;
-    case 13: m->vacant = true; return (pte & 0xff) | ppn(one_in(m, 2) ? HOLE : 1ULL << 50);
-    case 14: return pte & ~0x80ULL; /* D */
-    case 15: return pte & ~0xc0ULL; /* A, D */
-    default: return pte;
-    }
-}
-
-/* A leaf made to lead where no memory is. */
-static bool is_vacant(uint64_t pte)
-{
-    return (pte & 0xfffffffffff) >> 10 == HOLE >> 12 || pte >> 48 & 1;
-}
-
-static uint64_t mega_entry(struct maker *m)
-{
-    uint64_t pte = ppn(HARNESS_BASE) | PTE_ALL | (m->mode == MODE_U ? PTE_U : 0);
-
-    switch (below(m, 16)) {
-    case 0: return pte | ppn(0x1000ULL << below(m, 9)); /* misaligned */
-    case 1:
-    case 2: return pte & ~(1ULL << below(m, 8));
-    case 3: return pte | 1ULL << (54 + below(m, 10));
-    case 4: return ppn(TABLES_BASE + 0x4000) | PTE_V | (one_in(m, 2) ? 0x10ULL << below(m, 4) : 0);
-    case 5: return pte & ~0xc0ULL;
-    case 6: return pte | 1ULL << (61 + below(m, 2));
-    default: return pte;
-    }
-}
-
-static uint64_t satp_value(struct maker *m, unsigned vm)
-{
-    static const uint64_t roots[] = {
-        [8] = TABLES_BASE + 0x2000, [9] = TABLES_BASE + 0x1000, [10] = TABLES_BASE};
-
-    return vm == 0 ? 0 : (uint64_t)vm << 60 | (rnd(m) & 0xffff) << 44 | roots[vm] >> 12;
-}
-
-static unsigned random_vm(struct maker *m)
-{
-    return one_in(m, 4) ? 0 : 8 + below(m, 3);
-}
-
-/* Entries 1 to 7 stay within the data area, so that no program locks its handlers out; 0 stays off.
- */
-static uint64_t pmpaddr_value(struct maker *m)
-{
-    uint64_t at = DATA_BASE + 0x1000 + below(m, 0x2000);
-
-    switch (below(m, 3)) {
-    case 0: return at >> 2;
-    case 1: {
-        unsigned order = 3 + below(m, 9); /* 8 bytes to 2 KiB */
-
-        return (at >> order << order | ((1ULL << (order - 1)) - 1)) >> 2;
-    }
-    default: return (at & ~0xfffULL) >> 2;
-    }
-}
-
-static uint64_t pmpcfg_value(struct maker *m)
-{
-    static const uint8_t permissions[] = {0, 1, 3, 4, 5, 7, 7, 7};
-    uint64_t value = 0;
-
-    for (unsigned i = 1; i < 8; i++)
-        value |= (uint64_t)(permissions[below(m, 8)] | below(m, 4) << 3) << 8 * i;
-    return value;
-}
-
-static uint64_t envcfg_value(struct maker *m, uint64_t mask)
-{
-    uint64_t value = rnd(m) & mask;
-
-    if ((value & 0x30) == 0x20) /* CBIE = 2 is reserved */
-        value |= 0x10;
-    if (m->reference == REFERENCE_QEMU7)
-        value &= 1ULL | 3ULL << 62;
-    return value;
-}
-
-static uint64_t csr_value(struct maker *m, const struct csr_rule *rule)
-{
-    static const uint8_t exceptions[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15};
-
-    switch (rule->csr) {
-    case 0x10a: return envcfg_value(m, rule->mask);
-    case 0x30a: /* STCE stays */
-        return (envcfg_value(m, rule->mask) & ~(1ULL << 63)) |
-               (m->program->descriptor.menvcfg & 1ULL << 63);
-    case 0x142:
-    case 0x342:
-        return one_in(m, 2) ? 1ULL << 63 | (1 + 4 * below(m, 3))
-                            : exceptions[below(m, sizeof exceptions)];
-    case 0x14d: return one_in(m, 2) ? 0 : ~0ULL;
-    case 0x180: return satp_value(m, m->reference == REFERENCE_QEMU7 ? 0 : random_vm(m));
-    case 0x300: {
-        uint64_t value = rnd(m) & rule->mask & ~(MSTATUS_MPP | MSTATUS_FS);
-
-        value |= one_in(m, 2) ? MSTATUS_FS : 0;
-
-        return one_in(m, 2) ? value | MSTATUS_MPP : value;
-    }
-    case 0x3a0: return pmpcfg_value(m);
-    case 0x3b1:
-    case 0x3b2:
-    case 0x3b3:
-    case 0x3b4: return pmpaddr_value(m);
-    case 0x100: return (rnd(m) & rule->mask & ~MSTATUS_FS) | (one_in(m, 2) ? MSTATUS_FS : 0);
-    default: return rnd(m) & rule->mask;
-    }
 }
 
 static void make_state(struct maker *m)
@@ -982,6 +639,10 @@ static void make_state(struct maker *m)
         d->mip = rnd(m) & INTERRUPTS_S;
     }
     d->msip = one_in(m, 4);
+    if (d->storm) {
+        d->msip = 0;
+        d->mie &= ~MIP_MSIP;
+    }
     d->mtimecmp = m->reference == REFERENCE_QEMU10 && one_in(m, 4) ? 0 : ~0ULL;
     d->stimecmp = m->reference == REFERENCE_QEMU10 && one_in(m, 4) ? 0 : ~0ULL;
     d->satp = satp_value(m, m->vm);
@@ -1030,7 +691,7 @@ static void make_state(struct maker *m)
     m->pmp = d->pmpcfg0 != 0;
     if (m->reference == REFERENCE_QEMU10 && one_in(m, 2)) {
         for (unsigned i = 0; i < 3; i++) {
-            const struct csr_rule *rule = &csr_rules[below(m, CSR_RULES)];
+            const struct csr_rule *rule = &csr_rules[below(m, csr_rule_count)];
 
             if (rule->kind != CSR_VALUE && rule->kind != CSR_REPLACE)
                 continue;
@@ -1075,6 +736,7 @@ void program_make(struct program *program, uint64_t seed, uint64_t index, enum r
              : one_in(&m, 2)                                  ? MODE_S
                                                               : MODE_U;
     m.vm = reference == REFERENCE_QEMU7 ? 0 : random_vm(&m);
+    program->descriptor.storm = index / STORM_RUN % 2 != 0 && m.mode != MODE_M;
     make_state(&m);
     items = 10 + below(&m, 46);
     while (program->item_count < items)

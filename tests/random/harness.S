@@ -8,9 +8,13 @@
 _start:
     lla     t0, mtrap_entry
     csrw    mtvec, t0
+    csrr    t0, mhartid
+    bnez    t0, 2f
     lla     sp, stack_top
     call    harness_main
 1:  j       1b
+2:  lla     sp, storm_stack_top
+    call    storm_main
 
     .macro each_x op, base
     \op     x1, 8(\base)
@@ -160,7 +164,7 @@ strap_entry:
     each_x  sd, t0
     csrr    t1, sscratch
     sd      t1, 40(t0)
-    lla     sp, trap_stack_top
+    lla     sp, strap_stack_top
     call    trap_s
     bnez    a0, strap_leave
     lla     t0, sframe

@@ -5,7 +5,8 @@
  * The harness is loaded and entered at HARNESS_BASE. Behind it, at BATCH_BASE, lies a struct batch,
  * then the descriptors, then code. The harness runs one program after the other and prints a line
  * for each: a hash of its record, and its marks (0 if it did not come to its end, for then its last
- * item may be half executed).
+ * item may be half executed). "E" and the number of interrupts that came from hart 1 is the last
+ * line.
  */
 #ifndef TESTS_RANDOM_IMAGE_H
 #define TESTS_RANDOM_IMAGE_H
@@ -28,6 +29,8 @@
 #define WINDOW       0x140000000
 #define WINDOW_PAGES 16
 #define WINDOW_MEGA  0x140200000
+
+#define STORM_RUN 500 /* so many programs in a row without storms, then as many with */
 
 #define TRAP_MAX   40
 #define TRAP_WORDS 4
@@ -53,10 +56,14 @@ struct descriptor {
     uint64_t leaf[WINDOW_PAGES], mega;
     uint64_t msip, mtimecmp, stimecmp;
     uint64_t data_seed;
+    /* 1: in S- or U-mode, while hart 1 interrupts it again and again; M-mode takes these interrupts
+     * and nothing of them is to be seen. */
+    uint64_t storm;
     uint64_t mark; /* number of the register that tells which items were executed */
 };
 
-enum { BATCH_VERBOSE = 1, BATCH_SSTC = 2, BATCH_STATEEN = 4 };
+/* BATCH_STORM: a program in the batch has `storm`. */
+enum { BATCH_VERBOSE = 1, BATCH_SSTC = 2, BATCH_STATEEN = 4, BATCH_STORM = 8 };
 
 struct batch {
     uint64_t count;

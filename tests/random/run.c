@@ -17,7 +17,9 @@
     __asm__ volatile("csrc " #csr ", %0" : : "r"((uint64_t)(value)) : "memory")
 
 #define MSTATUS_FS_DIRTY 0x6000ULL
+#define MIP_MSIP         8ULL
 #define IRQ              (1ULL << 63)
+#define IRQ_MSI          (IRQ | 3)
 enum { FETCH_MISALIGNED = 0, FETCH_ACCESS = 1, BREAKPOINT = 3, ECALL_S = 9, FETCH_PAGE = 12 };
 
 extern uint64_t mframe[32], sframe[32];
@@ -27,9 +29,49 @@ void save_f(struct record *record);
 uint64_t trap_m(void);
 uint64_t trap_s(void);
 void harness_main(void);
+void storm_main(void);
 
 static struct record record;
 static uint64_t program_start, program_end;
+
+/* Hart 1 interrupts while storm_on; storm_busy: it may be about to do so. */
+static volatile uint32_t *const msip = (volatile uint32_t *)0x2000000;
+static volatile uint64_t storm_on, storm_busy;
+static uint64_t storms;
+
+static void fence(void)
+{
+    __asm__ volatile("fence iorw, iorw" : : : "memory");
+}
+
+void storm_main(void)
+{
+    uint64_t chance = 1;
+
+    csr_write(mie, MIP_MSIP);
+    while ((csr_read(mip) & MIP_MSIP) == 0) /* a batch without storms leaves it here */
+        __asm__ volatile("wfi");
+    for (;;) {
+        storm_busy = 1;
+        fence();
+        if (storm_on)
+            msip[0] = 1;
+        fence();
+        storm_busy = 0;
+        chance = chance * 6364136223846793005 + 1442695040888963407;
+        for (uint64_t wait = chance >> 58; wait > 0; wait--)
+            __asm__ volatile("");
+    }
+}
+
+static void storm_end(void)
+{
+    storm_on = 0;
+    fence();
+    while (storm_busy)
+        ;
+    msip[0] = 0;
+}
 
 static struct batch *const batch = (struct batch *)BATCH_BASE;
 static uint64_t (*const tables)[512] = (void *)TABLES_BASE;
@@ -91,6 +133,11 @@ uint64_t trap_m(void)
 {
     uint64_t cause = csr_read(mcause), epc = csr_read(mepc), next;
 
+    if (storm_on && cause == IRQ_MSI) {
+        msip[0] = 0;
+        storms++;
+        return 0;
+    }
     record.end_cause = cause;
     record.end_epc = epc;
     record.end_status = csr_read(mstatus);
@@ -138,7 +185,7 @@ static void set_up(const struct descriptor *d)
     program_start = d->start;
     program_end = d->end;
 
-    *(volatile uint32_t *)0x2000000 = (uint32_t)d->msip;
+    msip[0] = (uint32_t)d->msip;
     *(volatile uint64_t *)0x2004000 = d->mtimecmp;
     csr_write(medeleg, d->medeleg);
     csr_write(mideleg, d->mideleg);
@@ -169,14 +216,19 @@ static void set_up(const struct descriptor *d)
     csr_write(pmpcfg2, 0x1fULL << 56);
     csr_write(satp, d->satp);
     __asm__ volatile("sfence.vma" : : : "memory");
-    csr_write(mie, d->mie);
+    csr_write(mie, d->mie | (d->storm ? MIP_MSIP : 0));
+    storm_on = d->storm;
 }
 
-static void take_record(void)
+static void take_record(const struct descriptor *d)
 {
     const uint64_t *data = (const uint64_t *)DATA_BASE;
     uint64_t mstatus = record.end_status;
 
+    if (d->storm) {
+        storm_end();
+        csr_clear(mie, MIP_MSIP);
+    }
     csr_write(mie, csr_read(mie)); /* read first: nothing below may change what is recorded */
     record.mie = csr_read(mie);
     record.mip = csr_read(mip);
@@ -246,15 +298,17 @@ void harness_main(void)
     tables[GIGA][HARNESS_BASE >> 30] = (uint64_t)HARNESS_BASE >> 2 | ALL;
     tables[GIGA][(USER_ALIAS + HARNESS_BASE) >> 30] = (uint64_t)HARNESS_BASE >> 2 | ALL | USER;
     tables[MEGA][0] = (uint64_t)tables[LEAF] >> 2 | V;
+    if (batch->flags & BATCH_STORM)
+        msip[1] = 1;
     for (uint64_t i = 0; i < batch->count; i++) {
         csr_write(mstatus, MSTATUS_FS_DIRTY);
         set_up(&batch->descriptors[i]);
         program_run(&batch->descriptors[i], batch->descriptors[i].mstatus);
-        take_record();
+        take_record(&batch->descriptors[i]);
         report(&batch->descriptors[i]);
     }
     put('E');
-    put('\n');
+    put_hex(storms);
     *(volatile uint32_t *)0x100000 = 0x5555;
     for (;;)
         ;

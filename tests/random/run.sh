@@ -30,12 +30,12 @@ riscv="--target=riscv64-unknown-elf -march=rv64gc -mabi=lp64d -mcmodel=medany -m
     -o "$work/harness.elf" &&
     llvm-objcopy -O binary "$work/harness.elf" "$work/harness.bin" &&
     "${CC:-gcc}" -std=gnu17 -O2 -Wall -Wextra -Wconversion -Wno-sign-conversion -I. -Itests/random \
-        tests/random/compare.c tests/random/generate.c "$BUILD/libtrivisor.a" -pthread -o "$work/random" ||
+        tests/random/compare.c tests/random/generate.c tests/random/operands.c "$BUILD/libtrivisor.a" -pthread -o "$work/random" ||
     { echo "run.sh: cannot build the comparison (clang, lld, llvm and gcc are needed)" >&2; exit 2; }
 
 passed=0
 failed=0
-machine="-M virt -m 64M -display none -monitor none -serial stdio -bios %s 2>/dev/null"
+machine="-M virt -smp 2 -m 64M -display none -monitor none -serial stdio -bios %s 2>/dev/null"
 common="zba=true,zbb=true,zbc=true,zbs=true,svinval=true,svnapot=true,svpbmt=true,sstc=true,h=false,v=false,debug=false"
 cpu7="rv64,$common,Zfh=true,pmu-num=0,x-smaia=true,x-ssaia=true"
 cpu10="rv64,$common,zfh=true,zfa=true,zacas=true,zimop=true,zcmop=true,zcb=true,zicond=true,zawrs=true"
@@ -46,7 +46,7 @@ cpu10+=",zihintntl=true,zihintpause=true,pmu-mask=0"
 compare() {
     echo "== $4 programs against $1, seed $seed"
     if "$work/random" --harness "$work/harness.bin" --work "$work" --seed "$seed" --oracle-is "$2" \
-        --subject "$TRIVISOR run ${TRIVISOR_ENGINE:+--engine $TRIVISOR_ENGINE} --firmware %s --memory 64M" --oracle "$3" --programs "$4" --coverage "$5"; then
+        --subject "$TRIVISOR run ${TRIVISOR_ENGINE:+--engine $TRIVISOR_ENGINE} --firmware %s --cpus 2 --memory 64M" --oracle "$3" --programs "$4" --coverage "$5"; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))
