@@ -85,7 +85,6 @@ if [ -z "$long" ]; then
     suite type1 1800 tests/type1/run.sh
     suite type0 1800 tests/type0/run.sh
     suite random 300 tests/random/run.sh --short
-    suite random-jit 300 $jit tests/random/run.sh --short
     suite boot 900 tests/boot/run.sh
     suite boot-jit 600 $jit tests/boot/run.sh --only 'direct-boot|saved-in-mid-boot'
 else
@@ -95,9 +94,10 @@ else
     suite type1-qemu10 2400 env SOAK_MINUTES=0.5 tests/type1/run.sh --qemu10 --long
     suite type0-all 2400 tests/type0/run.sh $all
     suite type0-qemu10 2400 tests/type0/run.sh --qemu10
-    suite random-50000 1500 tests/random/run.sh --long
+    suite random-100000 2400 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh $all
     suite up-jit 300 $jit tests/boot/up.sh
+    suite real-jit 2400 $jit tests/boot/real.sh
     suite storm-jit 600 $jit tests/boot/storm.sh 1 10
     suite save-restore-jit 600 $jit tests/boot/save-restore.sh
     suite storm 600 tests/boot/storm.sh 3 10

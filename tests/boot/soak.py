@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from harness import ROOT, Failed, Test, check
+from harness import ENGINE, ROOT, Failed, Test, check
 from long import healthy, repeated, sha256
 
 BOOTS = int(os.environ.get("BOOTS", "500"))
@@ -93,7 +93,7 @@ def note(line):
                 "# Soak\n\n"
                 "`make soak` boots Debian many times with random numbers of harts, saves and restores some of them at\n"
                 "random moments, and compares what each computed. One line for each run.\n\n"
-                "| date | commit | boots | saves and restores | failed | minutes | seed |\n|---|---|---|---|---|---|---|\n"
+                "| date | commit, engine | boots | saves and restores | failed | minutes | seed |\n|---|---|---|---|---|---|---|\n"
             )
         file.write(line)
 
@@ -111,6 +111,6 @@ version = subprocess.run(
 ).stdout.strip()
 today = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
 if BOOTS >= 100:
-    note(f"| {today} | {version} | {BOOTS} | {soak.saves} | {len(soak.problems)} | {minutes:.0f} | {SEED} |\n")
+    note(f"| {today} | {version}, {ENGINE or 'default'} | {BOOTS} | {soak.saves} | {len(soak.problems)} | {minutes:.0f} | {SEED} |\n")
 print(f"{soak.good} passed, {len(soak.problems)} failed ({soak.saves} saves and restores, {minutes:.0f} minutes, seed {SEED})")
 sys.exit(1 if soak.problems else 0)

@@ -1,8 +1,9 @@
 /*
- * Random-program comparison: the same programs on two machines, and every register, trap and byte
- * of memory must agree. See image.h for how, generate.c for what is drawn and what is left out.
+ * Random-program comparison: the same programs on two or three machines, and every register, trap
+ * and byte of memory must agree. See image.h for how, generate.c for what is drawn and what is left
+ * out.
  *
- *     random --harness FILE --work DIR --subject COMMAND --oracle COMMAND
+ *     random --harness FILE --work DIR --subject COMMAND [--second COMMAND] --oracle COMMAND
  *            [--oracle-is 7|10] [--seed N] [--programs N] [--batch N] [--coverage N] [--only INDEX
  * [--before N]]
  *
@@ -28,8 +29,10 @@
 _Static_assert(sizeof(struct batch) + BATCH_MAX * sizeof(struct descriptor) <= CODE_SLOT,
                "descriptors fit");
 
+enum { SUBJECT, ORACLE, SECOND, SIDES }; /* SECOND: another subject, if there is a command */
+
 struct options {
-    const char *harness, *work, *command[2];
+    const char *harness, *work, *command[SIDES];
     enum reference reference;
     uint64_t seed, programs, coverage;
     unsigned batch;
@@ -52,7 +55,7 @@ struct output {
     bool ended;
 };
 
-static const char *const side_name[2] = {"subject", "oracle"};
+static const char *const side_name[SIDES] = {"subject", "oracle", "second"};
 
 static void die(const char *what, const char *name)
 {
@@ -132,14 +135,14 @@ static pid_t machine_start(const struct options *options, int side, const char *
     return pid;
 }
 
-static void machine_wait(pid_t pid[2])
+static void machines_wait(pid_t pid[SIDES])
 {
     time_t end = time(NULL) + TIMEOUT_SECONDS;
-    int left = 2;
+    int left = SIDES;
 
     while (left > 0) {
         left = 0;
-        for (int side = 0; side < 2; side++) {
+        for (int side = 0; side < SIDES; side++) {
             if (pid[side] != 0 && waitpid(pid[side], NULL, WNOHANG) == pid[side])
                 pid[side] = 0;
             if (pid[side] != 0 && time(NULL) >= end)
@@ -189,10 +192,10 @@ static void output_read(struct output *output, const char *name)
     fclose(file);
 }
 
-static void run_both(const struct options *options, struct image *image, struct output output[2])
+static void run_all(const struct options *options, struct image *image, struct output output[SIDES])
 {
-    char image_name[512], name[2][512];
-    pid_t pid[2];
+    char image_name[512], name[SIDES][512];
+    pid_t pid[SIDES] = {0};
     FILE *file;
 
     snprintf(image_name, sizeof image_name, "%s/image.bin", options->work);
@@ -200,13 +203,15 @@ static void run_both(const struct options *options, struct image *image, struct 
     if (file == NULL || fwrite(image->bytes, 1, image->size, file) != image->size ||
         fclose(file) != 0)
         die("cannot write", image_name);
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0; side < SIDES; side++) {
         snprintf(name[side], sizeof name[side], "%s/%s.out", options->work, side_name[side]);
-        pid[side] = machine_start(options, side, image_name, name[side]);
+        if (options->command[side] != NULL)
+            pid[side] = machine_start(options, side, image_name, name[side]);
     }
-    machine_wait(pid);
-    for (int side = 0; side < 2; side++)
-        output_read(&output[side], name[side]);
+    machines_wait(pid);
+    for (int side = 0; side < SIDES; side++)
+        if (options->command[side] != NULL)
+            output_read(&output[side], name[side]);
 }
 
 /* Drops the first `records` of a verbose output; each is a count and as many words. */
@@ -252,11 +257,11 @@ static void word_name(size_t index, char *text, size_t capacity)
                  trap[(index - AT(trap)) % TRAP_WORDS]);
 }
 
-static bool word_differs(const struct output output[2], size_t index)
+static bool word_differs(const struct output *a, const struct output *b, size_t index)
 {
-    if (index >= output[0].count || index >= output[1].count)
-        return output[0].count != output[1].count;
-    return output[0].words[index] != output[1].words[index];
+    if (index >= a->count || index >= b->count)
+        return a->count != b->count;
+    return a->words[index] != b->words[index];
 }
 
 static void print_word(const char *name, uint64_t value)
@@ -269,7 +274,7 @@ static void print_state(const struct options *options, const struct program *pro
 {
     static struct program earlier;
     struct image image = {0};
-    struct output output[2] = {{0}};
+    struct output output[SIDES] = {{0}};
     const struct descriptor *d;
 
     image_begin(&image, options, BATCH_VERBOSE);
@@ -295,14 +300,15 @@ static void print_state(const struct options *options, const struct program *pro
     print_word("stimecmp", d->stimecmp);
     print_word("fcsr", d->fcsr);
     printf("\n");
-    run_both(options, &image, output);
-    for (int side = 0; side < 2; side++)
+    run_all(options, &image, output);
+    for (int side = 0; side < SIDES; side++)
         output_skip(&output[side], options->before);
     printf("%-20s %16s %16s\n", "", side_name[0], side_name[1]);
     for (size_t i = 1; i < output[0].count || i < output[1].count; i++) {
         uint64_t a = i < output[0].count ? output[0].words[i] : 0,
                  b = i < output[1].count ? output[1].words[i] : 0;
-        bool differs = word_differs(output, i), trap = i - 1 > offsetof(struct record, traps) / 8;
+        bool differs = word_differs(&output[SUBJECT], &output[ORACLE], i),
+             trap = i - 1 > offsetof(struct record, traps) / 8;
         char name[40];
 
         word_name(i - 1, name, sizeof name);
@@ -325,33 +331,39 @@ static void print_state(const struct options *options, const struct program *pro
                    (unsigned long long)(d->pmpaddr[i] << 2));
     program_print(program, items, d->start, stdout);
     free(image.bytes);
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0; side < SIDES; side++) {
         free(output[side].words);
         free(output[side].marks);
     }
 }
 
 /* Runs all beginnings of the program at once; the shortest that differs shows the instruction. */
-static void explain(const struct options *options, uint64_t index)
+static void explain(const struct options *all, int subject, uint64_t index)
 {
+    struct options two = *all, *options = &two;
     static struct program program;
     struct image image = {0};
-    struct output output[2] = {{0}};
+    struct output output[SIDES] = {{0}};
     unsigned items;
 
+    two.command[SUBJECT] = all->command[subject];
+    two.command[SECOND] = NULL;
     program_make(&program, options->seed, index, options->reference);
     image_begin(&image, options, 0);
     for (items = 0; items <= program.item_count; items++)
         image_add(&image, &program, items);
-    run_both(options, &image, output);
-    for (items = 0; items < program.item_count && !word_differs(output, items); items++)
+    run_all(options, &image, output);
+    for (items = 0;
+         items < program.item_count && !word_differs(&output[SUBJECT], &output[ORACLE], items);
+         items++)
         ;
-    printf("\n==== difference: --seed %llu --only %llu, %u of %u items\n",
-           (unsigned long long)options->seed, (unsigned long long)index, items, program.item_count);
+    printf("\n==== difference of the %s: --seed %llu --only %llu, %u of %u items\n",
+           side_name[subject], (unsigned long long)options->seed, (unsigned long long)index, items,
+           program.item_count);
     print_state(options, &program, index, items);
     fflush(stdout);
     free(image.bytes);
-    for (int side = 0; side < 2; side++) {
+    for (int side = 0; side < SIDES; side++) {
         free(output[side].words);
         free(output[side].marks);
     }
@@ -412,9 +424,11 @@ static void parse(struct options *options, int argc, char **argv)
         else if (strcmp(name, "--work") == 0)
             options->work = value;
         else if (strcmp(name, "--subject") == 0)
-            options->command[0] = value;
+            options->command[SUBJECT] = value;
+        else if (strcmp(name, "--second") == 0)
+            options->command[SECOND] = value;
         else if (strcmp(name, "--oracle") == 0)
-            options->command[1] = value;
+            options->command[ORACLE] = value;
         else if (strcmp(name, "--oracle-is") == 0)
             options->reference = number(value) == 7 ? REFERENCE_QEMU7 : REFERENCE_QEMU10;
         else if (strcmp(name, "--seed") == 0)
@@ -435,8 +449,8 @@ static void parse(struct options *options, int argc, char **argv)
             exit(2);
         }
     }
-    if (options->harness == NULL || options->work == NULL || options->command[0] == NULL ||
-        options->command[1] == NULL || options->batch == 0 || options->batch > BATCH_MAX) {
+    if (options->harness == NULL || options->work == NULL || options->command[SUBJECT] == NULL ||
+        options->command[ORACLE] == NULL || options->batch == 0 || options->batch > BATCH_MAX) {
         fprintf(
             stderr,
             "random: --harness, --work, --subject and --oracle are needed; --batch is 1 to %d\n",
@@ -452,13 +466,13 @@ int main(int argc, char **argv)
     struct options options = {
         .seed = 1, .programs = 2000, .batch = 2000, .reference = REFERENCE_QEMU10};
     struct image image = {0};
-    struct output output[2] = {{0}};
-    uint64_t differences = 0, ended = 0, storms = 0;
+    struct output output[SIDES] = {{0}};
+    uint64_t differences = 0, ended = 0, storms[SIDES] = {0};
     bool good = true;
 
     parse(&options, argc, argv);
     if (options.only) {
-        explain(&options, options.index);
+        explain(&options, SUBJECT, options.index);
         return 0;
     }
     for (uint64_t first = 0; first < options.programs; first += options.batch) {
@@ -470,22 +484,35 @@ int main(int argc, char **argv)
             program_make(&program, options.seed, first + i, options.reference);
             image_add(&image, &program, program.item_count);
         }
-        run_both(&options, &image, output);
-        storms += output[0].storms;
-        for (int side = 0; side < 2; side++)
-            if (!output[side].ended || output[side].count != count)
+        run_all(&options, &image, output);
+        for (int side = 0; side < SIDES; side++) {
+            storms[side] += output[side].storms;
+            if (options.command[side] != NULL &&
+                (!output[side].ended || output[side].count != count))
                 printf("%s stopped after program %llu\n", side_name[side],
                        (unsigned long long)(first + output[side].count));
-        for (uint64_t i = 0; i < count; i++) {
-            if (!word_differs(output, i) && i < output[0].count) {
+        }
+        for (uint64_t i = 0; i < count && i < output[ORACLE].count; i++) {
+            int wrong = word_differs(&output[SUBJECT], &output[ORACLE], i) ? SUBJECT
+                        : options.command[SECOND] != NULL &&
+                                word_differs(&output[SECOND], &output[ORACLE], i)
+                            ? SECOND
+                            : ORACLE;
+
+            if (wrong == ORACLE) {
                 program_make(&program, options.seed, first + i, options.reference);
-                ended += count_rows(&program, output[1].marks[i], covered);
+                ended += count_rows(&program, output[ORACLE].marks[i], covered);
                 continue;
             }
             if (++differences <= DIFFERENCES_MAX)
-                explain(&options, first + i);
-            if (i >= output[0].count || i >= output[1].count)
+                explain(&options, wrong, first + i);
+            if (i >= output[wrong].count)
                 break;
+        }
+        if (output[ORACLE].count < count) {
+            printf("the oracle did not run them all: nothing is compared any more\n");
+            differences++;
+            break;
         }
         if (differences >= DIFFERENCES_MAX) {
             printf("stopped after %llu programs\n", (unsigned long long)(first + count));
@@ -496,11 +523,14 @@ int main(int argc, char **argv)
     good = differences == 0;
     if (good)
         good = check_coverage(&options, covered);
-    if (options.reference == REFERENCE_QEMU10 && options.programs > STORM_RUN && storms == 0) {
-        printf("no interrupt came from hart 1\n");
-        good = false;
+    for (int side = 0; side < SIDES; side++) {
+        if (options.command[side] == NULL || options.reference != REFERENCE_QEMU10 ||
+            options.programs <= STORM_RUN)
+            continue;
+        printf("%s: %llu interrupts from hart 1\n", side_name[side],
+               (unsigned long long)storms[side]);
+        good = good && storms[side] != 0;
     }
-    printf("%llu interrupts from hart 1\n", (unsigned long long)storms);
     printf("%llu programs (%llu came to their end), %llu differences\n",
            (unsigned long long)options.programs, (unsigned long long)ended,
            (unsigned long long)differences);
