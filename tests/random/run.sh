@@ -4,7 +4,8 @@
 #     tests/random/run.sh [--short | --long] [SEED]
 #
 # --short: 2,000 programs; --long: 100,000 against QEMU 10, each row of the instruction table at least 100 times, and
-# 10,000 against QEMU 7.2. TRIVISOR_ENGINE: one engine instead of jit and interp in the same run. SEED: 1 unless told.
+# 10,000 against QEMU 7.2. Then 100 or 300 litmus tests of two harts, whose outcomes must be among what the memory model
+# permits (litmus.py). TRIVISOR_ENGINE: one engine instead of jit and interp in the same run. SEED: 1 unless told.
 # Ends with "N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -61,6 +62,25 @@ compare() {
     fi
 }
 
+# litmus COUNT: on each engine.
+litmus() {
+    local engine name=$work/litmus
+    echo "== $1 litmus tests, seed $seed"
+    # shellcheck disable=SC2086
+    python3 -B tests/random/litmus.py assemble "$seed" "$1" "$name-tests.S" &&
+        "${CLANG:-clang}" $riscv tests/random/litmus.S "$name-tests.S" tests/random/litmus.c -fuse-ld=lld \
+            -Wl,-T,tests/random/link.ld -o "$name.elf" ||
+        { echo "run.sh: cannot build the litmus tests" >&2; exit 2; }
+    for engine in ${TRIVISOR_ENGINE:-jit interp}; do
+        if "$TRIVISOR" run --engine "$engine" --firmware "$name.elf" --cpus 2 --memory 64M </dev/null >"$name-$engine.out" &&
+            python3 -B tests/random/litmus.py judge "$seed" "$1" "$engine" <"$name-$engine.out"; then
+            passed=$((passed + 1))
+        else
+            failed=$((failed + 1))
+        fi
+    done
+}
+
 qemu10=$(scripts/qemu10.sh 2>/dev/null)
 if [ "$length" = --long ]; then
     if [ -n "$qemu10" ]; then
@@ -76,5 +96,6 @@ else
     echo "QEMU 10 could not be fetched: QEMU 7.2 and what it implements instead"
     compare "QEMU 7.2" 7 "qemu-system-riscv64 -cpu $cpu7 $machine" 2000 1
 fi
+litmus $([ "$length" = --long ] && echo 300 || echo 100)
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
