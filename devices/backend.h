@@ -44,9 +44,10 @@ struct block_backend {
     const struct block_ops *ops;
     uint64_t size; /* bytes */
     bool readonly;
-    bool discard;    /* DISCARD is worth offering */
-    char serial[21]; /* "" if none */
-    unsigned depth;  /* no more requests at once do it any good; 0: as many as a queue holds */
+    bool discard;      /* DISCARD is worth offering */
+    char serial[21];   /* "" if none */
+    unsigned depth;    /* no more requests at once do it any good; 0: as many as a queue holds */
+    unsigned segments; /* the most buffers of a request; 0: as many as a queue's chain holds */
 };
 
 /*

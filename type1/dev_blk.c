@@ -3,11 +3,14 @@
 #include "core/error.h"
 
 /* 5.2.3 */
+#define BLK_F_SEG_MAX      (1ULL << 2)
 #define BLK_F_RO           (1ULL << 5)
 #define BLK_F_FLUSH        (1ULL << 9)
 #define BLK_F_WRITE_ZEROES (1ULL << 14)
 
-#define CONFIG_ZEROES_MAX 48 /* max_write_zeroes_sectors, 5.2.4 */
+/* 5.2.4: seg_max, max_write_zeroes_sectors */
+#define CONFIG_SEG_MAX    12
+#define CONFIG_ZEROES_MAX 48
 
 #define SECTOR      512ULL
 #define LENGTH_MAX  0x80000000u /* bytes of one descriptor */
@@ -93,7 +96,7 @@ static void wait_for_room(struct dev_blk *blk, struct block_request *request)
 
 static bool fits(const struct dev_blk *blk, const struct block_request *request)
 {
-    if (descriptors_of(request) > blk->queue.size || request->offset > blk->backend.size ||
+    if (request->buffer_count > blk->backend.segments || request->offset > blk->backend.size ||
         request->length > blk->backend.size - request->offset)
         return false;
     for (unsigned i = 0; i < request->buffer_count; i++) {
@@ -208,7 +211,7 @@ int dev_blk_init(struct dev_blk *blk, const struct vio *vio)
     memset(blk, 0, sizeof *blk);
     host_lock_init(&blk->lock);
     blk->vio = *vio;
-    int error = vio_start(&blk->vio, BLK_F_RO | BLK_F_FLUSH | BLK_F_WRITE_ZEROES);
+    int error = vio_start(&blk->vio, BLK_F_SEG_MAX | BLK_F_RO | BLK_F_FLUSH | BLK_F_WRITE_ZEROES);
     if (error != 0)
         return error;
     error = vio_queue_init(&blk->queue, &blk->vio, 0, vio_queue_max(&blk->vio, 0));
@@ -221,6 +224,12 @@ int dev_blk_init(struct dev_blk *blk, const struct vio *vio)
     uint64_t sectors = vio_config(&blk->vio, 0) | (uint64_t)vio_config(&blk->vio, 4) << 32;
     blk->backend.ops = &ops;
     blk->backend.depth = DEPTH;
+    blk->backend.segments = blk->queue.size - 2u; /* header and status */
+    if ((blk->vio.features & BLK_F_SEG_MAX) != 0) {
+        uint32_t segments = vio_config(&blk->vio, CONFIG_SEG_MAX);
+        if (segments < blk->backend.segments)
+            blk->backend.segments = segments;
+    }
     blk->backend.size = sectors < UINT64_MAX / SECTOR ? sectors * SECTOR : 0;
     blk->backend.readonly = (blk->vio.features & BLK_F_RO) != 0;
     if ((blk->vio.features & BLK_F_WRITE_ZEROES) != 0)

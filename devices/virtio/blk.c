@@ -357,7 +357,9 @@ void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_ba
     blk->backend = backend;
     blk->config = (struct virtio_blk_config){
         .capacity = backend->size / VIRTIO_BLK_SECTOR,
-        .seg_max = VIRTQ_CHAIN_MAX - 2, /* header and status */
+        .seg_max = backend->segments != 0 && backend->segments < VIRTIO_BLK_SEGMENTS
+                       ? backend->segments
+                       : VIRTIO_BLK_SEGMENTS,
         .blk_size = VIRTIO_BLK_SECTOR,
         .num_queues = 1,
         .max_discard_sectors = DISCARD_SECTORS,
@@ -378,4 +380,5 @@ void virtio_blk_init(struct virtio_blk *blk, struct memory *mem, struct block_ba
     blk->resuming = false;
     virtio_init(&blk->virtio, &blk_ops, VIRTIO_ID_BLOCK, mem, features, 1, &blk->config,
                 sizeof(blk->config));
+    blk->virtio.queues[0].size_max = blk->virtio.queues[0].size = VIRTIO_BLK_QUEUE;
 }

@@ -11,7 +11,10 @@
 #include "devices/backend.h"
 #include "devices/virtio/virtio.h"
 
-#define VIRTIO_BLK_REQUESTS VIRTQ_SIZE_MAX /* the most */
+#define VIRTIO_BLK_REQUESTS 256 /* the most */
+/* Besides header and status. 1 MiB of scattered pages is one request. */
+#define VIRTIO_BLK_SEGMENTS (VIRTQ_CHAIN_MAX - 2)
+#define VIRTIO_BLK_QUEUE    512 /* entries: no chain may be longer than its queue, 2.7.5.3.1 */
 #define VIRTIO_BLK_SECTOR   512ULL
 /*
  * The largest request, and what may be in flight before no more is taken: a chain can name the same

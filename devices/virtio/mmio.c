@@ -77,7 +77,7 @@ static uint32_t register_read(struct virtio_mmio *mmio, uint64_t offset)
     case VIRTIO_MMIO_DEVICE_ID: return (uint32_t)device->id;
     case VIRTIO_MMIO_VENDOR_ID: return VENDOR_ID;
     case VIRTIO_MMIO_DEVICE_FEATURES: return half(device->offered, mmio->device_features_sel);
-    case VIRTIO_MMIO_QUEUE_NUM_MAX: return queue ? VIRTQ_SIZE_MAX : 0;
+    case VIRTIO_MMIO_QUEUE_NUM_MAX: return queue ? device->queues[mmio->queue_sel].size_max : 0;
     case VIRTIO_MMIO_QUEUE_READY: return queue && device->queues[mmio->queue_sel].ready;
     case VIRTIO_MMIO_INTERRUPT_STATUS: return mmio->interrupt_status;
     case VIRTIO_MMIO_STATUS: return device->status;
@@ -126,7 +126,7 @@ static void queue_write(struct virtio_mmio *mmio, uint64_t offset, uint32_t valu
         return;
     switch (offset) {
     /* A size out of range is found when the queue is started. */
-    case VIRTIO_MMIO_QUEUE_NUM: queue->size = value > VIRTQ_SIZE_MAX ? 0 : (uint16_t)value; break;
+    case VIRTIO_MMIO_QUEUE_NUM: queue->size = value > queue->size_max ? 0 : (uint16_t)value; break;
     case VIRTIO_MMIO_QUEUE_DESC_LOW: set_half(&queue->desc, 0, value); break;
     case VIRTIO_MMIO_QUEUE_DESC_HIGH: set_half(&queue->desc, 1, value); break;
     case VIRTIO_MMIO_QUEUE_DRIVER_LOW: set_half(&queue->avail, 0, value); break;

@@ -50,15 +50,14 @@ static uint8_t *used_map(const struct virtqueue *queue, struct memory *mem)
 
 void virtqueue_reset(struct virtqueue *queue)
 {
-    uint32_t generation = queue->generation;
-
-    *queue = (struct virtqueue){.size = VIRTQ_SIZE_MAX, .generation = generation + 1};
+    *queue = (struct virtqueue){
+        .size_max = queue->size_max, .size = queue->size_max, .generation = queue->generation + 1};
 }
 
 /* Alignment: 2.7, the table of the three parts. */
 static bool queue_is_sound(const struct virtqueue *queue, struct memory *mem)
 {
-    if (queue->size == 0 || queue->size > VIRTQ_SIZE_MAX || (queue->size & (queue->size - 1)) != 0)
+    if (queue->size == 0 || queue->size > queue->size_max || (queue->size & (queue->size - 1)) != 0)
         return false;
     if (queue->desc % 16 != 0 || queue->avail % 2 != 0 || queue->used % 4 != 0)
         return false;

@@ -18,10 +18,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VIRTQ_SIZE_MAX  256 /* entries; QueueNumMax */
-#define VIRTQ_CHAIN_MAX 256 /* descriptors of one chain, those of its indirect table included */
+#define VIRTQ_SIZE      256 /* entries offered, where a device has no reason for more */
+#define VIRTQ_CHAIN_MAX 258 /* descriptors of one chain, those of its indirect table included */
 
 struct virtqueue {
+    uint16_t size_max;      /* QueueNumMax, a power of two; survives resets */
     uint16_t size;          /* entries, a power of two once ready */
     bool ready;             /* the three addresses are aligned and in RAM */
     bool event_idx;         /* VIRTIO_F_EVENT_IDX was negotiated */
@@ -51,9 +52,9 @@ struct virtq_chain {
     uint64_t gpas[VIRTQ_CHAIN_MAX]; /* of each buffer */
 };
 
-/* Back to the state after power-on, with `size` entries offered. */
+/* Back to the state after power-on, with size_max entries. */
 void virtqueue_reset(struct virtqueue *queue);
-/* Makes the queue live. -E_INVAL: size not a power of two up to VIRTQ_SIZE_MAX, misaligned or not
+/* Makes the queue live. -E_INVAL: size not a power of two up to size_max, misaligned or not
  * in RAM. */
 int virtqueue_start(struct virtqueue *queue, struct memory *mem);
 /* Stops it; chains in flight are forgotten. */

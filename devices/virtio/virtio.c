@@ -16,8 +16,10 @@ void virtio_init(struct virtio_device *device, const struct virtio_ops *ops, enu
         .config_size = config_size,
     };
     host_lock_init(&device->lock);
-    for (unsigned i = 0; i < queue_count; i++)
+    for (unsigned i = 0; i < queue_count; i++) {
+        device->queues[i].size_max = VIRTQ_SIZE;
         virtqueue_reset(&device->queues[i]);
+    }
 }
 
 bool virtio_live(const struct virtio_device *device)

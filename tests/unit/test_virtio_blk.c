@@ -146,7 +146,7 @@ static void configuration_describes_the_disk(void **state)
 
     assert_int_equal(reg(&f->g, 0x008), 2);
     assert_int_equal(config(&f->g, 0, 8), DISK_SECTORS);
-    assert_int_equal(config(&f->g, 12, 4), 254);
+    assert_int_equal(config(&f->g, 12, 4), 256);
     assert_int_equal(config(&f->g, 20, 4), 512);
     assert_true(config(&f->g, 36, 4) > 0 && config(&f->g, 40, 4) == 1);
     assert_true(config(&f->g, 48, 4) > 0 && config(&f->g, 52, 4) == 1);
@@ -209,24 +209,39 @@ static void framing_is_free(void **state)
     assert_int_equal(*(uint8_t *)at(g, DATA + 512), S_OK);
 }
 
-static void request_of_254_segments_through_an_indirect_table(void **state)
+static void request_of_256_segments_through_an_indirect_table(void **state)
 {
     struct fixture *f = *state;
     struct guest *g = &f->g;
     struct guest_desc *table = at(g, GUEST_DATA + 0x40000);
 
-    guest_start(g, F_FLUSH | F_INDIRECT, 1, 256);
-    put_header(g, HEADER, T_IN, 1);
+    /* 2.7.5.3.1: a chain is no longer than the queue, so this one asks for more than 256 entries.
+     */
+    assert_true(reg(g, 0x034) >= 258);
+    guest_start(g, F_FLUSH | F_INDIRECT, 1, 512);
+    assert_int_equal(config(g, 12, 4), 256); /* seg_max */
+    put_header(g, HEADER, T_IN, 0);
     table[0] = (struct guest_desc){HEADER, 16, D_NEXT, 1};
-    for (unsigned i = 1; i <= 254; i++)
+    for (unsigned i = 1; i <= 256; i++)
         table[i] =
-            (struct guest_desc){DATA + (254 - i) * 512, 512, D_NEXT | D_WRITE, (uint16_t)(i + 1)};
-    table[255] = (struct guest_desc){STATUS, 1, D_WRITE, 0};
-    guest_avail(g, 0, guest_desc_put(g, 0, GUEST_DATA + 0x40000, 256 * 16, D_INDIRECT));
+            (struct guest_desc){DATA + (256 - i) * 512, 512, D_NEXT | D_WRITE, (uint16_t)(i + 1)};
+    table[257] = (struct guest_desc){STATUS, 1, D_WRITE, 0};
+    guest_avail(g, 0, guest_desc_put(g, 0, GUEST_DATA + 0x40000, 258 * 16, D_INDIRECT));
     guest_notify(g, 0);
-    assert_int_equal(guest_used(g, 0, NULL), 254 * 512 + 1);
-    for (unsigned i = 0; i < 254; i++)
-        assert_memory_equal(at(g, DATA + (253 - i) * 512), f->disk.bytes + (1 + i) * 512, 512);
+    assert_int_equal(guest_used(g, 0, NULL), 256 * 512 + 1);
+    for (unsigned i = 0; i < 256; i++)
+        assert_memory_equal(at(g, DATA + (255 - i) * 512), f->disk.bytes + i * 512, 512);
+}
+
+static void backend_of_few_segments_is_asked_for_no_more(void **state)
+{
+    struct fixture *f = *state;
+
+    f->disk.backend.segments = 100;
+    virtio_blk_init(&f->blk, &f->g.mem, &f->disk.backend, f->requests);
+    guest_attach(&f->g, &f->blk.virtio);
+    guest_start(&f->g, F_FLUSH, 1, 8);
+    assert_int_equal(config(&f->g, 12, 4), 100);
 }
 
 static void requests_outside_the_disk_fail(void **state)
@@ -579,7 +594,8 @@ int main(void)
         TEST(read_fills_the_buffers),
         TEST(write_reaches_the_disk),
         TEST(framing_is_free),
-        TEST(request_of_254_segments_through_an_indirect_table),
+        TEST(request_of_256_segments_through_an_indirect_table),
+        TEST(backend_of_few_segments_is_asked_for_no_more),
         TEST(requests_outside_the_disk_fail),
         TEST(read_only_disk_refuses_writes),
         TEST(backend_error_becomes_ioerr),

@@ -265,7 +265,7 @@ static void bad_indirect_table_needs_reset(void **state)
     } bad[] = {
         {GUEST_DATA + TABLE, 0, D_INDIRECT},
         {GUEST_DATA + TABLE, 17, D_INDIRECT},
-        {GUEST_DATA + TABLE, 257 * 16, D_INDIRECT},
+        {GUEST_DATA + TABLE, (VIRTQ_CHAIN_MAX + 1) * 16, D_INDIRECT},
         {GUEST_DATA + TABLE, 32, D_INDIRECT | D_NEXT},
         {GUEST_OUTSIDE, 32, D_INDIRECT},
         {GUEST_RAM + GUEST_RAM_SIZE - 16, 32, D_INDIRECT},
