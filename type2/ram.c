@@ -100,6 +100,11 @@ static void ram_release(struct reclaim_backend *reclaim, void *hva, size_t len)
         memset(hva, 0, len); /* the promise that it reads as zero holds all the same */
 }
 
+static uint64_t ram_area(uint64_t size)
+{
+    return size + 2 * HUGE_PAGE;
+}
+
 int ram_init(struct ram *ram, const char *name, uint64_t size, struct problem *problem)
 {
     char label[64];
@@ -117,18 +122,18 @@ int ram_init(struct ram *ram, const char *name, uint64_t size, struct problem *p
             "less (--memory, or memory:)",
             (unsigned long long)(size / MIB), (unsigned long long)(available / MIB));
 
-    /* Aligned to a huge page, so that the guest's own 2 MiB pages can be one of the host's. */
-    uint8_t *area = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    /* Aligned to a huge page, so that the guest's own 2 MiB pages can be one of the host's, with
+     * nothing before and behind it that an access could reach. */
+    uint8_t *area =
+        mmap(NULL, ram_area(size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED)
         goto failed;
-    uint64_t head = -(uintptr_t)area & (HUGE_PAGE - 1);
-    uint8_t *hva = area + head;
-    if (head > 0)
-        munmap(area, head);
-    munmap(hva + size, HUGE_PAGE - head);
-    ram->hva = hva;
+    ram->area = area;
     ram->size = size;
+    uint8_t *hva = area + HUGE_PAGE - ((uintptr_t)area & (HUGE_PAGE - 1));
+    if (mprotect(hva, size, PROT_READ | PROT_WRITE) != 0)
+        goto failed;
+    ram->hva = hva;
     madvise(hva, size, MADV_HUGEPAGE);
     snprintf(label, sizeof(label), "trivisor-%s", name);
     prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, hva, size, label);
@@ -157,8 +162,8 @@ void ram_fini(struct ram *ram)
 {
     if (ram->flags != NULL)
         munmap((void *)(uintptr_t)ram->flags, ram->size / MEM_PAGE_SIZE);
-    if (ram->hva != NULL)
-        munmap(ram->hva, ram->size);
+    if (ram->area != NULL)
+        munmap(ram->area, ram_area(ram->size));
     memset(ram, 0, sizeof(*ram));
 }
 

@@ -17,6 +17,7 @@
 struct ram {
     uint64_t size;                  /* bytes, a multiple of 4096 */
     uint8_t *hva;                   /* 2 MiB-aligned */
+    void *area;                     /* the mapping that it lies in, a gap at each end */
     _Atomic uint8_t *flags;         /* one byte a page, for mem_slot_add */
     struct reclaim_backend reclaim; /* for the balloon: gives pages back to the host */
     _Atomic uint64_t released;      /* bytes given back so far */
