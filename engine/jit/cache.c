@@ -28,6 +28,10 @@
 #define STRAYS_SHIFT 10u /* at most: each time that the page is code again it is twice as many */
 #define OWNER_SHIFT  6
 #define PAGE_OFFSET  (MEM_PAGE_SIZE - 1)
+/* What a guest that does next to nothing (a kernel's ticks are less) for so long has no use for. */
+#define REST_BYTES        (8u << 20)
+#define REST_NS           1000000000ULL
+#define REST_INSTRUCTIONS 5000000u
 
 /*
  * A guest page that code was translated from. Until `code` is false again (its blocks are gone, and
@@ -71,6 +75,7 @@ struct jit_vm {
     } dropped[DROPPED_MAX];
     _Atomic uint64_t dropped_count;
     _Atomic bool flushing;
+    uint64_t rest_since, rest_executed; /* when it last did more, and how much it had done */
     struct ir_block ir;
     struct jit_observer *observer; /* or NULL */
     struct jit_stats stats;
@@ -172,6 +177,7 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
         return error;
     }
     jv->block_count = 1;
+    jv->rest_since = host_time_ns();
     vm->mem.code_changed = code_changed;
     vm->mem.code_changed_arg = jv;
     *out = jv;
@@ -497,6 +503,37 @@ void jit_code_flush(struct jit_cpu *cpu)
     host_lock_acquire(&cpu->vm->lock);
     flush_all(cpu->vm, cpu);
     host_lock_release(&cpu->vm->lock);
+}
+
+/* After flush_all, lock held. */
+static void give_back(struct jit_vm *jv)
+{
+    uint32_t from = (uint32_t)((jv->used + PAGE_OFFSET) & ~PAGE_OFFSET);
+    madvise(jv->write + from, CODE_BYTES - from, MADV_REMOVE);
+    madvise(jv->blocks, sizeof *jv->blocks * BLOCKS_MAX, MADV_DONTNEED);
+    madvise(jv->copies, (size_t)BLOCKS_MAX * IR_GUEST_MAX * 4, MADV_DONTNEED);
+    madvise(jv->owners, sizeof *jv->owners * (CODE_BYTES >> OWNER_SHIFT), MADV_DONTNEED);
+}
+
+void jit_code_rest(struct jit_cpu *cpu)
+{
+    struct jit_vm *jv = cpu->vm;
+    unsigned enough = jit_options()->rest_bytes != 0 ? jit_options()->rest_bytes : REST_BYTES;
+
+    host_lock_acquire(&jv->lock);
+    if (jv->used >= enough) {
+        uint64_t now = host_time_ns(), executed = 0;
+        for (unsigned i = 0; i < jv->vm->vcpu_count; i++)
+            executed += atomic_load_explicit(&jv->vm->vcpus[i]->instructions, memory_order_relaxed);
+        if (executed - jv->rest_executed > REST_INSTRUCTIONS) {
+            jv->rest_executed = executed;
+            jv->rest_since = now;
+        } else if (now - jv->rest_since >= REST_NS) {
+            flush_all(jv, cpu);
+            give_back(jv);
+        }
+    }
+    host_lock_release(&jv->lock);
 }
 
 void jit_code_enter(struct jit_cpu *cpu)

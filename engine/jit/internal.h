@@ -300,6 +300,9 @@ void jit_fence_i(struct jit_cpu *cpu);
 bool jit_fence_i_quick(struct jit_cpu *cpu);
 /* Drops everything. The caller is in no code. */
 void jit_code_flush(struct jit_cpu *cpu);
+/* The hart is about to wait. Many translations, and a guest that has all but stood still for
+ * seconds: their memory goes back to the host. The caller is in no code. */
+void jit_code_rest(struct jit_cpu *cpu);
 /* Around the back end's enter: code stays where it is. */
 void jit_code_enter(struct jit_cpu *cpu);
 void jit_code_leave(struct jit_cpu *cpu);

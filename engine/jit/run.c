@@ -251,6 +251,8 @@ static enum exit_reason jit_run(struct vcpu *vcpu, struct exit *exit)
         case JIT_KICK: break;
         case JIT_STEP:
             reason = step(cpu, exit);
+            if (reason == EXIT_WFI)
+                jit_code_rest(cpu);
             if (reason != EXIT_KICKED)
                 return leave(cpu, reason);
             break;

@@ -1,9 +1,14 @@
 /* Translated code and what becomes of it when the guest's code is written. */
+#define _GNU_SOURCE
+
 #include "tests/unit/board_test.h"
 
 #include "engine/interp/interp.h"
 #include "engine/jit/internal.h"
 #include "engine/jit/jit.h"
+
+#include <stdio.h>
+#include <unistd.h>
 
 #define RAM_SIZE (1ULL << 20)
 #define A0       harts[0].x[10]
@@ -187,6 +192,56 @@ static void a_flush_forgets_everything_and_goes_on(void **state)
 }
 
 /* Pages that are no code any more may be stored to without a look at them. */
+/* Shared memory of this process in the host's RAM, KiB: translated code is in a memfd. */
+static unsigned long shared_kib(void)
+{
+    char line[128];
+    unsigned long kib = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL)
+        sscanf(line, "RssShmem: %lu", &kib);
+    fclose(f);
+    return kib;
+}
+
+static void wait_for_interrupt(void)
+{
+    struct exit exit = {0};
+    enum exit_reason reason;
+    harts[0].pc = BOARD_RAM + RAM_SIZE - 4;
+    do
+        reason = jit_engine.run(&harts[0].vcpu, &exit);
+    while (reason == EXIT_KICKED);
+    assert_int_equal(reason, EXIT_WFI);
+}
+
+static void code_of_a_guest_at_rest_is_given_back(void **state)
+{
+    (void)state;
+    jit_set_options(&(struct jit_options){.rest_bytes = 256 << 10});
+    for (unsigned at = 0; at < RAM_SIZE - 8; at += 4)
+        put(at, 0x00b53023); /* sd a1, 0(a0) */
+    put(0, 0x00000013);      /* nop, which the stores go to */
+    put(4, 0x00000013);
+    put(RAM_SIZE - 8, ECALL);
+    put(RAM_SIZE - 4, 0x10500073); /* wfi */
+    A0 = BOARD_RAM;
+    harts[0].x[11] = 0x0000001300000013;
+    run();
+    unsigned long before = shared_kib();
+    uint64_t flushes = figure("code_flushes");
+    assert_true(before > 512);
+    wait_for_interrupt();
+    assert_int_equal(figure("code_flushes"), flushes);
+    usleep(1100000);
+    wait_for_interrupt();
+    assert_int_equal(figure("code_flushes"), flushes + 1);
+    assert_true(shared_kib() < before / 2);
+    run(); /* and it can be made again */
+    assert_true(shared_kib() > before / 2);
+}
+
 static void pages_are_code_as_long_as_blocks_are_made_of_them(void **state)
 {
     (void)state;
@@ -295,6 +350,7 @@ int main(void)
         TEST(a_flush_forgets_everything_and_goes_on),
         TEST(address_spaces_see_their_own_pages),
         TEST(a_fence_of_an_address_space_is_heard),
+        TEST(code_of_a_guest_at_rest_is_given_back),
         TEST(pages_are_code_as_long_as_blocks_are_made_of_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
