@@ -36,7 +36,9 @@ T1_SRC   := $(wildcard engine/hext/*.c type1/*.c)
 T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
 # The same of type 0.
 T0_PURE  := type0/plic.c type0/access.c
-LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c engine/jit/*.c engine/jit/x86/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
+# The translator's back end for this host, or none.
+JIT_HOST := $(if $(filter x86_64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))),x86,none)
+LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c engine/jit/*.c engine/jit/$(JIT_HOST)/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 

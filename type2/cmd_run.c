@@ -26,7 +26,7 @@ const char cmd_run_help[] =
     "  --net user[,forward=PROTO:ADDRESS:PORT:GUESTPORT]...[,mac=MAC]\n"
     "  --net tap,ifname=NAME[,mac=MAC]\n"
     "                       a network card (virtio net); may be repeated\n"
-    "  --engine NAME        what executes: interp (default) or jit, which translates\n"
+    "  --engine NAME        what executes: jit, which translates (default on x86-64), or interp\n"
     "  --no-reboot          end when the guest reboots\n"
     "  --no-balloon         leave the memory balloon out\n"
     "  --virtio-console     a virtio console (hvc0) beside the serial port\n" RUN_OPTIONS_HELP "\n"
@@ -138,8 +138,9 @@ int cmd_run(int argc, char **argv)
     const struct engine_ops *engine = engine_find(spec.engine);
     if ((run.jit.dump != NULL || run.jit.perf_map || run.jit.audit) && engine != NULL &&
         engine != &jit_engine)
-        return command_fail("run: --dump-code, --perf-map and --audit are for the engine jit; add "
-                            "--engine jit");
+        return command_fail(
+            "run: --dump-code, --perf-map and --audit are for the engine jit; write "
+            "--engine jit");
     if (run.jit.audit && spec.cpus > 1)
         return command_fail("run: --audit needs a machine of one hart; leave --cpus out");
     if (run.jit.symbols == NULL)

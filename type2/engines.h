@@ -9,4 +9,7 @@ const struct engine_ops *engine_find(const char *name);
 /* What to write instead of one that is not here: "interp". */
 extern const char engine_names[];
 
+/* Which one does its work, slower, where the host does not let `engine` start; NULL: none. */
+const struct engine_ops *engine_instead(const struct engine_ops *engine);
+
 #endif

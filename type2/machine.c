@@ -223,19 +223,49 @@ static int machine_build_board(struct machine *machine, struct problem *problem)
     return 0;
 }
 
-static int machine_build_engine(struct machine *machine, struct problem *problem)
+static void machine_stop_engine(struct machine *machine)
 {
     const struct engine_ops *engine = machine->vm.engine;
+
+    for (unsigned i = 0; i < machine->built_vcpus; i++)
+        if (engine->vcpu_destroy != NULL)
+            engine->vcpu_destroy(&machine->harts[i].vcpu);
+    if (machine->built_engine && engine->vm_destroy != NULL)
+        engine->vm_destroy(&machine->vm);
+    machine->built_vcpus = 0;
+    machine->built_engine = false;
+}
+
+static int machine_start_engine(struct machine *machine, const struct engine_ops *engine)
+{
+    machine->vm.engine = engine;
     int error = engine->vm_init(&machine->vm);
 
     machine->built_engine = error == 0;
     for (unsigned i = 0; error == 0 && i < machine->spec->cpus; i++) {
+        machine->harts[i].vcpu.engine = engine;
         error = engine->vcpu_init(&machine->harts[i].vcpu);
         machine->built_vcpus += error == 0;
     }
+    return error;
+}
+
+static int machine_build_engine(struct machine *machine, struct problem *problem)
+{
+    const struct engine_ops *engine = machine->vm.engine, *instead = engine_instead(engine);
+    int error = machine_start_engine(machine, engine);
+
+    if (error < 0 && instead != NULL) {
+        host_log(HOST_LOG_WARNING,
+                 "%s: the host lets no code be made (%s), so that the interpreter executes the "
+                 "guest, which is slower; --engine %s asks for that",
+                 machine->spec->name, strerror(-error), instead->name);
+        machine_stop_engine(machine);
+        error = machine_start_engine(machine, instead);
+    }
     if (error < 0)
         return problem_set(problem, error, "%s: the engine '%s' cannot start: %s",
-                           machine->spec->name, engine->name, strerror(-error));
+                           machine->spec->name, machine->vm.engine->name, strerror(-error));
     return 0;
 }
 
@@ -345,7 +375,6 @@ void machine_destroy(struct machine *machine)
 {
     if (machine == NULL)
         return;
-    struct vm *vm = &machine->vm;
 
     /* First what may call into devices, then the devices, then what they stand on. */
     for (unsigned i = 0; i < SPEC_NETS_MAX; i++) {
@@ -365,11 +394,7 @@ void machine_destroy(struct machine *machine)
         loop_stop(&machine->loop);
         loop_fini(&machine->loop);
     }
-    for (unsigned i = 0; i < machine->built_vcpus; i++)
-        if (vm->engine->vcpu_destroy != NULL)
-            vm->engine->vcpu_destroy(&machine->harts[i].vcpu);
-    if (machine->built_engine && vm->engine->vm_destroy != NULL)
-        vm->engine->vm_destroy(vm);
+    machine_stop_engine(machine);
     if (machine->built_board)
         board_fini(&machine->board);
     if (machine->built_ram)

@@ -44,5 +44,7 @@ struct jit_backend {
 };
 
 extern const struct jit_backend jit_backend_x86;
+/* That of the host that this build is for; NULL: there is none. */
+extern const struct jit_backend *const jit_host_backend;
 
 #endif

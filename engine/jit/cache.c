@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "engine/jit/observe.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -122,17 +123,18 @@ static int map_code(struct jit_vm *jv)
 {
     int fd = memfd_create("trivisor-code", MFD_CLOEXEC);
     if (fd < 0)
-        return -E_NOMEM;
+        return -errno;
     void *write = MAP_FAILED, *run = MAP_FAILED;
     if (ftruncate(fd, CODE_BYTES) == 0) {
         write = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         run = mmap(NULL, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     }
+    int error = errno;
     close(fd);
     if (write == MAP_FAILED || run == MAP_FAILED) {
         if (write != MAP_FAILED)
             munmap(write, CODE_BYTES);
-        return -E_NOMEM;
+        return -error;
     }
     jv->write = write;
     jv->run = run;
@@ -157,7 +159,11 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
     if (jv == NULL)
         return -E_NOMEM;
     jv->vm = vm;
-    jv->backend = jit_options()->backend != NULL ? jit_options()->backend : &jit_backend_x86;
+    jv->backend = jit_options()->backend != NULL ? jit_options()->backend : jit_host_backend;
+    if (jv->backend == NULL) {
+        free(jv);
+        return -E_NOTSUP;
+    }
     host_lock_init(&jv->lock);
     jv->blocks = map_lazily(sizeof *jv->blocks * BLOCKS_MAX);
     jv->copies = map_lazily((size_t)BLOCKS_MAX * IR_GUEST_MAX * 4);

@@ -12,6 +12,9 @@ extern const struct engine_ops jit_engine;
 /* Who executes single instructions: has `step`. Before the first VM. */
 void jit_set_reference(const struct engine_ops *reference);
 
+/* This build makes code for the host that it is for. */
+bool jit_is_here(void);
+
 struct jit_backend;
 
 /* For those who look at it. All zero: nothing of it. Strings outlive the VMs. */

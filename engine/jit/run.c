@@ -17,6 +17,11 @@ void jit_set_reference(const struct engine_ops *reference)
     reference_engine = reference;
 }
 
+bool jit_is_here(void)
+{
+    return jit_host_backend != NULL;
+}
+
 /* ---- life ---- */
 
 static int jit_vm_init(struct vm *vm)
@@ -25,10 +30,13 @@ static int jit_vm_init(struct vm *vm)
     if (jit_options()->audit && vm->vcpu_count > 1)
         return -E_NOTSUP; /* another hart could change memory between the two */
     int error = reference_engine->vm_init(vm);
-    if (error == 0)
-        error = jit_cache_init(vm, &jv);
+    if (error != 0)
+        return error;
+    error = jit_cache_init(vm, &jv);
     if (error == 0)
         vm->engine_data = jv;
+    else
+        reference_engine->vm_destroy(vm);
     return error;
 }
 

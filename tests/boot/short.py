@@ -4,10 +4,11 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import zlib
 
-from harness import BARE, MIB, OPENSBI, TRIVISOR, UBOOT, VMLINUX, check, test
+from harness import BARE, ENGINE, MIB, OPENSBI, TRIVISOR, UBOOT, VMLINUX, check, test
 
 INIT = r"guest: init is running"
 
@@ -288,6 +289,38 @@ def no_byte_of_the_console_is_lost(t):
         subprocess.run(words, stdout=file, stdin=subprocess.DEVNULL, env=t.env, check=True, timeout=60)
     with open(t.path("console"), "rb") as file:
         check(file.read() == flood(), "something is missing in the file")
+
+
+def measured(t, words):
+    """(status, stdout, stderr, most that was resident in KiB) of a machine in a process of its own."""
+    with open(t.path("out"), "w+b") as out, open(t.path("err"), "w+b") as err:
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=t.env, cwd=t.dir)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        return child.returncode, out.read(), err.read(), usage.ru_maxrss
+
+
+@test()
+def host_that_lets_no_code_be_made_gets_the_interpreter(t):
+    refusing = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "no_code.py")]
+    guest = ["run", "--engine", "jit", "--memory", "64M", "--firmware", os.path.join(BARE, "flood.elf")]
+    for prefix in refusing, ["prlimit", f"--as={256 * MIB}"]:
+        status, out, err, _ = measured(t, [*prefix, TRIVISOR, *guest])
+        check(status == 0 and out == flood(), f"{prefix}: status {status}, {err[:300]}")
+        check(err.count(b"\n") == 1 and b"interpreter" in err, f"{prefix}: stderr: {err[:300]}")
+
+
+@test()
+def code_that_no_translator_likes_is_executed_as_written(t):
+    for guest, lines in ("code_everywhere", 2), ("code_between", 1), ("code_mapped", 2):
+        words = ["run", *(["--engine", ENGINE] if ENGINE else []), "--memory", "64M", "--firmware",
+                 os.path.join(BARE, guest + ".elf")]
+        status, out, err, resident = measured(t, [TRIVISOR, *words])
+        check(status == 0 and out == b"as written\n" * lines, f"{guest}: status {status}, {out[:200]}, {err[:200]}")
+        # RAM, the cache of translated code (64 MiB in two mappings) and what is known of its blocks.
+        check(resident < 400 << 10, f"{guest}: {resident >> 10} MiB resident")
 
 
 @test()

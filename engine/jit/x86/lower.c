@@ -781,3 +781,5 @@ const struct jit_backend jit_backend_x86 = {
     .unlink = x86_unlink,
     .enter = x86_enter,
 };
+
+const struct jit_backend *const jit_host_backend = &jit_backend_x86;
