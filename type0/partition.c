@@ -186,6 +186,7 @@ bool partition_ring(struct partition *p, uint64_t window)
 void partition_begin(struct partition *p)
 {
     for (unsigned i = 0; i < p->vm.vcpu_count; i++) {
+        p->worlds[i].locked = 0;
         p->worlds[i].medeleg = features.medeleg;
         if (p->plan->everything) /* nothing that faults is answered by the firmware */
             p->worlds[i].medeleg |= 1 << CAUSE_LOAD_ACCESS | 1 << CAUSE_STORE_ACCESS;

@@ -11,6 +11,7 @@ enum { SBI_BASE = 0x10, SBI_RFENCE = 0x52464e43, SBI_FWFT = 0x46574654 };
 /* ---- Firmware features (SBI 3.0, chapter 18) ---- */
 
 enum { FWFT_MISALIGNED_DELEGATION = 0, FWFT_PTE_AD_UPDATING = 4 };
+#define FWFT_LOCK 1 /* of its flags */
 
 static const uint64_t misaligned = 1 << CAUSE_LOAD_MISALIGNED | 1 << CAUSE_STORE_MISALIGNED;
 
@@ -20,24 +21,18 @@ static bool fwft_has(uint64_t feature)
            (feature == FWFT_PTE_AD_UPDATING && (features.menvcfg & ENVCFG_ADUE) != 0);
 }
 
-static struct sbi_result fwft_set(struct world *world, uint64_t value)
+static void fwft_set(struct world *world, uint64_t value)
 {
-    if (value > 1)
-        return sbi_error(SBI_ERR_INVALID_PARAM);
     world->medeleg = (world->medeleg & ~misaligned) | (value != 0 ? misaligned : 0);
     try_write(TRY_MEDELEG, world->medeleg);
-    return sbi_error(SBI_SUCCESS);
 }
 
-static struct sbi_result fwft_set_updating(uint64_t value)
+static void fwft_set_updating(uint64_t value)
 {
     uint64_t menvcfg = 0;
-    if (value > 1)
-        return sbi_error(SBI_ERR_INVALID_PARAM);
     try_read(TRY_MENVCFG, &menvcfg);
     try_write(TRY_MENVCFG, value != 0 ? menvcfg | ENVCFG_ADUE : menvcfg & ~ENVCFG_ADUE);
     __asm__ volatile("sfence.vma" ::: "memory");
-    return sbi_error(SBI_SUCCESS);
 }
 
 static struct sbi_result fwft(struct world *world)
@@ -49,9 +44,18 @@ static struct sbi_result fwft(struct world *world)
     if (world->vcpu->x[16] > GET || !fwft_has(feature))
         return sbi_error(SBI_ERR_NOT_SUPPORTED);
     if (world->vcpu->x[16] == SET) {
-        if (a[2] != 0) /* the LOCK flag, and reserved ones */
-            return sbi_error(a[2] == 1 ? SBI_ERR_NOT_SUPPORTED : SBI_ERR_INVALID_PARAM);
-        return feature == FWFT_PTE_AD_UPDATING ? fwft_set_updating(a[1]) : fwft_set(world, a[1]);
+        uint32_t bit = 1u << feature;
+        if (a[1] > 1 || a[2] > FWFT_LOCK)
+            return sbi_error(SBI_ERR_INVALID_PARAM);
+        if ((world->locked & bit) != 0)
+            return sbi_error(SBI_ERR_DENIED_LOCKED);
+        if (a[2] == FWFT_LOCK)
+            world->locked |= bit;
+        if (feature == FWFT_PTE_AD_UPDATING)
+            fwft_set_updating(a[1]);
+        else
+            fwft_set(world, a[1]);
+        return sbi_error(SBI_SUCCESS);
     }
     if (feature == FWFT_MISALIGNED_DELEGATION)
         return sbi_value((world->medeleg & misaligned) != 0);

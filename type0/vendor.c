@@ -50,6 +50,9 @@ static struct sbi_result statistics(struct world *world, const struct partition 
 {
     uint64_t sum[COUNTS] = {0};
     for (unsigned i = 0; i < p->vm.vcpu_count; i++) {
+        /* They tell what others do on the hart. */
+        if (p->worlds[i].hart->world_count > 1 && !world->partition->plan->spec->control)
+            return sbi_error(SBI_ERR_DENIED);
         for (unsigned n = 0; n < COUNTS; n++)
             sum[n] += p->worlds[i].hart->counts[n];
     }

@@ -20,6 +20,7 @@ struct world {
     bool fresh;        /* begins anew: S-mode's CSRs and all registers as after reset */
     uint32_t left;     /* its hart's: the boot of its partition that it has left last */
     uint64_t medeleg;
+    uint32_t locked; /* bit n: FWFT's feature n stays as it is until the partition starts anew */
     /* On a hart that several worlds share. */
     struct context *context;   /* while it is not in the hart; NULL: it has the hart for itself */
     struct plic_context *plic; /* or NULL */

@@ -22,6 +22,7 @@ enum sbi_error {
     SBI_ERR_ALREADY_AVAILABLE = -6,
     SBI_ERR_ALREADY_STARTED = -7,
     SBI_ERR_ALREADY_STOPPED = -8,
+    SBI_ERR_DENIED_LOCKED = -14,
 };
 
 /* Two words, which the C ABI passes in a0 and a1 as the SBI does. */

@@ -7,7 +7,8 @@
  *
  * which are to be 0, and ends. With mode=again in its command line it begins anew for ever; with
  * mode=control it does what it is allowed to: lists the partitions, and stops and starts the first;
- * with mode=ring and mode=wait two of them say something to each other through a window.
+ * with mode=ring and mode=wait two of them say something to each other through a window; with
+ * mode=features it sets, reads and locks firmware features (SBI 3.0, chapter 18), and reboots.
  */
 #include "guest.h"
 
@@ -28,7 +29,7 @@ enum { SBI_VENDOR = 0x09545256, PAGE = 4096, STEP = 64 << 10, SHOWN = 8 };
 static struct {
     uint64_t ram, ram_end, plic, plic_end, uart, uart_end;
     uint64_t window, doorbell;
-    bool again, control, ring, wait;
+    bool again, control, ring, wait, features;
     unsigned shown;
 } own;
 
@@ -44,6 +45,7 @@ static void take_node(void *context, const struct tree_node *node)
         own.control = mode && text_begins(mode, "control");
         own.ring = mode && text_begins(mode, "ring");
         own.wait = mode && text_begins(mode, "wait");
+        own.features = mode && text_begins(mode, "features");
     }
     if (!tree_range(node, 0, &base, &size))
         return;
@@ -193,6 +195,15 @@ static void control(void)
         print_number(info.memory_size >> 20);
         print(" MiB\n");
     }
+    static uint64_t counts[8];
+    long counted = sbi3(SBI_VENDOR, 7, 0, (uint64_t)counts, 0).value;
+    print("control: statistics of ");
+    print_number((uint64_t)counted / 8);
+    print(" kinds, calls ");
+    print_number(((volatile uint64_t *)counts)[0] + ((volatile uint64_t *)counts)[1]);
+    print("\n");
+    if (sbi3(SBI_VENDOR, 6, 0, 0, 0).error != 0 || sbi3(SBI_VENDOR, 6, -1ULL, 0, 0).error != 0)
+        print("control: the console is not entered or left\n");
     long stopped = sbi3(SBI_VENDOR, 4, 0, 0, 0).error;
     while (stopped == 0 && info_of(0).running)
         ;
@@ -210,6 +221,27 @@ static void control(void)
     print_number(info_of(0).boots);
     print("\n");
     power_off(false);
+}
+
+/* Errors are printed as they are below 0; values of get. */
+static void features(void)
+{
+    enum { FWFT = 0x46574654, SET = 0, GET = 1, MISALIGNED = 0, NONE = 5, LOCK = 1 };
+    print("features: ");
+    print_number((uint64_t)sbi3(FWFT, GET, MISALIGNED, 0, 0).value);
+    const struct {
+        uint64_t feature, value, flags;
+    } sets[] = {{MISALIGNED, 1, 0}, {MISALIGNED, 2, 0},    {MISALIGNED, 0, 2},
+                {NONE, 1, 0},       {MISALIGNED, 1, LOCK}, {MISALIGNED, 0, 0}};
+    for (unsigned i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        print(" -");
+        print_number(
+            (uint64_t)-sbi3(FWFT, SET, sets[i].feature, sets[i].value, sets[i].flags).error);
+    }
+    print(" ");
+    print_number((uint64_t)sbi3(FWFT, GET, MISALIGNED, 0, 0).value);
+    print("\n");
+    sbi3(SBI_SRST, 0, 1, 0, 0);
 }
 
 static void ring(void)
@@ -247,6 +279,8 @@ void guest_start(uint64_t hart_id, const void *tree, uint64_t entered)
     tree_walk(tree, take_node, NULL);
     if (own.control)
         control();
+    if (own.features)
+        features();
     if (own.ring)
         ring();
     if (own.wait)

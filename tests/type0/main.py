@@ -291,10 +291,25 @@ def the_control_partition_stops_and_starts_another(board):
     process = board.start()
     process.expect(r"chief\| \S*control: first running 64 MiB", 60)
     process.expect(r"chief\| \S*control: chief running 32 MiB", 60)
+    # docs/type0.md: eight counts.
+    process.expect(r"control: statistics of 8 kinds, calls [1-9]", 60)
+    process.expect(r"(?s)--- first .*--- overview ---", 60)
     # Stopping what is off: SBI_ERR_ALREADY_STOPPED.
     process.expect(r"control: stop 0, again 8, start 0, boots 2", 60)
     process.expect("chief: is off", 60)
     process.expect(r"first\| \S*report: tick 1\b", 60)
+
+
+@test()
+def firmware_features_are_set_and_locked_until_a_partition_starts_anew(board):
+    for harts in (2, 1):
+        board.bundle(dict(name="sets", cpus=1, memory="32M", kernel=INTRUDER, cmdline="mode=features"), tiny("other", "hold"))
+        process = board.start(harts=harts)
+        for _ in range(2):
+            # SBI 3.0, 18.1: INVALID_PARAM for a value or flags that are none, NOT_SUPPORTED, DENIED_LOCKED.
+            process.expect(r"sets\| \S*features: 0 -0 -3 -3 -2 -0 -14 1\r", 60)
+            process.expect("sets: reboots", 60)
+        process.popen.kill()
 
 
 @test()
