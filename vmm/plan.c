@@ -367,6 +367,13 @@ static int collect_regions(struct making *m, unsigned p)
     int error = 0;
     for (unsigned i = 0; i < partition->ram_count && error == 0; i++)
         error = region(m, p, partition->ram[i], RIGHTS_ALL);
+    /* On each of its harts: a message to another is an interrupt between them (AIA 1.0, chapter 3).
+     */
+    for (unsigned v = 0; v < partition->vcpu_count && error == 0; v++) {
+        struct plan_range imsic = m->board->harts[partition->harts[v]].imsic;
+        if (imsic.size != 0)
+            error = region(m, p, imsic, RIGHTS_DEVICE);
+    }
     for (unsigned d = 0; d < partition->device_count; d++) {
         const struct plan_device *device = &m->board->devices[partition->devices[d]];
         for (unsigned i = 0; i < device->reg_count && error == 0; i++)
@@ -544,20 +551,15 @@ int plan_pmp(const struct plan *plan, const struct plan_board *board, unsigned p
              unsigned hart, struct pmp_entry entries[PMP_ENTRIES])
 {
     const struct plan_partition *owner = &plan->partitions[partition];
-    struct plan_region regions[PLAN_REGIONS_MAX + 2];
+    struct plan_region regions[PLAN_REGIONS_MAX + 1];
     unsigned count = owner->region_count, used = 0;
 
     memcpy(regions, owner->regions, sizeof owner->regions);
     if (!owner->everything && !plan_hart_shared(plan, hart)) {
-        const struct plan_range own[] = {
-            plan_claim_page(board, board->harts[hart].plic_context),
-            board->harts[hart].imsic,
-        };
-        for (unsigned i = 0; i < 2; i++) {
-            if (own[i].size != 0 &&
-                !add_region(regions, &count, PLAN_REGIONS_MAX + 2, own[i], RIGHTS_DEVICE))
-                return -E_NOSPC;
-        }
+        struct plan_range page = plan_claim_page(board, board->harts[hart].plic_context);
+        if (page.size != 0 &&
+            !add_region(regions, &count, PLAN_REGIONS_MAX + 1, page, RIGHTS_DEVICE))
+            return -E_NOSPC;
     }
     for (unsigned i = 0; i < count; i++) {
         int error = pmp_put(entries, &used, board->pmp_entries, regions[i].range.base,
@@ -580,8 +582,7 @@ static unsigned entries_needed(const struct making *m, unsigned p, unsigned h)
         end = range.base + range.size;
     }
     if (!plan_hart_shared(m->plan, h))
-        needed += (plan_claim_page(m->board, m->board->harts[h].plic_context).size != 0) +
-                  (m->board->harts[h].imsic.size != 0);
+        needed += plan_claim_page(m->board, m->board->harts[h].plic_context).size != 0;
     return needed;
 }
 

@@ -176,8 +176,8 @@ int plan_check(const struct plan *plan, const struct plan_board *board,
                struct plan_problem *problem);
 /*
  * The entries for a partition while it runs on a hart; those from the result to PMP_ENTRIES are to
- * be off. On a hart of its own it has its claim page and IMSIC file; on a shared one the firmware
- * plays them. Their number, or -E_NOSPC.
+ * be off. On a hart of its own it has its claim page of the PLIC; on a shared one the firmware
+ * plays it. Their number, or -E_NOSPC.
  */
 int plan_pmp(const struct plan *plan, const struct plan_board *board, unsigned partition,
              unsigned hart, struct pmp_entry entries[PMP_ENTRIES]);

@@ -90,8 +90,11 @@ static int check_world(const struct checking *c, const struct plan_world *world,
     if (error == 0)
         error = check_forbidden(c, world, p, board->aplic, "the APLIC");
     for (unsigned i = 0; i < board->hart_count && error == 0; i++) {
-        if (i != h || plan_hart_shared(c->plan, h))
-            error = check_forbidden(c, world, p, board->harts[i].imsic, "another hart's IMSIC");
+        bool own = false;
+        for (unsigned v = 0; v < partition->vcpu_count; v++)
+            own = own || (partition->harts[v] == i && !plan_hart_shared(c->plan, i));
+        if (!own)
+            error = check_forbidden(c, world, p, board->harts[i].imsic, "another's IMSIC");
     }
     for (unsigned d = 0; d < board->device_count; d++) {
         const struct plan_device *device = &board->devices[d];

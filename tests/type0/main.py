@@ -527,6 +527,17 @@ def a_partition_uses_a_disk_of_the_board_with_its_interrupt(board):
         process.popen.kill()
 
 
+@test(long=True)
+def debian_in_a_partition_takes_ipis_by_its_interrupt_files(board):
+    if OLD:
+        raise type1.Skipped("Linux does not start on this QEMU's APLIC and IMSICs")
+    board.bundle(debian("files", "grep IPI1 /proc/interrupts;sleep 3", 2), tiny("steady", "hold"))
+    process = board.start(harts=3, memory="1G", machine="virt,aia=aplic-imsic")
+    process.expect(r"files\| .*riscv-imsic: .*: providing IPIs", 200)
+    process.expect(r"files\| \S*IPI1: +[1-9]\d* +[1-9]", 200)  # each hart has had some
+    process.expect("files: is off", 60)
+
+
 # ---- Figures ----
 
 

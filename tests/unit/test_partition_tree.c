@@ -375,6 +375,20 @@ static void an_aia_board_keeps_its_s_mode_parts(void **unused)
     assert_true(pmp_allows(entries, (unsigned)count, 0x28001000, 4, PMP_W));
     assert_false(pmp_allows(entries, (unsigned)count, 0x28000000, 4, PMP_R));
     assert_false(pmp_allows(entries, (unsigned)count, 0xd000000, 4, PMP_R));
+    /* Its harts interrupt each other by their files. */
+    fleet.vm_count = 0;
+    a = add_vm("a", 2), b = add_vm("b", 1);
+    planned();
+    for (unsigned h = 0; h < 2; h++) {
+        count = plan_pmp(&plan, &board, 0, h, entries);
+        assert_true(pmp_allows(entries, (unsigned)count, 0x28000000, 4, PMP_W));
+        assert_true(pmp_allows(entries, (unsigned)count, 0x28001000, 4, PMP_W));
+        assert_false(pmp_allows(entries, (unsigned)count, 0x28002000, 4, PMP_W));
+    }
+    count = plan_pmp(&plan, &board, 1, 2, entries);
+    assert_false(pmp_allows(entries, (unsigned)count, 0x28001000, 4, PMP_W));
+    fleet.vm_count = 0;
+    a = add_vm("a", 1), b = add_vm("b", 1);
     /* No file is anybody's in turns. */
     a->pins[a->pin_count++] = b->pins[b->pin_count++] = 1;
     assert_int_not_equal(plan_make(&plan, &board, &fleet, &problem), 0);
