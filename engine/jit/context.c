@@ -8,7 +8,8 @@ typedef uint32_t __attribute__((aligned(1), may_alias)) u32_any;
 typedef uint64_t __attribute__((aligned(1), may_alias)) u64_any;
 
 #define PAGE_OFFSET (MEM_PAGE_SIZE - 1)
-#define ZERO_BYTES  64u /* of CBO.ZERO */
+#define PAGE_JUMPS  (MEM_PAGE_SIZE / 2) /* entries of the jump cache, which is not smaller */
+#define ZERO_BYTES  64u                 /* of CBO.ZERO */
 
 static unsigned tlb_index(uint64_t va)
 {
@@ -95,12 +96,14 @@ static void flush_page(struct jit_context *context, uint64_t va)
     context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)].page = JIT_EMPTY;
     if ((context->code_pages[jit_page_bit(va) / 64] >> jit_page_bit(va) % 64 & 1) == 0)
         return;
-    /* Code of the page may be in any entry of the jump cache. */
-    unsigned at;
-    SET_EACH(&context->jump_used, at)
-    {
-        if (((context->jump[at].pc ^ va) & ~PAGE_OFFSET) == 0)
-            context->jump[at].pc = JIT_EMPTY;
+    /* Of the jump cache, code of the page has the entries of its offsets. */
+    const unsigned first = jit_jump_index(va & ~PAGE_OFFSET);
+    for (unsigned word = first / 64; word < (first + PAGE_JUMPS) / 64; word++) {
+        for (uint64_t used = context->jump_used.words[word]; used != 0; used &= used - 1) {
+            unsigned at = word * 64 + (unsigned)__builtin_ctzll(used);
+            if (((context->jump[at].pc ^ va) & ~PAGE_OFFSET) == 0)
+                context->jump[at].pc = JIT_EMPTY;
+        }
     }
 }
 

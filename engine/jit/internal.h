@@ -16,7 +16,7 @@
 #define JIT_JUMP_SIZE  (1u << JIT_JUMP_BITS)
 #define JIT_FETCH_SIZE 256u
 #define JIT_FOUND_SIZE 16384u
-#define JIT_PAGES_BITS 1024u
+#define JIT_PAGES_BITS 4096u
 #define JIT_CONTEXTS   16 /* of a VCPU */
 
 /* Never the address of a page, nor an even pc: matches nothing. */
@@ -259,7 +259,7 @@ void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store
 static inline unsigned jit_page_bit(uint64_t va)
 {
     const uint64_t page = va >> MEM_PAGE_SHIFT;
-    return (unsigned)(page ^ page >> 10) & (JIT_PAGES_BITS - 1);
+    return (unsigned)(page ^ page >> 12) & (JIT_PAGES_BITS - 1);
 }
 
 static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pc)

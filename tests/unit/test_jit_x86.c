@@ -12,6 +12,8 @@
 
 #include "tests/unit/jit_portable.h"
 
+#include "riscv/csr.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -343,9 +345,63 @@ static void too_little_room_is_said(void **state)
     }
 }
 
+/* CSRs that are done without a call (csr.c), for each state that matters to them. What calls would
+ * count in cpu.counts. */
+static void plain_csrs_are_those_of_riscv_csr(void **state)
+{
+    static const uint16_t csrs[] = {CSR_sscratch, CSR_sepc,   CSR_scause, CSR_stval,  CSR_mscratch,
+                                    CSR_mepc,     CSR_mcause, CSR_mtval,  CSR_sstatus};
+    (void)state;
+    hart.priv = PRIV_M;
+    hart.mie = hart.mideleg = 0x222;
+    atomic_store(&hart.mip, 0);
+    for (unsigned n = 0; n < sizeof csrs / sizeof csrs[0]; n++) {
+        for (unsigned v = 0; v < VALUES; v++) {
+            for (unsigned p = 0; p < PLACES; p++) {
+                const bool status = csrs[n] == CSR_sstatus;
+                const uint64_t before = cpu.counts.executed;
+                uint64_t old, wanted;
+                fill();
+                hart.mstatus = 0;
+                riscv_csr_write(&hart, CSR_mstatus, values[v] << 7 ^ values[v]);
+                if (!status)
+                    assert_true(riscv_csr_write(&hart, csrs[n], ~values[v]));
+                assert_true(riscv_csr_read(&hart, csrs[n], true, &old));
+                hart.effects = 0;
+                begin();
+                if (!status)
+                    give(places[p], values[v]);
+                struct ir *ir = add(IR_EXECUTE);
+                ir->dst = IR_X(12);
+                if (status) { /* csrrsi or csrrci a2, sstatus, 2; or csrr a2, sstatus */
+                    ir->a = IR_NONE;
+                    ir->c = p % 3 != 0 ? 2 : 0;
+                    ir->imm = jit_code(CSR_sstatus, p % 3 == 1 ? JIT_CSR_SET : JIT_CSR_CLEAR, true,
+                                       p % 3 != 0);
+                } else {
+                    ir->a = places[p];
+                    ir->imm = jit_code(csrs[n], JIT_CSR_WRITE, true, true);
+                }
+                run();
+                assert_int_equal(hart.x[12], old);
+                assert_int_equal(cpu.counts.executed, before);
+                uint64_t now;
+                assert_true(riscv_csr_read(&hart, csrs[n], true, &now));
+                if (status)
+                    wanted = p % 3 == 1 ? old | 2 : p % 3 == 2 ? old & ~2ULL : old;
+                else
+                    wanted = (places[p] == IR_X(0) ? 0 : values[v]) &
+                             (csrs[n] == CSR_sepc || csrs[n] == CSR_mepc ? ~1ULL : ~0ULL);
+                assert_int_equal(now, wanted);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_csrs_are_those_of_riscv_csr),
         cmocka_unit_test(operations_of_two_registers),
         cmocka_unit_test(operations_of_one_register),
         cmocka_unit_test(operations_with_a_constant),

@@ -524,6 +524,7 @@ static void call_execute(struct lowering *l, const struct ir *ir, int64_t code)
 
 static void lower_execute(struct lowering *l, const struct ir *ir)
 {
+    x86_hole done = x86_lower_csr(l, ir);
     if (ir->a == IR_NONE)
         x_const(&l->c, RDX, ir->c);
     else
@@ -532,6 +533,8 @@ static void lower_execute(struct lowering *l, const struct ir *ir)
     x86_put(l, ir->dst, RAX); /* flags stay */
     if ((ir->imm & JIT_CSR_WRITES) != 0)
         x86_later(l, LATE_NEXT, x_jcc(&l->c, CC_NE), ir);
+    if (done != NULL)
+        x_here(&l->c, done);
 }
 
 static void lower_same(struct lowering *l, const struct ir *ir)

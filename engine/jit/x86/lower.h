@@ -79,6 +79,10 @@ void x86_lower_store(struct lowering *l, const struct ir *ir);
 void x86_lower_atomic(struct lowering *l, const struct ir *ir);
 void x86_late_memory(struct lowering *l, const struct late *late);
 
+/* csr.c: an IR_EXECUTE by itself, where it can; what cannot falls through, to be done by the stub.
+ * A hole to be filled behind that, or NULL: nothing was emitted. */
+x86_hole x86_lower_csr(struct lowering *l, const struct ir *ir);
+
 /* float.c; false: not an operation of floating point */
 bool x86_lower_float(struct lowering *l, const struct ir *ir);
 void x86_late_nan(struct lowering *l, const struct late *late);
