@@ -30,6 +30,10 @@ uint64_t host_wall_ns(void);
 void *host_alloc(size_t size, size_t align);
 void host_free(void *p, size_t size);
 
+/* memcpy for what may be tens of megabytes: a host with processors to spare shares the work out.
+ * Only while a VM is built or restarted. */
+void host_copy(void *restrict to, const void *restrict from, size_t len);
+
 /* A mutual-exclusion lock. Held for short, bounded sections only; never across a backend's blocking
  * call. */
 struct host_lock {

@@ -276,7 +276,7 @@ static int place(struct memory *mem, uint64_t gpa, const uint8_t *bytes, uint64_
     uint8_t *to = mem_map(mem, gpa, mem_len, true);
     if (to == NULL)
         return -E_NOSPC;
-    memcpy(to, bytes, len);
+    host_copy(to, bytes, len);
     memset(to + len, 0, mem_len - len);
     mem_done(mem, gpa, mem_len);
     return 0;

@@ -77,6 +77,11 @@ void host_event_set(struct host_event *event)
     (void)event;
 }
 
+void host_copy(void *restrict to, const void *restrict from, size_t len)
+{
+    memcpy(to, from, len);
+}
+
 void host_yield(void)
 {
     __asm__ volatile(".insn i 0x0f, 0, x0, x0, 0x010"); /* pause (Zihintpause) */

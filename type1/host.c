@@ -93,6 +93,11 @@ void host_free(void *p, size_t size)
     host_lock_release(&pages_lock);
 }
 
+void host_copy(void *restrict to, const void *restrict from, size_t len)
+{
+    memcpy(to, from, len);
+}
+
 void *memory_alloc(size_t size)
 {
     return (void *)(uintptr_t)alloc(size, PAGES_SIZE, false);

@@ -82,6 +82,72 @@ void host_free(void *p, size_t size)
         munmap(p, (size + PAGE - 1) & ~(size_t)(PAGE - 1));
 }
 
+/* ---- large copies ---- */
+
+#define COPY_SHARED (8U << 20) /* from here on a second thread is worth its start */
+#define COPY_PIECE  (2U << 20) /* a huge page */
+
+struct copy {
+    uint8_t *to;
+    const uint8_t *from;
+    size_t len;
+    _Atomic size_t taken, done; /* bytes; by pieces */
+    struct host_event all_done;
+    _Atomic unsigned users;
+};
+
+static void copy_pieces(struct copy *copy)
+{
+    size_t at;
+
+    while ((at = atomic_fetch_add(&copy->taken, COPY_PIECE)) < copy->len) {
+        size_t piece = copy->len - at < COPY_PIECE ? copy->len - at : COPY_PIECE;
+        memcpy(copy->to + at, copy->from + at, piece);
+        if (atomic_fetch_add(&copy->done, piece) + piece == copy->len)
+            host_event_set(&copy->all_done);
+    }
+}
+
+static void copy_leave(struct copy *copy)
+{
+    if (atomic_fetch_sub(&copy->users, 1) == 1)
+        free(copy);
+}
+
+static void *copy_thread(void *arg)
+{
+    copy_pieces(arg);
+    copy_leave(arg);
+    return NULL;
+}
+
+/* Nobody waits for a helper that the host has not let run: its pieces are the caller's too. */
+void host_copy(void *restrict to, const void *restrict from, size_t len)
+{
+    struct copy *copy = len >= COPY_SHARED ? calloc(1, sizeof(*copy)) : NULL;
+    pthread_t helper;
+    sigset_t all, before;
+
+    if (copy == NULL) {
+        memcpy(to, from, len);
+        return;
+    }
+    *copy = (struct copy){.to = to, .from = from, .len = len, .users = 2};
+    host_event_init(&copy->all_done);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&helper, NULL, copy_thread, copy);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        pthread_detach(helper);
+    else
+        copy_leave(copy);
+    copy_pieces(copy);
+    while (atomic_load(&copy->done) < len)
+        host_event_wait(&copy->all_done, UINT64_MAX);
+    copy_leave(copy);
+}
+
 /* ---- locks ---- */
 
 _Static_assert(sizeof(pthread_mutex_t) <= sizeof(struct host_lock),

@@ -274,9 +274,11 @@ static int load(struct board *board, const struct layout *layout,
             return error;
     }
     if (payload->initrd.bytes != NULL && payload->initrd.size != 0) {
-        int error = mem_write(mem, layout->initrd, payload->initrd.bytes, payload->initrd.size);
-        if (error != 0)
-            return error;
+        void *to = mem_map(mem, layout->initrd, payload->initrd.size, true);
+        if (to == NULL)
+            return -E_FAULT;
+        host_copy(to, payload->initrd.bytes, payload->initrd.size);
+        mem_done(mem, layout->initrd, payload->initrd.size);
     }
     return 0;
 }

@@ -31,7 +31,7 @@
 #define PAGE_OFFSET  (MEM_PAGE_SIZE - 1)
 /* What a guest that does next to nothing (a kernel's ticks are less) for so long has no use for. */
 #define REST_BYTES        (8u << 20)
-#define REST_NS           1000000000ULL
+#define REST_TICKS        10000000u /* of guest time: a second */
 #define REST_INSTRUCTIONS 5000000u
 
 /*
@@ -183,7 +183,7 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
         return error;
     }
     jv->block_count = 1;
-    jv->rest_since = host_time_ns();
+    jv->rest_since = clock_now(&vm->clock);
     vm->mem.code_changed = code_changed;
     vm->mem.code_changed_arg = jv;
     *out = jv;
@@ -528,13 +528,13 @@ void jit_code_rest(struct jit_cpu *cpu)
 
     host_lock_acquire(&jv->lock);
     if (jv->used >= enough) {
-        uint64_t now = host_time_ns(), executed = 0;
+        uint64_t now = clock_now(&jv->vm->clock), executed = 0;
         for (unsigned i = 0; i < jv->vm->vcpu_count; i++)
             executed += atomic_load_explicit(&jv->vm->vcpus[i]->instructions, memory_order_relaxed);
         if (executed - jv->rest_executed > REST_INSTRUCTIONS) {
             jv->rest_executed = executed;
             jv->rest_since = now;
-        } else if (now - jv->rest_since >= REST_NS) {
+        } else if (now - jv->rest_since >= REST_TICKS) {
             flush_all(jv, cpu);
             give_back(jv);
         }

@@ -464,6 +464,28 @@ static void loop_timers_fire_in_order(void **state)
 
 /* ---- RAM ---- */
 
+static void large_copies_are_whole(void **state)
+{
+    static const size_t lengths[] = {0, 1, 4097, (8 << 20) - 1, 8 << 20, (21 << 20) + 12345};
+    size_t room = 32 << 20;
+    uint8_t *from = malloc(room), *to = malloc(room);
+
+    (void)state;
+    assert_non_null(from);
+    assert_non_null(to);
+    for (size_t i = 0; i < room; i++)
+        from[i] = (uint8_t)(i * 31 + (i >> 12) * 7);
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        memset(to, 0xa5, room);
+        host_copy(to + 3, from, lengths[i]);
+        assert_memory_equal(to + 3, from, lengths[i]);
+        assert_int_equal(to[2], 0xa5);
+        assert_int_equal(to[3 + lengths[i]], 0xa5);
+    }
+    free(from);
+    free(to);
+}
+
 static void ram_is_zero_and_gives_pages_back(void **state)
 {
     struct ram ram;
@@ -505,6 +527,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alloc_is_zeroed_and_aligned),
         cmocka_unit_test(alloc_refuses_what_cannot_be),
+        cmocka_unit_test(large_copies_are_whole),
         cmocka_unit_test(lock_excludes),
         cmocka_unit_test(event_is_remembered_until_one_wait),
         cmocka_unit_test(event_wait_times_out),
