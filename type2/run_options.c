@@ -63,6 +63,17 @@ static int symbols_check(const char *path, struct problem *problem)
                        strerror(errno));
 }
 
+static int hot_parse(const char *text, unsigned *hot, struct problem *problem)
+{
+    char *end;
+    const unsigned long turns = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != 0 || turns == 0 || turns > 255)
+        return problem_set(problem, -EINVAL, "--hot %s: want a number of turns from 1 to 255",
+                           text);
+    *hot = (unsigned)turns;
+    return 0;
+}
+
 int run_options_take(struct run_options *run, int option, char *value, struct problem *problem)
 {
     switch (option) {
@@ -73,6 +84,7 @@ int run_options_take(struct run_options *run, int option, char *value, struct pr
     case RUN_PERF_MAP: run->jit.perf_map = true; break;
     case RUN_SYMBOLS: run->jit.symbols = value; return symbols_check(value, problem);
     case RUN_AUDIT: run->jit.audit = true; break;
+    case RUN_HOT: return hot_parse(value, &run->jit.hot, problem);
     case RUN_GRACE: return run_grace_parse(value, &run->grace_ms, problem);
     default: break;
     }

@@ -16,6 +16,7 @@ enum {
     RUN_PERF_MAP,
     RUN_SYMBOLS,
     RUN_AUDIT,
+    RUN_HOT,
 };
 
 /* For an option table. */
@@ -26,7 +27,7 @@ enum {
         {"dump-code", required_argument, NULL, RUN_DUMP_CODE},                                     \
         {"perf-map", no_argument, NULL, RUN_PERF_MAP},                                             \
         {"symbols", required_argument, NULL, RUN_SYMBOLS},                                         \
-        {"audit", no_argument, NULL, RUN_AUDIT},                                                   \
+        {"audit", no_argument, NULL, RUN_AUDIT}, {"hot", required_argument, NULL, RUN_HOT},        \
     {                                                                                              \
         "grace", required_argument, NULL, RUN_GRACE                                                \
     }
@@ -41,7 +42,8 @@ enum {
     "                       at the end, write what was translated to FILE (engine jit)\n"          \
     "  --perf-map           write /tmp/perf-PID.map, so that perf names guest code (engine jit)\n" \
     "  --symbols FILE       an ELF file or System.map with names for both\n"                       \
-    "  --audit              compare each translated block with the interpreter (engine jit)\n"
+    "  --audit              compare each translated block with the interpreter (engine jit)\n"     \
+    "  --hot N              translate a loop as a whole after N turns (1 to 255; engine jit)\n"
 
 #define RUN_GRACE_MS 10000 /* default */
 

@@ -14,6 +14,7 @@ struct jit_room {
     const uint8_t *run;
     uint32_t offset; /* of both in the cache: what sites are counted in */
     uint32_t size;
+    unsigned windows; /* of struct jit_context: those below are given away; `emit` takes more */
 };
 
 /* What was made of a block. */

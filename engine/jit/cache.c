@@ -21,6 +21,7 @@
 #define HASH_BITS    18
 #define HASH_BUCKETS (1u << HASH_BITS)
 #define PAGE_BUCKETS (1u << 12)
+#define COPIES_BYTES (BLOCKS_MAX * IR_GUEST_MAX * 4)
 #define EMIT_ROOM    (64u << 10) /* no block is larger */
 #define LINE_SHIFT   6
 #define DROPPED_MAX  1024u /* dropped blocks that are told one by one */
@@ -33,6 +34,7 @@
 #define REST_BYTES        (8u << 20)
 #define REST_TICKS        10000000u /* of guest time: a second */
 #define REST_INSTRUCTIONS 5000000u
+#define HOT          24 /* turns of a loop, until it is translated as a whole */
 
 /*
  * A guest page that code was translated from. Until `code` is false again (its blocks are gone, and
@@ -61,6 +63,7 @@ struct jit_vm {
     struct jit_block *blocks; /* in the order of their code; block 0 is not used */
     uint8_t *copies;          /* the guest's bytes of all blocks */
     uint32_t copies_used;
+    unsigned windows; /* of contexts: given to regions */
     uint32_t *owners; /* by 64 bytes of code: the last block that has some of them */
     unsigned block_count;
     struct jit_block *hash[HASH_BUCKETS];
@@ -114,7 +117,8 @@ uint32_t jit_epoch(struct jit_vm *jv)
 
 static bool is_full(const struct jit_vm *jv)
 {
-    return jv->used + EMIT_ROOM > CODE_BYTES || jv->block_count == BLOCKS_MAX;
+    return jv->used + EMIT_ROOM > CODE_BYTES || jv->block_count == BLOCKS_MAX ||
+           jv->copies_used + IR_REGION_MAX * 4 > COPIES_BYTES;
 }
 
 /* ---- its life ---- */
@@ -166,7 +170,7 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
     }
     host_lock_init(&jv->lock);
     jv->blocks = map_lazily(sizeof *jv->blocks * BLOCKS_MAX);
-    jv->copies = map_lazily((size_t)BLOCKS_MAX * IR_GUEST_MAX * 4);
+    jv->copies = map_lazily(COPIES_BYTES);
     jv->owners = map_lazily(sizeof *jv->owners * (CODE_BYTES >> OWNER_SHIFT));
     int error =
         jv->blocks != NULL && jv->copies != NULL && jv->owners != NULL ? map_code(jv) : -E_NOMEM;
@@ -227,7 +231,7 @@ void jit_cache_fini(struct jit_vm *jv)
     if (jv->blocks != NULL)
         munmap(jv->blocks, sizeof *jv->blocks * BLOCKS_MAX);
     if (jv->copies != NULL)
-        munmap(jv->copies, (size_t)BLOCKS_MAX * IR_GUEST_MAX * 4);
+        munmap(jv->copies, COPIES_BYTES);
     if (jv->owners != NULL)
         munmap(jv->owners, sizeof *jv->owners * (CODE_BYTES >> OWNER_SHIFT));
     free(jv);
@@ -498,6 +502,7 @@ static void flush_all(struct jit_vm *jv, struct jit_cpu *cpu)
     free_pages(jv);
     jv->used = jv->fixed;
     jv->copies_used = 0;
+    jv->windows = 0;
     jv->block_count = 1;
     atomic_fetch_add(&jv->epoch, 1);
     count(&jv->stats.flushes, 1);
@@ -599,9 +604,9 @@ static struct code_page *page_make(struct jit_cpu *cpu, uint64_t pa, const uint8
     return page;
 }
 
-/* Lock held. NULL: it cannot be kept. */
+/* Lock held. `region`: the loop whose head is there. NULL: it cannot be kept, or is none. */
 static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa,
-                                   const uint8_t *source)
+                                   const uint8_t *source, bool region)
 {
     struct jit_vm *jv = cpu->vm;
     unsigned room = (unsigned)(MEM_PAGE_SIZE - (pa & PAGE_OFFSET));
@@ -618,12 +623,16 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
         return NULL;
     struct jit_block *b = &jv->blocks[jv->block_count];
     uint8_t *copy = jv->copies + jv->copies_used;
-    if (room > IR_GUEST_MAX * 4)
-        room = IR_GUEST_MAX * 4;
+    const unsigned most = (region ? IR_REGION_MAX : IR_GUEST_MAX) * 4;
+    if (room > most)
+        room = most;
     /* What is translated and what is compared later must be the same bytes. */
     memcpy(copy, source, room);
     atomic_signal_fence(memory_order_seq_cst);
-    if (!ir_translate(&jv->ir, pc, copy, room)) {
+    if (region) {
+        if (!ir_translate_region(&jv->ir, pc, copy, room))
+            return NULL;
+    } else if (!ir_translate(&jv->ir, pc, copy, room)) {
         const struct jit_fetch *next = room == 2 ? jit_context_fetch(cpu, pc + 2) : NULL;
         if (next == NULL)
             return NULL;
@@ -635,9 +644,11 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     struct jit_room place = {.write = jv->write + jv->used,
                              .run = jv->run + jv->used,
                              .offset = jv->used,
-                             .size = CODE_BYTES - jv->used};
+                             .size = CODE_BYTES - jv->used,
+                             .windows = jv->windows};
     if (!jv->backend->emit(&jv->ir, &place, &emitted))
         return NULL;
+    jv->windows = place.windows;
     *b = (struct jit_block){.pa = pa,
                             .page_va = pc & ~PAGE_OFFSET,
                             .bytes = jv->ir.bytes,
@@ -645,6 +656,7 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
                             .instructions = jv->ir.code[jv->ir.count - 1].done,
                             .code = jv->used,
                             .code_size = emitted.size,
+                            .region = region,
                             .link_count = emitted.link_count};
     for (unsigned i = 0; i < emitted.link_count; i++)
         b->links[i] = (struct jit_link){.pc = emitted.links[i].pc, .site = emitted.links[i].site};
@@ -662,6 +674,8 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     b->hash_next = *bucket;
     *bucket = b;
     count(&jv->stats.translated, 1);
+    if (region)
+        count(&jv->stats.regions, 1);
     count(&jv->stats.instructions, b->instructions);
     count(&jv->stats.host_bytes, emitted.size);
     if (jv->observer != NULL)
@@ -681,6 +695,70 @@ static const void *remember(struct jit_context *context, uint64_t pc, const void
     return code;
 }
 
+/* The first of the blocks there: a region is before the block that begins like it. Lock held. */
+static struct jit_block *block_at(struct jit_vm *jv, uint64_t pa, uint64_t page_va)
+{
+    struct jit_block *b = jv->hash[hash_of(pa, page_va)];
+    while (b != NULL && (b->pa != pa || b->page_va != page_va))
+        b = b->hash_next;
+    return b;
+}
+
+/*
+ * `link` jumps backwards to `b`: it is linked only when it was taken often, and then to the loop as
+ * a whole, if it is one. The block that was there stays for those who still know it. NULL: not yet.
+ * Lock held.
+ */
+static struct jit_block *heat(struct jit_cpu *cpu, struct jit_link *link, struct jit_block *b,
+                              const uint8_t *source)
+{
+    struct jit_vm *jv = cpu->vm;
+    const unsigned hot = jit_options()->hot != 0 ? jit_options()->hot : HOT;
+    if (b->region || b->no_loop || cpu->audit != NULL)
+        return b;
+    if (++link->heat < hot)
+        return NULL;
+    struct jit_block *region =
+        is_full(jv) ? NULL
+                    : translate(cpu, b->page_va | (b->pa & PAGE_OFFSET), b->pa, source, true);
+    if (region == NULL) {
+        b->no_loop = true;
+        return b;
+    }
+    while (b->incoming != NULL) {
+        struct jit_link *moved = b->incoming;
+        b->incoming = moved->next;
+        moved->to = region;
+        moved->next = region->incoming;
+        region->incoming = moved;
+        jv->backend->link(jv->write, moved->site, region->code);
+    }
+    return region;
+}
+
+/* Links the jump at `site` to `b`, or to what it gives way to. Lock held. */
+static struct jit_block *link_to(struct jit_cpu *cpu, uint32_t site, struct jit_block *b,
+                                 const uint8_t *source)
+{
+    struct jit_vm *jv = cpu->vm;
+    const struct jit_block *from = block_of(jv, site);
+    struct jit_link *link = link_at(jv, site);
+    if (link == NULL || link->to != NULL || link->pc != (b->page_va | (b->pa & PAGE_OFFSET)))
+        return b;
+    if ((link->pc & PAGE_OFFSET) < (from->pa & PAGE_OFFSET) + from->bytes) {
+        struct jit_block *loop = heat(cpu, link, b, source);
+        if (loop == NULL)
+            return b;
+        b = loop;
+    }
+    link->to = b;
+    link->next = b->incoming;
+    b->incoming = link;
+    jv->backend->link(jv->write, link->site, b->code);
+    count(&jv->stats.chained, 1);
+    return b;
+}
+
 const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site)
 {
     struct jit_vm *jv = cpu->vm;
@@ -693,23 +771,14 @@ const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site)
         return remember(cpu->context, pc, found->code);
 
     host_lock_acquire(&jv->lock);
-    struct jit_block *b = jv->hash[hash_of(pa, page_va)];
-    while (b != NULL && (b->pa != pa || b->page_va != page_va))
-        b = b->hash_next;
+    struct jit_block *b = block_at(jv, pa, page_va);
     uint64_t flushes = atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed);
+    const uint8_t *source = fetch->hva + (pc & PAGE_OFFSET);
     if (b == NULL)
-        b = translate(cpu, pc, pa, fetch->hva + (pc & PAGE_OFFSET));
+        b = translate(cpu, pc, pa, source, false);
     if (b != NULL && site != 0 &&
-        flushes == atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed)) {
-        struct jit_link *link = link_at(jv, site);
-        if (link != NULL && link->to == NULL && link->pc == pc) {
-            link->to = b;
-            link->next = b->incoming;
-            b->incoming = link;
-            jv->backend->link(jv->write, link->site, b->code);
-            count(&jv->stats.chained, 1);
-        }
-    }
+        flushes == atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed))
+        b = link_to(cpu, site, b, source);
     const void *code = b != NULL ? jv->run + b->code : NULL;
     uint32_t epoch = jit_epoch(jv);
     host_lock_release(&jv->lock);

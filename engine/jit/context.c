@@ -56,9 +56,27 @@ static void forget_page(struct jit_context *context, unsigned i)
     context->read[i] = context->write[i] = JIT_EMPTY;
 }
 
+/* Windows that show the page at guest-virtual `page` or, unless that is JIT_EMPTY, host address
+ * `hva`; all if both are JIT_EMPTY. */
+static void close_windows(struct jit_context *context, uint64_t page, uintptr_t hva)
+{
+    for (unsigned word = 0; word < JIT_WINDOWS / 64; word++) {
+        for (uint64_t used = context->windows_used[word]; used != 0; used &= used - 1) {
+            unsigned i = word * 64 + (unsigned)__builtin_ctzll(used);
+            struct jit_window *window = &context->windows[i];
+            if ((page != JIT_EMPTY && window->page != page) ||
+                (hva != JIT_EMPTY && window->page + window->addend != hva))
+                continue;
+            window->room = 0;
+            context->windows_used[word] &= ~(1ULL << i % 64);
+        }
+    }
+}
+
 static void flush(struct jit_context *context)
 {
     unsigned i;
+    close_windows(context, JIT_EMPTY, JIT_EMPTY);
     while (jit_set_take(&context->tlb_used, &i))
         forget_page(context, i);
     memset(&context->tlb_local, 0, sizeof context->tlb_local);
@@ -74,6 +92,7 @@ static void flush(struct jit_context *context)
 static void flush_local(struct jit_context *context)
 {
     unsigned i;
+    close_windows(context, JIT_EMPTY, JIT_EMPTY);
     while (jit_set_take(&context->tlb_local, &i))
         forget_page(context, i);
     if (!context->local_code)
@@ -93,6 +112,7 @@ static void flush_page(struct jit_context *context, uint64_t va)
         return;
     }
     forget_page(context, tlb_index(va));
+    close_windows(context, va & ~PAGE_OFFSET, JIT_EMPTY);
     context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)].page = JIT_EMPTY;
     if ((context->code_pages[jit_page_bit(va) / 64] >> jit_page_bit(va) % 64 & 1) == 0)
         return;
@@ -163,6 +183,7 @@ void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva)
         unsigned i;
         if (!context->valid)
             continue;
+        close_windows(context, JIT_EMPTY, hva);
         SET_EACH(&context->tlb_used, i)
         {
             if (context->write[i] + context->addend[i] == hva)

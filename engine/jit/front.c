@@ -2,26 +2,20 @@
  * Guest instructions to the intermediate form. What is not here ends the block with IR_STEP: the
  * interpreter executes it.
  */
+#include "engine/jit/front.h"
+
 #include "core/memory.h"
-#include "engine/jit/internal.h"
 #include "riscv/csr.h"
 
-struct front {
-    struct ir_block *block;
-    uint64_t pc;              /* of the instruction */
-    uint16_t at;              /* its offset in the block */
-    uint16_t done;            /* instructions before it */
-    bool fp_read, fp_written; /* IR_FP_ON was emitted */
-    bool fp_nearest;          /* IR_FP_NEAREST, too */
-    /* Integer registers whose value is a constant here. */
-    uint32_t known;
-    uint64_t value[32];
-};
-
-static struct ir *add(struct front *f, enum ir_op op)
+struct ir *front_add(struct front *f, enum ir_op op)
 {
     struct ir *ir = &f->block->code[f->block->count++];
-    *ir = (struct ir){.op = (uint8_t)op, .b = IR_NONE, .c = IR_NONE, .at = f->at, .done = f->done};
+    *ir = (struct ir){.op = (uint8_t)op,
+                      .b = IR_NONE,
+                      .c = IR_NONE,
+                      .at = f->at,
+                      .done = f->done,
+                      .length = f->length};
     return ir;
 }
 
@@ -44,7 +38,7 @@ static void constant(struct front *f, unsigned rd, uint64_t value)
 {
     if (rd == 0)
         return;
-    struct ir *ir = add(f, IR_CONST);
+    struct ir *ir = front_add(f, IR_CONST);
     ir->dst = IR_X(rd);
     ir->imm = (int64_t)value;
     f->known |= 1u << rd;
@@ -54,7 +48,7 @@ static void constant(struct front *f, unsigned rd, uint64_t value)
 /* rd = rs1 op rs2 */
 static void binary(struct front *f, const struct insn *in, enum ir_op op)
 {
-    struct ir *ir = add(f, op);
+    struct ir *ir = front_add(f, op);
     ir->dst = IR_X(in->rd);
     ir->a = IR_X(in->rs1);
     ir->b = IR_X(in->rs2);
@@ -78,7 +72,7 @@ static void binary_imm(struct front *f, const struct insn *in, enum ir_op op)
         constant(f, in->rd, value_of(f, in->rs1) << (in->imm & 63));
         return;
     }
-    struct ir *ir = add(f, op);
+    struct ir *ir = front_add(f, op);
     ir->dst = IR_X(in->rd);
     ir->a = IR_X(in->rs1);
     ir->imm = in->imm;
@@ -93,7 +87,7 @@ static void binary_imm(struct front *f, const struct insn *in, enum ir_op op)
 
 static void unary(struct front *f, const struct insn *in, enum ir_op op)
 {
-    struct ir *ir = add(f, op);
+    struct ir *ir = front_add(f, op);
     ir->dst = IR_X(in->rd);
     ir->a = IR_X(in->rs1);
     forget(f, in->rd);
@@ -103,7 +97,7 @@ static void fp_on(struct front *f, bool written)
 {
     if (written ? f->fp_written : f->fp_read)
         return;
-    add(f, IR_FP_ON)->sub = written;
+    front_add(f, IR_FP_ON)->sub = written;
     f->fp_read = true;
     f->fp_written = f->fp_written || written;
 }
@@ -112,7 +106,7 @@ static void load(struct front *f, const struct insn *in, unsigned sub, bool fp)
 {
     if (fp)
         fp_on(f, true);
-    struct ir *ir = add(f, IR_LOAD);
+    struct ir *ir = front_add(f, IR_LOAD);
     ir->dst = fp ? IR_F(in->rd) : IR_X(in->rd);
     ir->a = IR_X(in->rs1);
     ir->imm = in->imm;
@@ -125,7 +119,7 @@ static void store(struct front *f, const struct insn *in, unsigned sub, bool fp)
 {
     if (fp)
         fp_on(f, false);
-    struct ir *ir = add(f, IR_STORE);
+    struct ir *ir = front_add(f, IR_STORE);
     ir->a = IR_X(in->rs1);
     ir->b = fp ? IR_F(in->rs2) : IR_X(in->rs2);
     ir->imm = in->imm;
@@ -135,7 +129,7 @@ static void store(struct front *f, const struct insn *in, unsigned sub, bool fp)
 static void amo(struct front *f, const struct insn *in, enum ir_op op, unsigned sub,
                 enum ir_amo which)
 {
-    struct ir *ir = add(f, op);
+    struct ir *ir = front_add(f, op);
     ir->dst = IR_X(in->rd);
     ir->a = IR_X(in->rs1);
     ir->b = op == IR_LR ? IR_NONE : IR_X(in->rs2);
@@ -146,7 +140,7 @@ static void amo(struct front *f, const struct insn *in, enum ir_op op, unsigned 
 
 static void jump_to(struct front *f, uint64_t pc)
 {
-    struct ir *ir = add(f, IR_JUMP);
+    struct ir *ir = front_add(f, IR_JUMP);
     ir->imm = (int64_t)pc;
     ir->done = (uint16_t)(f->done + 1);
 }
@@ -161,7 +155,7 @@ static void csr(struct front *f, const struct insn *in)
     bool immediate = in->op == OP_csrrwi || in->op == OP_csrrsi || in->op == OP_csrrci;
     bool swap = in->op == OP_csrrw || in->op == OP_csrrwi;
     bool set = in->op == OP_csrrs || in->op == OP_csrrsi;
-    struct ir *ir = add(f, IR_EXECUTE);
+    struct ir *ir = front_add(f, IR_EXECUTE);
     ir->dst = IR_X(in->rd);
     ir->a = immediate ? IR_NONE : IR_X(in->rs1);
     ir->c = immediate ? in->rs1 : 0;
@@ -196,14 +190,14 @@ static void jump_reg(struct front *f, const struct insn *in)
     }
     ir_reg target = IR_X(from);
     if (in->imm != 0 || (in->rd == from && in->rd != 0)) {
-        struct ir *sum = add(f, IR_ADD);
+        struct ir *sum = front_add(f, IR_ADD);
         sum->dst = IR_T(0);
         sum->a = IR_X(from);
         sum->imm = in->imm;
         target = IR_T(0);
     }
     constant(f, in->rd, next);
-    struct ir *ir = add(f, IR_JUMP_REG);
+    struct ir *ir = front_add(f, IR_JUMP_REG);
     ir->a = target;
     ir->sub = hint;
     ir->done = (uint16_t)(f->done + 1);
@@ -211,7 +205,7 @@ static void jump_reg(struct front *f, const struct insn *in)
 
 static void branch(struct front *f, const struct insn *in, enum ir_condition condition)
 {
-    struct ir *ir = add(f, IR_BRANCH);
+    struct ir *ir = front_add(f, IR_BRANCH);
     ir->a = IR_X(in->rs1);
     ir->b = IR_X(in->rs2);
     ir->sub = condition;
@@ -224,8 +218,6 @@ static void shift_add(struct front *f, const struct insn *in, enum ir_op op, uns
     binary(f, in, op);
     f->block->code[f->block->count - 1].sub = (uint8_t)shift;
 }
-
-enum step { GO_ON, LAST, NOT_HERE };
 
 /* ---- floating point ---- */
 
@@ -286,7 +278,7 @@ static bool rounds(const struct insn *in)
     }
 }
 
-static enum step floating(struct front *f, const struct insn *in)
+static enum front_step floating(struct front *f, const struct insn *in)
 {
     unsigned shape = floats[in->op].shape;
     bool to_x = shape == XFF || shape == XF_INT || shape == X_F;
@@ -294,13 +286,13 @@ static enum step floating(struct front *f, const struct insn *in)
     /* Only what the back end does by itself: nearest even, and truncation to integers. */
     if (shape == SHAPE_NONE ||
         (rounds(in) && in->rm != 0 && in->rm != 7 && !(in->rm == 1 && shape == XF_INT)))
-        return NOT_HERE;
+        return FRONT_NOT_HERE;
     fp_on(f, shape != X_F);
     if (rounds(in) && in->rm == 7 && !f->fp_nearest) {
-        add(f, IR_FP_NEAREST);
+        front_add(f, IR_FP_NEAREST);
         f->fp_nearest = true;
     }
-    struct ir *ir = add(f, (enum ir_op)floats[in->op].op);
+    struct ir *ir = front_add(f, (enum ir_op)floats[in->op].op);
     ir->sub = floats[in->op].sub;
     ir->dst = to_x ? IR_X(in->rd) : IR_F(in->rd);
     ir->a = from_x ? IR_X(in->rs1) : IR_F(in->rs1);
@@ -310,13 +302,13 @@ static enum step floating(struct front *f, const struct insn *in)
     ir->imm = rounds(in) ? in->rm : 0;
     if (to_x)
         forget(f, in->rd);
-    return GO_ON;
+    return FRONT_GO_ON;
 }
 
 #define SUCC_READ  2
 #define PRED_WRITE (1 << 4)
 
-static enum step translate(struct front *f, const struct insn *in)
+enum front_step front_translate(struct front *f, const struct insn *in)
 {
     static const struct {
         uint8_t kind; /* 1: binary, 2: binary_imm, 3: unary */
@@ -411,94 +403,102 @@ static enum step translate(struct front *f, const struct insn *in)
         [OP_amominu_d] = 0x41 + IR_AMO_MINU, [OP_amomaxu_d] = 0x41 + IR_AMO_MAXU,
     };
 
+    f->length = in->length;
     switch (plain[in->op].kind) {
-    case 1: binary(f, in, plain[in->op].op); return GO_ON;
-    case 2: binary_imm(f, in, plain[in->op].op); return GO_ON;
-    case 3: unary(f, in, plain[in->op].op); return GO_ON;
+    case 1: binary(f, in, plain[in->op].op); return FRONT_GO_ON;
+    case 2: binary_imm(f, in, plain[in->op].op); return FRONT_GO_ON;
+    case 3: unary(f, in, plain[in->op].op); return FRONT_GO_ON;
     default: break;
     }
     if (amos[in->op] != 0) {
         bool wide = (amos[in->op] & 0x40) != 0;
         amo(f, in, IR_AMO, wide ? IR_W8 : IR_W4, (enum ir_amo)((amos[in->op] & 0x3f) - 1));
-        return GO_ON;
+        return FRONT_GO_ON;
     }
     switch (in->op) {
-    case OP_lui: constant(f, in->rd, (uint64_t)(int64_t)in->imm); return GO_ON;
-    case OP_auipc: constant(f, in->rd, f->pc + (uint64_t)(int64_t)in->imm); return GO_ON;
-    case OP_sh1add: shift_add(f, in, IR_SHADD, 1); return GO_ON;
-    case OP_sh2add: shift_add(f, in, IR_SHADD, 2); return GO_ON;
-    case OP_sh3add: shift_add(f, in, IR_SHADD, 3); return GO_ON;
-    case OP_add_uw: shift_add(f, in, IR_SHADD_UW, 0); return GO_ON;
-    case OP_sh1add_uw: shift_add(f, in, IR_SHADD_UW, 1); return GO_ON;
-    case OP_sh2add_uw: shift_add(f, in, IR_SHADD_UW, 2); return GO_ON;
-    case OP_sh3add_uw: shift_add(f, in, IR_SHADD_UW, 3); return GO_ON;
-    case OP_lb: load(f, in, IR_W1 | IR_SIGNED, false); return GO_ON;
-    case OP_lh: load(f, in, IR_W2 | IR_SIGNED, false); return GO_ON;
-    case OP_lw: load(f, in, IR_W4 | IR_SIGNED, false); return GO_ON;
-    case OP_ld: load(f, in, IR_W8, false); return GO_ON;
-    case OP_lbu: load(f, in, IR_W1, false); return GO_ON;
-    case OP_lhu: load(f, in, IR_W2, false); return GO_ON;
-    case OP_lwu: load(f, in, IR_W4, false); return GO_ON;
-    case OP_flw: load(f, in, IR_W4, true); return GO_ON;
-    case OP_fld: load(f, in, IR_W8, true); return GO_ON;
-    case OP_sb: store(f, in, IR_W1, false); return GO_ON;
-    case OP_sh: store(f, in, IR_W2, false); return GO_ON;
-    case OP_sw: store(f, in, IR_W4, false); return GO_ON;
-    case OP_sd: store(f, in, IR_W8, false); return GO_ON;
-    case OP_fsw: store(f, in, IR_W4, true); return GO_ON;
-    case OP_fsd: store(f, in, IR_W8, true); return GO_ON;
-    case OP_lr_w: amo(f, in, IR_LR, IR_W4, 0); return GO_ON;
-    case OP_lr_d: amo(f, in, IR_LR, IR_W8, 0); return GO_ON;
-    case OP_sc_w: amo(f, in, IR_SC, IR_W4, 0); return GO_ON;
-    case OP_sc_d: amo(f, in, IR_SC, IR_W8, 0); return GO_ON;
+    case OP_lui: constant(f, in->rd, (uint64_t)(int64_t)in->imm); return FRONT_GO_ON;
+    case OP_auipc: constant(f, in->rd, f->pc + (uint64_t)(int64_t)in->imm); return FRONT_GO_ON;
+    case OP_sh1add: shift_add(f, in, IR_SHADD, 1); return FRONT_GO_ON;
+    case OP_sh2add: shift_add(f, in, IR_SHADD, 2); return FRONT_GO_ON;
+    case OP_sh3add: shift_add(f, in, IR_SHADD, 3); return FRONT_GO_ON;
+    case OP_add_uw: shift_add(f, in, IR_SHADD_UW, 0); return FRONT_GO_ON;
+    case OP_sh1add_uw: shift_add(f, in, IR_SHADD_UW, 1); return FRONT_GO_ON;
+    case OP_sh2add_uw: shift_add(f, in, IR_SHADD_UW, 2); return FRONT_GO_ON;
+    case OP_sh3add_uw: shift_add(f, in, IR_SHADD_UW, 3); return FRONT_GO_ON;
+    case OP_lb: load(f, in, IR_W1 | IR_SIGNED, false); return FRONT_GO_ON;
+    case OP_lh: load(f, in, IR_W2 | IR_SIGNED, false); return FRONT_GO_ON;
+    case OP_lw: load(f, in, IR_W4 | IR_SIGNED, false); return FRONT_GO_ON;
+    case OP_ld: load(f, in, IR_W8, false); return FRONT_GO_ON;
+    case OP_lbu: load(f, in, IR_W1, false); return FRONT_GO_ON;
+    case OP_lhu: load(f, in, IR_W2, false); return FRONT_GO_ON;
+    case OP_lwu: load(f, in, IR_W4, false); return FRONT_GO_ON;
+    case OP_flw: load(f, in, IR_W4, true); return FRONT_GO_ON;
+    case OP_fld: load(f, in, IR_W8, true); return FRONT_GO_ON;
+    case OP_sb: store(f, in, IR_W1, false); return FRONT_GO_ON;
+    case OP_sh: store(f, in, IR_W2, false); return FRONT_GO_ON;
+    case OP_sw: store(f, in, IR_W4, false); return FRONT_GO_ON;
+    case OP_sd: store(f, in, IR_W8, false); return FRONT_GO_ON;
+    case OP_fsw: store(f, in, IR_W4, true); return FRONT_GO_ON;
+    case OP_fsd: store(f, in, IR_W8, true); return FRONT_GO_ON;
+    case OP_lr_w: amo(f, in, IR_LR, IR_W4, 0); return FRONT_GO_ON;
+    case OP_lr_d: amo(f, in, IR_LR, IR_W8, 0); return FRONT_GO_ON;
+    case OP_sc_w: amo(f, in, IR_SC, IR_W4, 0); return FRONT_GO_ON;
+    case OP_sc_d: amo(f, in, IR_SC, IR_W8, 0); return FRONT_GO_ON;
     case OP_fence:
-        add(f, IR_FENCE)->sub = (in->imm & (PRED_WRITE | SUCC_READ)) == (PRED_WRITE | SUCC_READ)
-                                    ? IR_FENCE_FULL
-                                    : IR_FENCE_ORDER;
-        return GO_ON;
+        front_add(f, IR_FENCE)->sub =
+            (in->imm & (PRED_WRITE | SUCC_READ)) == (PRED_WRITE | SUCC_READ) ? IR_FENCE_FULL
+                                                                             : IR_FENCE_ORDER;
+        return FRONT_GO_ON;
     case OP_pause:
     case OP_cbo_zero: {
-        struct ir *ir = add(f, IR_EXECUTE);
+        struct ir *ir = front_add(f, IR_EXECUTE);
         ir->dst = IR_X(0);
         ir->a = in->op == OP_pause ? IR_NONE : IR_X(in->rs1);
         ir->imm = jit_code(0, in->op == OP_pause ? JIT_PAUSE : JIT_ZERO, false, false);
-        return GO_ON;
+        return FRONT_GO_ON;
     }
     case OP_prefetch_i:
     case OP_prefetch_r:
-    case OP_prefetch_w: return GO_ON;
-    case OP_beq: branch(f, in, IR_EQ); return GO_ON;
-    case OP_bne: branch(f, in, IR_NE); return GO_ON;
-    case OP_blt: branch(f, in, IR_LT); return GO_ON;
-    case OP_bge: branch(f, in, IR_GE); return GO_ON;
-    case OP_bltu: branch(f, in, IR_LTU); return GO_ON;
-    case OP_bgeu: branch(f, in, IR_GEU); return GO_ON;
+    case OP_prefetch_w: return FRONT_GO_ON;
+    case OP_beq: branch(f, in, IR_EQ); return FRONT_GO_ON;
+    case OP_bne: branch(f, in, IR_NE); return FRONT_GO_ON;
+    case OP_blt: branch(f, in, IR_LT); return FRONT_GO_ON;
+    case OP_bge: branch(f, in, IR_GE); return FRONT_GO_ON;
+    case OP_bltu: branch(f, in, IR_LTU); return FRONT_GO_ON;
+    case OP_bgeu: branch(f, in, IR_GEU); return FRONT_GO_ON;
     case OP_jal:
         constant(f, in->rd, f->pc + in->length);
         jump_to(f, f->pc + (uint64_t)(int64_t)in->imm);
-        return LAST;
-    case OP_jalr: jump_reg(f, in); return LAST;
+        return FRONT_LAST;
+    case OP_jalr: jump_reg(f, in); return FRONT_LAST;
     case OP_csrrw:
     case OP_csrrs:
     case OP_csrrc:
     case OP_csrrwi:
     case OP_csrrsi:
-    case OP_csrrci: csr(f, in); return GO_ON;
+    case OP_csrrci: csr(f, in); return FRONT_GO_ON;
     case OP_ecall:
     case OP_sret:
     case OP_mret:
     case OP_fence_i:
     case OP_sfence_vma:
     case OP_sinval_vma:
-        add(f, IR_SYSTEM)->imm = jit_system_code(in->op, in->rs1, in->rs2);
-        return LAST;
+        front_add(f, IR_SYSTEM)->imm = jit_system_code(in->op, in->rs1, in->rs2);
+        return FRONT_LAST;
     default: return floating(f, in);
     }
 }
 
-static uint32_t half(const uint8_t *p)
+unsigned front_decode(const uint8_t *code, unsigned room, struct insn *in)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+    uint32_t raw = (uint32_t)code[0] | (uint32_t)code[1] << 8;
+    unsigned length = insn_length((uint16_t)raw);
+    if (length > room)
+        return 0;
+    if (length == 4)
+        raw |= (uint32_t)code[2] << 16 | (uint32_t)code[3] << 24;
+    insn_decode(raw, in);
+    return length;
 }
 
 void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw)
@@ -508,13 +508,14 @@ void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw)
 
     block->pc = pc;
     block->count = 0;
+    block->region = false;
     block->bytes = 2; /* in this page */
     insn_decode(raw, &in);
-    add(&f, IR_SAME)->imm = raw >> 16;
-    enum step step = translate(&f, &in);
-    if (step == NOT_HERE)
-        add(&f, IR_STEP)->imm = (int64_t)pc;
-    else if (step == GO_ON)
+    front_add(&f, IR_SAME)->imm = raw >> 16;
+    enum front_step step = front_translate(&f, &in);
+    if (step == FRONT_NOT_HERE)
+        front_add(&f, IR_STEP)->imm = (int64_t)pc;
+    else if (step == FRONT_GO_ON)
         jump_to(&f, pc + 4);
 }
 
@@ -525,28 +526,25 @@ bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsi
 
     block->pc = pc;
     block->count = 0;
+    block->region = false;
     block->bytes = 0;
     while (f.done < IR_GUEST_MAX && block->bytes + 2u <= room && block->count + 8 < IR_BLOCK_MAX) {
         struct insn in;
-        uint32_t raw = half(code + block->bytes);
-        unsigned length = insn_length((uint16_t)raw);
-        if (block->bytes + length > room)
+        unsigned length = front_decode(code + block->bytes, room - block->bytes, &in);
+        if (length == 0)
             break; /* crosses into the next page */
-        if (length == 4)
-            raw |= half(code + block->bytes + 2) << 16;
-        insn_decode(raw, &in);
         f.at = block->bytes;
         f.pc = pc + f.at;
-        enum step step = translate(&f, &in);
-        if (step == NOT_HERE) {
-            struct ir *ir = add(&f, IR_STEP);
+        enum front_step step = front_translate(&f, &in);
+        if (step == FRONT_NOT_HERE) {
+            struct ir *ir = front_add(&f, IR_STEP);
             ir->imm = (int64_t)f.pc;
             block->bytes = (uint16_t)(block->bytes + length);
             return true;
         }
         block->bytes = (uint16_t)(block->bytes + length);
         f.done++;
-        if (step == LAST)
+        if (step == FRONT_LAST)
             return true;
         /* What falls through goes on, but not for ever: blocks are found where they are jumped to.
          */

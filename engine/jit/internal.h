@@ -18,6 +18,7 @@
 #define JIT_FOUND_SIZE 16384u
 #define JIT_PAGES_BITS 4096u
 #define JIT_CONTEXTS   16 /* of a VCPU */
+#define JIT_WINDOWS    2048u
 
 /* Never the address of a page, nor an even pc: matches nothing. */
 #define JIT_EMPTY 1ULL
@@ -48,11 +49,21 @@ bool jit_set_take(struct jit_set *set, unsigned *i);
  * page ends in i). An access whose last byte is in the page of its first and matches needs nothing
  * else.
  */
+
+/* What the loads, or the stores, at one place in a region last hit: va - page < room may go
+ * straight to addend + va. */
+struct jit_window {
+    uint64_t page, room; /* room 0: nothing */
+    uintptr_t addend;
+};
+
 struct jit_context {
     uint64_t read[JIT_TLB_SIZE];
     uint64_t write[JIT_TLB_SIZE];
     uintptr_t addend[JIT_TLB_SIZE];
     struct jit_jump jump[JIT_JUMP_SIZE]; /* by pc >> 1 */
+    struct jit_window windows[JIT_WINDOWS];
+    uint64_t windows_used[JIT_WINDOWS / 64]; /* may show something */
     struct jit_cpu *cpu;
     /* Which address space it is for now; `local`: entries that are not those of all address spaces.
      */
@@ -85,7 +96,7 @@ enum jit_leave {
 
 /* ---- code ---- */
 
-#define JIT_LINKS_MAX 2
+#define JIT_LINKS_MAX 4
 
 /* A direct jump to another block of the same page, as the back end placed it. */
 struct jit_link {
@@ -93,6 +104,7 @@ struct jit_link {
     uint32_t site;         /* offset in the cache, for backend_link */
     struct jit_block *to;  /* NULL: not linked */
     struct jit_link *next; /* others that go to `to` */
+    uint8_t heat;          /* how often it was asked for, and not made: backward jumps */
 };
 
 struct jit_block {
@@ -100,6 +112,7 @@ struct jit_block {
         page_va;    /* guest-physical address of its first byte; virtual address of its page */
     uint16_t bytes; /* of guest code */
     uint16_t instructions;
+    bool region, no_loop;     /* no_loop: the head of no region */
     uint32_t copy;            /* offset of the guest's bytes as they were translated */
     uint32_t code, code_size; /* offset and size in the cache */
     struct jit_block *hash_next, *page_next;
@@ -109,7 +122,8 @@ struct jit_block {
 };
 
 struct jit_stats {
-    _Atomic uint64_t translated, instructions, host_bytes, chained, steps, flushes, invalidated;
+    _Atomic uint64_t translated, regions, instructions, host_bytes, chained, steps, flushes,
+        invalidated;
     _Atomic uint64_t stepped[OP_COUNT]; /* steps by instruction */
 };
 

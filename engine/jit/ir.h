@@ -5,9 +5,11 @@
  * Operations work on registers: the guest's integer registers, its floating-point registers, and
  * temporaries that live within one block. All values are 64 bits. A block is a list of operations
  * executed in order; only the branches IR_BRANCH within it leave before its end, which is one of
- * the closing operations. Guest state is exact at every IR operation whose description says that it
- * may leave: all guest registers written by earlier operations hold their values, and `at` and
- * `done` tell pc and count.
+ * the closing operations. A region is a block with loops: branches and jumps marked IR_INSIDE go to
+ * one of its labels, closing operations stand in its middle too, and `done` counts along its
+ * operations as they are written down (what was executed is counted from label to label). Guest
+ * state is exact at every IR operation whose description says that it may leave: all guest
+ * registers written by earlier operations hold their values, and `at` and `done` tell pc and count.
  */
 #ifndef ENGINE_JIT_IR_H
 #define ENGINE_JIT_IR_H
@@ -22,6 +24,8 @@ typedef uint8_t ir_reg;
 #define IR_T(n)  ((ir_reg)(64 + (n))) /* 64..64 + IR_TEMPS - 1 */
 #define IR_TEMPS 8
 #define IR_NONE  0xff
+
+#define IR_INSIDE 0 /* `c` of a branch or jump to a label of its region */
 
 /* The second operand: `b`, or the constant `imm` where b is IR_NONE. */
 enum ir_op {
@@ -145,13 +149,16 @@ enum ir_op {
      * as a number. Goes on, perhaps in another context, or leaves. sub 1: hart->fflags
      * must be exact, and may be written. */
     IR_EXECUTE,
-    IR_SAME, /* leaves to the interpreter unless the halfword of code at pc + 2 is `imm` */
+    IR_LABEL, /* in a region: branches and jumps inside to pc `imm` go here */
+    IR_SAME,  /* leaves to the interpreter unless the halfword of code at pc + 2 is `imm` */
 
     /* ---- leaving ---- */
-    IR_BRANCH, /* if a `sub` b (enum ir_condition): go on at pc `imm`, with `done` retired */
-    IR_CHECK,  /* leaves for the loop if vcpu.kick is not 0: nothing of `at` was executed */
+    /* if a `sub` b (enum ir_condition): go on at pc `imm`, with `done` retired. c: IR_INSIDE or
+     * IR_NONE. Backwards inside: vcpu.kick is looked at. */
+    IR_BRANCH,
+    IR_CHECK, /* leaves for the loop if vcpu.kick is not 0: nothing of `at` was executed */
     /* One of these is last. `done` counts all instructions of the block that were executed. */
-    IR_JUMP,     /* go on at pc `imm` */
+    IR_JUMP,     /* go on at pc `imm`; c: as of IR_BRANCH */
     IR_JUMP_REG, /* go on at the pc in `a`, whose bit 0 is to be ignored; sub: enum ir_hint */
     IR_SYSTEM, /* jit_system executes what imm (jit_system_code) says, and what follows is looked up
                 */
@@ -182,18 +189,21 @@ struct ir {
     uint8_t op; /* enum ir_op */
     ir_reg dst, a, b, c;
     uint8_t sub;
-    uint16_t at;   /* of its guest instruction: bytes from the block's start */
-    uint16_t done; /* instructions of the block before it; at leaving operations: see there */
+    uint16_t at;    /* of its guest instruction: bytes from the block's start */
+    uint16_t done;  /* instructions of the block before it; at leaving operations: see there */
+    uint8_t length; /* of its guest instruction, bytes */
     int64_t imm;
 };
 
-#define IR_BLOCK_MAX 512 /* operations */
-#define IR_GUEST_MAX 64  /* guest instructions */
+#define IR_BLOCK_MAX  512 /* operations */
+#define IR_GUEST_MAX  64  /* guest instructions of a block that is no region */
+#define IR_REGION_MAX 128 /* of code that is searched for a region */
 
 struct ir_block {
     uint64_t pc;    /* virtual address of the first instruction */
     uint16_t bytes; /* of guest code, that IR_STEP executes included */
     uint16_t count; /* of operations */
+    bool region;
     struct ir code[IR_BLOCK_MAX];
 };
 
@@ -202,6 +212,8 @@ struct ir_block {
 bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room);
 /* The same for the instruction `raw`, whose second half is in the next page. */
 void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw);
+/* The same for the loop whose head is at `pc`; false: it is none, or has no room. */
+bool ir_translate_region(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room);
 /* One line of text for an operation. */
 void ir_describe(const struct ir *ir, char *text, unsigned capacity);
 

@@ -310,6 +310,7 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         uint64_t value;
     } rows[] = {
         {"blocks_translated", s->translated},
+        {"regions_translated", s->regions},
         {"instructions_translated", s->instructions},
         {"host_code_bytes", s->host_bytes},
         {"links_made", s->chained},

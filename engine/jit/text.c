@@ -109,6 +109,7 @@ static const char *const names[IR_OPS] = {
     N(STEP, "step"),
     N(EXECUTE, "execute"),
     N(SAME, "same"),
+    N(LABEL, "label"),
     N(SYSTEM, "system"),
 #undef N
 };
@@ -163,6 +164,7 @@ void ir_describe(const struct ir *ir, char *text, unsigned capacity)
     case IR_JUMP:
     case IR_STEP:
     case IR_SAME:
+    case IR_LABEL:
     case IR_SYSTEM: snprintf(text, capacity, "%s %#" PRIx64, name, (uint64_t)ir->imm); break;
     case IR_JUMP_REG:
         snprintf(text, capacity, "jump %s%s", ra,

@@ -217,6 +217,7 @@ static inline enum jit_leave portable_enter(struct jit_context *context, struct 
             if (portable_holds(ir->sub, a, ir->b != IR_NONE ? b : 0))
                 return portable_leave(hart, (uint64_t)ir->imm, ir->done, JIT_LOOKUP);
             break;
+        case IR_LABEL:
         case IR_CHECK: break; /* the loop looks */
         case IR_JUMP: return portable_leave(hart, (uint64_t)ir->imm, ir->done, JIT_LOOKUP);
         case IR_JUMP_REG: return portable_leave(hart, a & ~1ULL, ir->done, JIT_LOOKUP);

@@ -107,6 +107,44 @@ static void a_block_is_never_larger_than_its_room(void **state)
     assert_int_equal(block.code[block.count - 1].op, IR_JUMP);
 }
 
+static const char *loop_at(const uint32_t *code, size_t size, unsigned head)
+{
+    if (!ir_translate_region(&block, PC + head, (const uint8_t *)code + head,
+                             (unsigned)(size - head)))
+        return NULL;
+    text[0] = 0;
+    for (unsigned i = 0; i < block.count; i++) {
+        char line[128];
+        ir_describe(&block.code[i], line, sizeof line);
+        strcat(strcat(text, line), "\n");
+    }
+    return text;
+}
+
+static void a_loop_is_a_region_of_what_comes_back_to_its_head(void **state)
+{
+    /*  0: beqz a1, 12 (out); 4: addi a0, a0, 1; 8: j 0; c: addi a2, a2, 1; 10: ecall */
+    static const uint32_t code[] = {0x00058663, 0x00150513, 0xff9ff06f, 0x00160613, 0x00000073};
+    (void)state;
+    const char *t = loop_at(code, sizeof code, 0);
+    assert_non_null(t);
+    assert_string_equal(
+        t, "label 0x80000ff0\nif a1 == zero jump 0x80000ffc\na0 = add a0, 1\njump 0x80000ff0\n");
+    assert_int_equal(block.code[1].c, IR_NONE);
+    assert_int_equal(block.code[3].c, IR_INSIDE);
+    assert_int_equal(block.code[3].done, 3);
+    assert_int_equal(block.bytes, 12);
+}
+
+static void what_never_comes_back_is_no_region(void **state)
+{
+    /* addi a0, a0, 1; jal ra, +8; j 0: a call goes out, and only its return would come back */
+    static const uint32_t code[] = {0x00150513, 0x008000ef, 0xff9ff06f, 0x00000073};
+    (void)state;
+    assert_null(loop_at(code, sizeof code, 0));
+    assert_null(loop_at(code, sizeof code, 12));
+}
+
 /* ---- the boundary ---- */
 
 /* Sums and stores 1 to 100, with a call in the loop and a fault at its end. */
@@ -189,6 +227,8 @@ int main(void)
         cmocka_unit_test(code_that_ends_with_its_page_goes_on_in_the_next),
         cmocka_unit_test(an_instruction_across_the_end_is_not_part_of_it),
         cmocka_unit_test(a_block_is_never_larger_than_its_room),
+        cmocka_unit_test(a_loop_is_a_region_of_what_comes_back_to_its_head),
+        cmocka_unit_test(what_never_comes_back_is_no_region),
         cmocka_unit_test(two_back_ends_and_the_interpreter_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

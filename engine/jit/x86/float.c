@@ -36,13 +36,42 @@ static void check_box(struct lowering *l, const struct ir *ir, unsigned format, 
 static void load_float(struct lowering *l, const struct ir *ir, unsigned format, unsigned xmm,
                        ir_reg reg)
 {
+    if (x86_xmm(l, reg) != NO_REG) { /* movaps */
+        x_reg(&l->c, false, 0x0f28, xmm, x86_xmm(l, reg));
+        return;
+    }
     check_box(l, ir, format, reg);
     x_mem(&l->c, false, X86_PREFIX(format == IR_D ? 0xf2u : 0xf3u, 0x0f10), xmm, x86_home(reg));
+}
+
+/* xmm = xmm op reg, in the format of `ir` */
+static void operate(struct lowering *l, const struct ir *ir, uint32_t opcode, unsigned xmm,
+                    ir_reg reg)
+{
+    if (x86_xmm(l, reg) != NO_REG) {
+        x_reg(&l->c, false, scalar(ir, opcode), xmm, x86_xmm(l, reg));
+        return;
+    }
+    check_box(l, ir, ir->sub, reg);
+    x_mem(&l->c, false, scalar(ir, opcode), xmm, x86_home(reg));
+}
+
+/* The XMM register that has a double, or `spare` with the value. */
+static unsigned use_float(struct lowering *l, const struct ir *ir, unsigned spare, ir_reg reg)
+{
+    if (x86_xmm(l, reg) != NO_REG)
+        return x86_xmm(l, reg);
+    load_float(l, ir, ir->sub, spare, reg);
+    return spare;
 }
 
 static void store_float(struct lowering *l, unsigned format, ir_reg reg, unsigned xmm)
 {
     struct x86_code *c = &l->c;
+    if (x86_xmm(l, reg) != NO_REG) {
+        x_reg(c, false, 0x0f28, x86_xmm(l, reg), xmm);
+        return;
+    }
     if (format == IR_D) {
         x_mem(c, false, X86_PREFIX(0xf2, 0x0f11), xmm, x86_home(reg));
         return;
@@ -82,14 +111,11 @@ static void lower_arithmetic(struct lowering *l, const struct ir *ir)
 {
     static const uint32_t opcodes[IR_OPS] = {
         [IR_FADD] = 0x0f58, [IR_FSUB] = 0x0f5c, [IR_FMUL] = 0x0f59, [IR_FDIV] = 0x0f5e};
-    struct x86_code *c = &l->c;
     if (ir->op == IR_FSQRT) {
-        check_box(l, ir, ir->sub, ir->a);
-        x_mem(c, false, scalar(ir, 0x0f51), XMM0, x86_home(ir->a));
+        operate(l, ir, 0x0f51, XMM0, ir->a);
     } else {
         load_float(l, ir, ir->sub, XMM0, ir->a);
-        check_box(l, ir, ir->sub, ir->b);
-        x_mem(c, false, scalar(ir, opcodes[ir->op]), XMM0, x86_home(ir->b));
+        operate(l, ir, opcodes[ir->op], XMM0, ir->b);
     }
     canonical(l, ir);
     store_float(l, ir->sub, ir->dst, XMM0);
@@ -106,10 +132,10 @@ static void lower_fused(struct lowering *l, const struct ir *ir)
         return;
     }
     load_float(l, ir, ir->sub, XMM0, ir->a);
-    load_float(l, ir, ir->sub, XMM1, ir->b);
-    load_float(l, ir, ir->sub, XMM2, ir->c);
-    /* xmm0 = +-(xmm1 * xmm0) +- xmm2 */
-    x_vex(c, 2, 1, ir->sub == IR_D, opcodes[ir->op], XMM0, XMM1, XMM2);
+    unsigned b = use_float(l, ir, XMM1, ir->b);
+    unsigned addend = use_float(l, ir, XMM2, ir->c);
+    /* xmm0 = +-(b * xmm0) +- c */
+    x_vex(c, 2, 1, ir->sub == IR_D, opcodes[ir->op], XMM0, b, addend);
     x_reg(c, false, ir->sub == IR_D ? X86_PREFIX(0x66, 0x0f2e) : 0x0f2e, XMM0, XMM0);
     x86_later(l, LATE_LEAVE, x_jcc(c, CC_P), ir);
     store_float(l, ir->sub, ir->dst, XMM0);
@@ -134,12 +160,17 @@ static void lower_sign(struct lowering *l, const struct ir *ir)
     unsigned bit = ir->sub == IR_D ? 63 : 31;
 
     check_box(l, ir, ir->sub, ir->a);
-    x_load(c, RAX, x86_home(ir->a));
+    if (ir->b == ir->a && ir->op == IR_FSGNJ && x86_xmm(l, ir->a) != NO_REG &&
+        x86_xmm(l, ir->dst) != NO_REG) {
+        x_reg(c, false, 0x0f28, x86_xmm(l, ir->dst), x86_xmm(l, ir->a));
+        return;
+    }
+    x86_get(l, RAX, ir->a);
     if (ir->b != ir->a) {
         check_box(l, ir, ir->sub, ir->b);
-        x_load(c, RCX, x86_home(ir->b));
+        x86_get(l, RCX, ir->b);
     } else if (ir->op == IR_FSGNJ) {
-        x_store(c, x86_home(ir->dst), RAX);
+        x86_put(l, ir->dst, RAX);
         return;
     } else {
         x_mov(c, RCX, RAX);
@@ -155,22 +186,21 @@ static void lower_sign(struct lowering *l, const struct ir *ir)
     } else {
         x_alu(c, true, ALU_XOR, RAX, RCX);
     }
-    x_store(c, x86_home(ir->dst), RAX);
+    x86_put(l, ir->dst, RAX);
 }
 
 static void lower_float_compare(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    load_float(l, ir, ir->sub, XMM0, ir->a);
-    load_float(l, ir, ir->sub, XMM1, ir->b);
+    unsigned a = use_float(l, ir, XMM0, ir->a), b = use_float(l, ir, XMM1, ir->b);
     if (ir->op == IR_FEQ) {
-        compare_floats(l, ir, false, XMM0, XMM1);
+        compare_floats(l, ir, false, a, b);
         x_setcc(c, CC_NP, RAX);
         x_setcc(c, CC_E, RCX);
         x_alu(c, false, ALU_AND, RAX, RCX);
     } else {
         /* b against a, because unordered is below */
-        compare_floats(l, ir, true, XMM1, XMM0);
+        compare_floats(l, ir, true, b, a);
         x_setcc(c, ir->op == IR_FLT ? CC_A : CC_AE, RAX);
     }
     x_extend8(c, RAX, RAX, false);
@@ -241,14 +271,16 @@ static void lower_move(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
     if (ir->op == IR_FMV_TO_X) {
-        unsigned to = x86_target(ir->dst, RAX);
-        x_mem(c, true, ir->sub == IR_D ? 0x8b : 0x63, to, x86_home(ir->a));
+        unsigned to = x86_target(l, ir->dst, RAX);
+        if (x86_xmm(l, ir->a) != NO_REG)
+            x86_get(l, to, ir->a);
+        else
+            x_mem(c, true, ir->sub == IR_D ? 0x8b : 0x63, to, x86_home(ir->a));
         x86_put(l, ir->dst, to);
         return;
     }
     if (ir->sub == IR_D) {
-        unsigned a = x86_use(l, ir->a, RAX);
-        x_store(c, x86_home(ir->dst), a);
+        x86_put(l, ir->dst, x86_use(l, ir->a, RAX));
         return;
     }
     unsigned a = x86_use(l, ir->a, RAX);

@@ -9,9 +9,17 @@
 
 /* ---- where registers are ---- */
 
-static unsigned host_of(ir_reg reg)
+/* As a destination: rdx. */
+#define IR_RDX 0xfe
+
+static unsigned host_of(const struct lowering *l, ir_reg reg)
 {
-    return reg < 32 ? x86_host[reg] : NO_REG;
+    return reg < 32 ? l->place.host[reg] : reg == IR_RDX ? RDX : NO_REG;
+}
+
+unsigned x86_xmm(const struct lowering *l, ir_reg reg)
+{
+    return reg >= 32 && reg < IR_T(0) ? l->place.xmm[reg - 32] : NO_REG;
 }
 
 struct x86_mem x86_home(ir_reg reg)
@@ -28,8 +36,10 @@ void x86_get(struct lowering *l, unsigned to, ir_reg reg)
 {
     if (reg == IR_X(0))
         x_const(&l->c, to, 0);
-    else if (host_of(reg) != NO_REG)
-        x_mov(&l->c, to, host_of(reg));
+    else if (host_of(l, reg) != NO_REG)
+        x_mov(&l->c, to, host_of(l, reg));
+    else if (x86_xmm(l, reg) != NO_REG) /* movq */
+        x_reg(&l->c, true, X86_PREFIX(0x66, 0x0f7e), x86_xmm(l, reg), to);
     else
         x_load(&l->c, to, x86_home(reg));
 }
@@ -37,24 +47,26 @@ void x86_get(struct lowering *l, unsigned to, ir_reg reg)
 /* The value of `reg` in some host register: its own, or `spare`. */
 unsigned x86_use(struct lowering *l, ir_reg reg, unsigned spare)
 {
-    if (reg != IR_X(0) && host_of(reg) != NO_REG)
-        return host_of(reg);
+    if (reg != IR_X(0) && host_of(l, reg) != NO_REG)
+        return host_of(l, reg);
     x86_get(l, spare, reg);
     return spare;
 }
 
 /* Where a result for `reg` is best computed: in its own host register, or `spare`. */
-unsigned x86_target(ir_reg reg, unsigned spare)
+unsigned x86_target(const struct lowering *l, ir_reg reg, unsigned spare)
 {
-    return reg != IR_X(0) && host_of(reg) != NO_REG ? host_of(reg) : spare;
+    return reg != IR_X(0) && host_of(l, reg) != NO_REG ? host_of(l, reg) : spare;
 }
 
 void x86_put(struct lowering *l, ir_reg reg, unsigned from)
 {
     if (reg == IR_X(0))
         return;
-    if (host_of(reg) != NO_REG)
-        x_mov(&l->c, host_of(reg), from);
+    if (host_of(l, reg) != NO_REG)
+        x_mov(&l->c, host_of(l, reg), from);
+    else if (x86_xmm(l, reg) != NO_REG) /* movq */
+        x_reg(&l->c, true, X86_PREFIX(0x66, 0x0f6e), x86_xmm(l, reg), from);
     else
         x_store(&l->c, x86_home(reg), from);
 }
@@ -72,7 +84,32 @@ void x86_later(struct lowering *l, enum late_kind kind, x86_hole from, const str
         l->c.full = true;
         return;
     }
-    l->late[l->late_count++] = (struct late){.kind = kind, .from = from, .back = l->c.at, .ir = ir};
+    l->late[l->late_count++] = (struct late){
+        .kind = kind, .from = from, .back = l->c.at, .ir = ir, .counted = (uint16_t)l->counted};
+}
+
+static void call_subroutine(struct lowering *l, bool fill)
+{
+    if (!l->place.moved)
+        return;
+    if (l->call_count == LATE_MAX) {
+        l->c.full = true;
+        return;
+    }
+    put8(&l->c, 0xe8); /* call rel32, known when the subroutine is there */
+    put32(&l->c, 0);
+    l->calls[l->call_count].from = l->c.at - 4;
+    l->calls[l->call_count++].fill = fill;
+}
+
+void x86_spill(struct lowering *l)
+{
+    call_subroutine(l, false);
+}
+
+void x86_fill(struct lowering *l)
+{
+    call_subroutine(l, true);
 }
 
 const uint8_t *x86_stub(const struct lowering *l, const uint8_t *run)
@@ -91,14 +128,17 @@ static void set_pc(struct lowering *l, uint64_t pc, unsigned spare)
     }
 }
 
+/* r14 counts the instructions of the block up to `done`. Flags stay. */
 static void count_done(struct lowering *l, unsigned done)
 {
-    if (done != 0)
-        x_lea(&l->c, R_INSTRET, mem_at(R_INSTRET, (int32_t)done));
+    if (done != l->counted)
+        x_lea(&l->c, R_INSTRET, mem_at(R_INSTRET, (int32_t)(done - l->counted)));
 }
 
+/* To the loop, from a rare path. */
 static void leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why)
 {
+    x86_spill(l);
     count_done(l, done);
     set_pc(l, pc, RAX);
     x_const(&l->c, RAX, why);
@@ -109,7 +149,7 @@ static void leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_le
 void x86_say_where(struct lowering *l, const struct ir *ir)
 {
     set_pc(l, l->block->pc + ir->at, RCX);
-    x_store_const(&l->c, mem_at(RSP, FRAME_DONE), ir->done);
+    x_store_const(&l->c, mem_at(RSP, FRAME_DONE), (int32_t)(ir->done - l->counted));
 }
 
 /* ---- going on ---- */
@@ -152,9 +192,11 @@ static void go_by_link(struct lowering *l, uint64_t pc)
     x_jmp_to(c, x86_stub(l, x86_stubs.link));
 }
 
-static void go_on(struct lowering *l, const struct ir *ir, uint64_t pc)
+void x86_go_on_at(struct lowering *l, uint64_t pc, unsigned done)
 {
-    count_done(l, ir->done);
+    if (l->place.moved)
+        x86_emit_spill(&l->c, &l->place);
+    count_done(l, done);
     if (((pc ^ l->block->pc) & ~(MEM_PAGE_SIZE - 1)) == 0)
         go_by_link(l, pc);
     else
@@ -189,8 +231,8 @@ static void alu_second(struct lowering *l, const struct ir *ir, bool wide, enum 
         x_alu(c, wide, op, to, RCX);
     } else if (ir->b == IR_X(0)) {
         x_alu_const(c, wide, op, to, 0);
-    } else if (host_of(ir->b) != NO_REG) {
-        x_alu(c, wide, op, to, host_of(ir->b));
+    } else if (host_of(l, ir->b) != NO_REG) {
+        x_alu(c, wide, op, to, host_of(l, ir->b));
     } else {
         x_alu_mem(c, wide, op, to, x86_home(ir->b));
     }
@@ -209,15 +251,15 @@ static void lower_alu(struct lowering *l, const struct ir *ir)
         swapped.b = ir->a;
         ir = &swapped;
     }
-    unsigned to = x86_target(ir->dst, RAX);
+    unsigned to = x86_target(l, ir->dst, RAX);
     if (!is_imm(ir) && ir->b == ir->dst && ir->a != ir->dst)
         to = RAX; /* else the first operand would overwrite the second */
-    unsigned a = ir->a != IR_X(0) ? host_of(ir->a) : NO_REG;
+    unsigned a = ir->a != IR_X(0) ? host_of(l, ir->a) : NO_REG;
     if (!word && op == ALU_ADD && a != NO_REG && a != to && is_imm(ir) && fits32(ir->imm)) {
         x_lea(c, to, mem_at(a, (int32_t)ir->imm));
     } else if (!word && op == ALU_ADD && a != NO_REG && a != to && !is_imm(ir) &&
-               ir->b != IR_X(0) && host_of(ir->b) != NO_REG) {
-        x_lea(c, to, mem_indexed(a, host_of(ir->b), 0, 0));
+               ir->b != IR_X(0) && host_of(l, ir->b) != NO_REG) {
+        x_lea(c, to, mem_indexed(a, host_of(l, ir->b), 0, 0));
     } else {
         x86_get(l, to, ir->a);
         alu_second(l, ir, !word, op, to);
@@ -255,7 +297,7 @@ static void lower_shift(struct lowering *l, const struct ir *ir)
     struct x86_code *c = &l->c;
     enum x86_shift shift = ops[ir->op].shift;
     bool word = ops[ir->op].word;
-    unsigned to = x86_target(ir->dst, RAX);
+    unsigned to = x86_target(l, ir->dst, RAX);
 
     if (is_imm(ir)) {
         x86_get(l, to, ir->a);
@@ -295,7 +337,7 @@ static void lower_set_less(struct lowering *l, const struct ir *ir)
     enum x86_cc cc = ir->op == IR_SLT ? CC_L : CC_B;
     compare(l, ir);
     x_setcc(c, cc, RAX);
-    unsigned to = x86_target(ir->dst, RAX);
+    unsigned to = x86_target(l, ir->dst, RAX);
     x_extend8(c, to, RAX, false);
     x86_put(l, ir->dst, to);
 }
@@ -336,16 +378,21 @@ static void lower_bit(struct lowering *l, const struct ir *ir)
 static void lower_mul(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    unsigned b;
+    unsigned b, to;
     switch (ir->op) {
     case IR_MUL:
     case IR_MULW:
-        x86_get(l, RAX, ir->a);
+        to = x86_target(l, ir->dst, RAX);
         b = x86_use(l, ir->b, RCX);
-        x_imul(c, ir->op == IR_MUL, RAX, b);
+        if (b == to && ir->a != ir->b) { /* the first operand would overwrite the second */
+            x_imul(c, ir->op == IR_MUL, to, x86_use(l, ir->a, RAX));
+        } else {
+            x86_get(l, to, ir->a);
+            x_imul(c, ir->op == IR_MUL, to, b);
+        }
         if (ir->op == IR_MULW)
-            x_movsxd(c, RAX, RAX);
-        x86_put(l, ir->dst, RAX);
+            x_movsxd(c, to, to);
+        x86_put(l, ir->dst, to);
         break;
     case IR_MULHSU: /* unsigned product, less b if a is negative */
         x86_get(l, RAX, ir->a);
@@ -432,7 +479,7 @@ static void lower_shift_add(struct lowering *l, const struct ir *ir)
     } else {
         a = x86_use(l, ir->a, RAX);
     }
-    unsigned to = x86_target(ir->dst, RAX);
+    unsigned to = x86_target(l, ir->dst, RAX);
     if (ir->op == IR_SLLI_UW) {
         x_shift(c, true, SHIFT_SHL, RAX, (unsigned)ir->imm & 63);
         to = RAX;
@@ -446,12 +493,12 @@ static void lower_shift_add(struct lowering *l, const struct ir *ir)
 static void lower_unary(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    unsigned to = x86_target(ir->dst, RAX), a;
+    unsigned to = x86_target(l, ir->dst, RAX), a;
     switch (ir->op) {
     case IR_CONST: x_const(c, to, ir->imm); break;
     case IR_MOV:
-        if (ir->a != IR_X(0) && host_of(ir->a) != NO_REG)
-            to = host_of(ir->a);
+        if (ir->a != IR_X(0) && host_of(l, ir->a) != NO_REG)
+            to = host_of(l, ir->a);
         else
             x86_get(l, to, ir->a);
         break;
@@ -484,6 +531,14 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
         x_bswap(c, RAX);
         to = RAX;
         break;
+    case IR_ORC_B: /* all bytes but those that equal 0 */
+        a = x86_use(l, ir->a, RAX);
+        x_reg(c, true, X86_PREFIX(0x66, 0x0f6e), 0, a);  /* movq xmm0 */
+        x_reg(c, false, X86_PREFIX(0x66, 0x0fef), 1, 1); /* pxor */
+        x_reg(c, false, X86_PREFIX(0x66, 0x0f74), 0, 1); /* pcmpeqb */
+        x_reg(c, true, X86_PREFIX(0x66, 0x0f7e), 0, to);
+        x_group3(c, true, G3_NOT, to);
+        break;
     case IR_CPOP:
     case IR_CPOPW:
         a = x86_use(l, ir->a, RAX);
@@ -503,7 +558,9 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
     default:
         x86_get(l, RAX, ir->a);
         x_const(c, RCX, ir->op);
+        x86_spill(l);
         x_call_to(c, x86_stub(l, x86_stubs.compute));
+        x86_fill(l);
         to = RAX;
         break;
     }
@@ -545,24 +602,205 @@ static void lower_same(struct lowering *l, const struct ir *ir)
 
 /* ---- leaving ---- */
 
+static bool lower_one(struct lowering *l, const struct ir *ir);
+
+/* ---- inside a region ---- */
+
+static struct label *label_of(struct lowering *l, uint64_t pc)
+{
+    for (unsigned i = 0; i < l->label_count; i++) {
+        if (l->labels[i].pc == pc)
+            return &l->labels[i];
+    }
+    return NULL;
+}
+
+static void find_labels(struct lowering *l)
+{
+    for (unsigned i = 0; i < l->block->count; i++) {
+        const struct ir *ir = &l->block->code[i];
+        if (ir->op != IR_LABEL)
+            continue;
+        if (l->label_count == LABELS_MAX) {
+            l->c.full = true;
+            return;
+        }
+        l->labels[l->label_count++] = (struct label){.pc = (uint64_t)ir->imm, .done = ir->done};
+    }
+}
+
+/* Everything executed is counted from here on: so are all who come to a label. */
+static void count_all(struct lowering *l, unsigned done)
+{
+    count_done(l, done);
+    l->counted = done;
+}
+
+static void lower_label(struct lowering *l, const struct ir *ir)
+{
+    struct label *label = label_of(l, (uint64_t)ir->imm);
+    count_all(l, ir->done);
+    if (label != NULL)
+        label->at = l->c.at;
+}
+
+/* The jump at `from` goes to the label of `pc`. */
+static void to_label(struct lowering *l, x86_hole from, uint64_t pc)
+{
+    struct label *label = label_of(l, pc);
+    if (label == NULL || l->jump_count == JUMPS_MAX) {
+        l->c.full = true;
+    } else if (label->at != NULL) {
+        x_fill(&l->c, from, label->at);
+    } else {
+        l->jumps[l->jump_count].from = from;
+        l->jumps[l->jump_count++].label = (uint8_t)(label - l->labels);
+    }
+}
+
+/* Before a branch or jump inside: counted is what it says, but for itself if the kick is seen. */
+static void before_inside(struct lowering *l, const struct ir *ir)
+{
+    if (is_backward(l, ir, (uint64_t)ir->imm))
+        check_kick(l, ir);
+    count_all(l, ir->done);
+}
+
+static void end_region(struct lowering *l)
+{
+    struct x86_code *c = &l->c;
+    for (unsigned i = 0; i < l->jump_count; i++) {
+        const struct label *label = &l->labels[l->jumps[i].label];
+        if (label->at == NULL)
+            c->full = true; /* there is no such region */
+        else
+            x_fill(c, l->jumps[i].from, label->at);
+    }
+    const uint8_t *spill = c->at;
+    if (l->call_count > 0) {
+        x86_emit_spill(c, &l->place);
+        x_ret(c);
+    }
+    const uint8_t *fill = c->at;
+    if (l->call_count > 0) {
+        x86_emit_fill(c, &l->place, false);
+        x_ret(c);
+    }
+    for (unsigned i = 0; i < l->call_count; i++)
+        x_fill(c, l->calls[i].from, l->calls[i].fill ? fill : spill);
+}
+
+static const uint8_t branch_cc[] = {CC_E, CC_NE, CC_L, CC_GE, CC_B, CC_AE};
+
 static void lower_branch(struct lowering *l, const struct ir *ir)
 {
-    static const uint8_t ccs[] = {CC_E, CC_NE, CC_L, CC_GE, CC_B, CC_AE};
-    enum x86_cc cc = ccs[ir->sub];
+    enum x86_cc cc = branch_cc[ir->sub];
     struct ir operands = *ir; /* its imm is the target */
     operands.imm = 0;
     if (ir->b == IR_NONE)
         operands.b = IR_X(0);
+    if (ir->c == IR_INSIDE) {
+        before_inside(l, ir);
+        compare(l, &operands);
+        to_label(l, x_jcc(&l->c, cc), (uint64_t)ir->imm);
+        return;
+    }
     /* test leaves CF clear, so the unsigned conditions hold against 0 too. */
     compare(l, &operands);
     x86_later(l, LATE_BRANCH, x_jcc(&l->c, cc), ir);
 }
 
+/* Operations whose lowering leaves rdx alone but as a destination. */
+static bool is_plain(const struct ir *ir)
+{
+    switch ((enum ir_op)ir->op) {
+    case IR_SLL:
+    case IR_SRL:
+    case IR_SRA:
+    case IR_SLLW:
+    case IR_SRLW:
+    case IR_SRAW: return is_imm(ir);
+    case IR_CONST:
+    case IR_MOV:
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_ADDW:
+    case IR_SUBW:
+    case IR_SEXT_B:
+    case IR_SEXT_H:
+    case IR_SEXT_W:
+    case IR_ZEXT_B:
+    case IR_ZEXT_H:
+    case IR_ZEXT_W: return true;
+    default: return false;
+    }
+}
+
+/* A branch over one plain operation: nothing is gained by guessing whether it is taken. */
+static bool is_skip(const struct ir_block *block, unsigned i)
+{
+    const struct ir *branch = &block->code[i];
+    if (!block->region || i + 2 >= block->count || branch->op != IR_BRANCH ||
+        branch->c != IR_INSIDE)
+        return false;
+    const struct ir *over = branch + 1, *label = branch + 2;
+    return is_plain(over) && over->dst != IR_X(0) && over->dst < 32 && label->op == IR_LABEL &&
+           label->imm == branch->imm && label->done == branch->done + 1;
+}
+
+/* The operation is executed into rdx, and takes effect if the branch is not taken; then it counts.
+ */
+static void lower_skip(struct lowering *l, const struct ir *branch)
+{
+    struct x86_code *c = &l->c;
+    struct ir over = branch[1], operands = *branch;
+    const ir_reg dst = over.dst;
+    const bool zero = branch->b == IR_NONE || branch->b == IR_X(0);
+    enum x86_cc taken = branch_cc[branch->sub];
+
+    over.dst = IR_RDX;
+    lower_one(l, &over);
+    count_all(l, branch->done);
+    operands.imm = 0;
+    if (zero && (branch->sub == IR_EQ || branch->sub == IR_NE)) {
+        x_alu_const(c, true, ALU_CMP, x86_use(l, branch->a, RAX), 1); /* below: it is 0 */
+        taken = branch->sub == IR_EQ ? CC_B : CC_AE;
+    } else {
+        if (zero)
+            operands.b = IR_X(0);
+        compare(l, &operands);
+    }
+    unsigned to = host_of(l, dst);
+    if (to == NO_REG)
+        x_load(c, RAX, x86_home(dst));
+    x_cmov(c, taken ^ 1, to != NO_REG ? to : RAX, RDX);
+    if (to == NO_REG)
+        x_store(c, x86_home(dst), RAX);
+    if (taken == CC_B) { /* r14 += 1 - CF, or CF */
+        x_alu_const(c, true, ALU_SBB, R_INSTRET, -1);
+    } else if (taken == CC_AE) {
+        x_alu_const(c, true, ALU_ADC, R_INSTRET, 0);
+    } else {
+        x_setcc(c, taken ^ 1, RAX);
+        x_extend8(c, RAX, RAX, false);
+        x_alu(c, true, ALU_ADD, R_INSTRET, RAX);
+    }
+    l->counted = branch->done + 1u;
+}
+
 static void lower_jump(struct lowering *l, const struct ir *ir)
 {
+    if (ir->c == IR_INSIDE) {
+        before_inside(l, ir);
+        to_label(l, x_jmp(&l->c), (uint64_t)ir->imm);
+        return;
+    }
     if (is_backward(l, ir, (uint64_t)ir->imm))
         check_kick(l, ir);
-    go_on(l, ir, (uint64_t)ir->imm);
+    x86_go_on_at(l, (uint64_t)ir->imm, ir->done);
 }
 
 static void lower_jump_reg(struct lowering *l, const struct ir *ir)
@@ -570,6 +808,8 @@ static void lower_jump_reg(struct lowering *l, const struct ir *ir)
     struct x86_code *c = &l->c;
     x86_get(l, RAX, ir->a);
     x_alu_const(c, true, ALU_AND, RAX, -2);
+    if (l->place.moved)
+        x86_emit_spill(c, &l->place);
     count_done(l, ir->done);
     /* A kick is looked at by whoever answers the look-up. */
     x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
@@ -672,6 +912,7 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
             x_mfence(&l->c);
         break;
     case IR_FP_ON: lower_fp_on(l, ir); break;
+    case IR_LABEL: lower_label(l, ir); break;
     case IR_BRANCH: lower_branch(l, ir); break;
     case IR_CHECK: check_kick(l, ir); break;
     case IR_JUMP: lower_jump(l, ir); break;
@@ -696,6 +937,7 @@ static void lower_late(struct lowering *l, const struct late *late)
     const struct ir *ir = late->ir;
     x86_hole kicked = NULL;
 
+    l->counted = late->counted;
     x_here(c, late->from);
     switch (late->kind) {
     case LATE_LOAD:
@@ -706,7 +948,7 @@ static void lower_late(struct lowering *l, const struct late *late)
             x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
             kicked = x_jcc(c, CC_NE);
         }
-        go_on(l, ir, (uint64_t)ir->imm);
+        x86_go_on_at(l, (uint64_t)ir->imm, ir->done);
         if (kicked != NULL) {
             x_here(c, kicked);
             leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
@@ -716,7 +958,9 @@ static void lower_late(struct lowering *l, const struct late *late)
     case LATE_LEAVE: leave_at(l, l->block->pc + ir->at, ir->done, JIT_STEP); break;
     case LATE_NEXT: leave_at(l, l->block->pc + ir->at + 4, ir->done + 1u, JIT_LOOKUP); break;
     case LATE_KICK:
-        if (ir->op == IR_JUMP)
+        if (ir->c == IR_INSIDE && (ir->op == IR_JUMP || ir->op == IR_BRANCH))
+            leave_at(l, l->block->pc + ir->at, ir->done - 1u, JIT_KICK); /* it is executed later */
+        else if (ir->op == IR_JUMP)
             leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
         else
             leave_at(l, l->block->pc + ir->at, ir->done, JIT_KICK);
@@ -733,18 +977,37 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
     l.offset = room->offset;
     l.start = room->write;
     l.out = out;
-    l.late_count = 0;
+    l.late_count = l.label_count = l.jump_count = l.call_count = 0;
+    l.counted = 0;
+    l.windows = room->windows;
+    l.slides = 0;
+    if (block->region) {
+        x86_find_weights(l.weights, block);
+        x86_place_region(&l.place, block, l.weights);
+        find_labels(&l);
+    } else {
+        x86_place_pinned(&l.place);
+    }
     x86_find_groups(&l);
     out->size = 0;
     out->link_count = 0;
+    if (l.place.moved)
+        x86_emit_fill(&l.c, &l.place, true);
+    x86_slides_begin(&l);
     for (unsigned i = 0; i < block->count && !l.c.full; i++) {
         out->op_at[i] = (uint32_t)(l.c.at - room->write);
-        if (!lower_one(&l, &block->code[i]))
+        if (is_skip(block, i))
+            lower_skip(&l, &block->code[i++]); /* and what it skips */
+        else if (!lower_one(&l, &block->code[i]))
             return false;
+        x86_slides_follow(&l, &block->code[i]);
     }
     for (unsigned i = 0; i < l.late_count && !l.c.full; i++)
         lower_late(&l, &l.late[i]);
+    if (block->region)
+        end_region(&l);
     out->size = (uint32_t)(l.c.at - room->write);
+    room->windows = l.windows;
     return !l.c.full;
 }
 

@@ -14,17 +14,19 @@ enum late_kind {
     LATE_LEAVE,
     LATE_KICK,
     LATE_NAN,
-    LATE_NEXT
+    LATE_NEXT,
 };
 
 struct late {
     enum late_kind kind;
     x86_hole from;
-    const uint8_t *back; /* where to go on */
+    const uint8_t *back;  /* where to go on */
+    const uint8_t *again; /* where the look at a window begins */
     const struct ir *ir;
-    uint8_t host;  /* where a load's result goes */
-    uint8_t width; /* log2 */
-    uint8_t clear; /* slot of the group whose check failed, or NO_GROUP */
+    uint8_t host;     /* where a load's result goes */
+    uint8_t width;    /* log2 */
+    uint8_t clear;    /* slot of the group whose check failed, or NO_GROUP */
+    uint16_t counted; /* lowering.counted there */
 };
 
 /*
@@ -41,6 +43,40 @@ struct group {
     uint16_t first, last, count;
     bool writes;
     uint8_t slot;
+    uint8_t kind;    /* enum group_kind */
+    uint16_t window; /* of the context, or of the frame */
+};
+
+#define NO_WINDOW UINT16_MAX
+
+enum group_kind {
+    GROUP_PLAIN,
+    GROUP_WINDOW, /* struct jit_window: anywhere in a page */
+    GROUP_UP,     /* of the frame: the base only grows, between looks at the TLB; */
+    GROUP_DOWN,   /* or only becomes smaller */
+};
+
+/*
+ * In a region, guest registers are where the region wants them: what it uses most is in host
+ * registers. Between blocks all of them are where x86_pins says. XMM registers hold guest
+ * floating-point registers only within a region.
+ */
+struct placement {
+    uint8_t host[32];  /* of x0..x31, or NO_REG: in memory */
+    uint8_t xmm[32];   /* of f0..f31, or NO_REG */
+    bool moved;        /* something is not where x86_pins says */
+    uint8_t guest[16]; /* in a pinned host register that holds another guest register than x86_pins
+                        * says: which; else 0 */
+    uint32_t written, fp_written; /* guest registers that the region changes */
+};
+
+#define LABELS_MAX 64
+#define JUMPS_MAX  160
+
+struct label {
+    uint64_t pc;
+    uint16_t done;
+    const uint8_t *at; /* NULL: not yet emitted */
 };
 
 struct lowering {
@@ -52,6 +88,28 @@ struct lowering {
     struct jit_emitted *out;
     struct late late[LATE_MAX];
     unsigned late_count;
+    struct placement place;
+    unsigned windows; /* given away until now */
+    unsigned slides;  /* windows of the frame */
+    uint8_t slide_base[X86_SLIDES];
+    bool slide_down[X86_SLIDES];
+    uint16_t
+        weights[IR_BLOCK_MAX]; /* of a region's operations: how often they are executed, guessed */
+    const uint8_t *again;      /* see struct late */
+    unsigned counted;          /* instructions of the block that r14 has in it */
+    struct label labels[LABELS_MAX];
+    unsigned label_count;
+    struct {
+        x86_hole from;
+        uint8_t label;
+    } jumps[JUMPS_MAX]; /* inside, forward */
+    unsigned jump_count;
+    const uint8_t *spill, *fill; /* subroutines of a region, once they are emitted */
+    struct {
+        x86_hole from;
+        bool fill;
+    } calls[LATE_MAX]; /* of them */
+    unsigned call_count;
     uint8_t group_of[IR_BLOCK_MAX]; /* by operation; of loads and stores */
     struct group groups[GROUPS_MAX];
 };
@@ -63,7 +121,9 @@ void x86_get(struct lowering *l, unsigned to, ir_reg reg);
 /* The value of `reg` in some host register: its own, or `spare`. */
 unsigned x86_use(struct lowering *l, ir_reg reg, unsigned spare);
 /* Where a result for `reg` is best computed: in its own host register, or `spare`. */
-unsigned x86_target(ir_reg reg, unsigned spare);
+unsigned x86_target(const struct lowering *l, ir_reg reg, unsigned spare);
+/* XMM register of a floating-point register, or NO_REG. */
+unsigned x86_xmm(const struct lowering *l, ir_reg reg);
 void x86_put(struct lowering *l, ir_reg reg, unsigned from);
 /* A rare path from `from`; those that come back do so to what follows. */
 void x86_later(struct lowering *l, enum late_kind kind, x86_hole from, const struct ir *ir);
@@ -72,11 +132,33 @@ const uint8_t *x86_stub(const struct lowering *l, const uint8_t *run);
 /* Before a call of a slow path: where it would trap. Clobbers rcx. */
 void x86_say_where(struct lowering *l, const struct ir *ir);
 
+/* Around a call of a stub on a rare path: guest registers go where x86_pins says, and back. rax,
+ * rdx and rcx keep their values. Nothing where they are there anyway. */
+void x86_spill(struct lowering *l);
+void x86_fill(struct lowering *l);
+
+/* Goes on at `pc` in other code, with `done` instructions of the block retired. */
+void x86_go_on_at(struct lowering *l, uint64_t pc, unsigned done);
+
+/* place.c */
+void x86_place_pinned(struct placement *place);
+void x86_find_weights(uint16_t weights[IR_BLOCK_MAX], const struct ir_block *block);
+void x86_place_region(struct placement *place, const struct ir_block *block,
+                      const uint16_t weights[IR_BLOCK_MAX]);
+/* Moves guest registers from where x86_pins says to where the region has them, and back. Only the
+ * registers of guests are changed. */
+void x86_emit_fill(struct x86_code *c, const struct placement *place, bool entry);
+void x86_emit_spill(struct x86_code *c, const struct placement *place);
+
 /* memory.c */
 void x86_find_groups(struct lowering *l);
 void x86_lower_load(struct lowering *l, const struct ir *ir);
 void x86_lower_store(struct lowering *l, const struct ir *ir);
 void x86_lower_atomic(struct lowering *l, const struct ir *ir);
+/* Windows of the frame show nothing; and again when their base has changed otherwise than they
+ * think. Clobber rax. */
+void x86_slides_begin(struct lowering *l);
+void x86_slides_follow(struct lowering *l, const struct ir *ir);
 void x86_late_memory(struct lowering *l, const struct late *late);
 
 /* csr.c: an IR_EXECUTE by itself, where it can; what cannot falls through, to be done by the stub.

@@ -20,12 +20,68 @@ static void assign_slots(struct lowering *l, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct group *g = &l->groups[i];
         g->slot = NO_GROUP;
-        for (unsigned slot = 0; g->count > 1 && slot < X86_GROUP_SLOTS; slot++) {
+        for (unsigned slot = 0; g->kind == GROUP_PLAIN && g->count > 1 && slot < X86_GROUP_SLOTS;
+             slot++) {
             if (busy[slot] <= g->first) {
                 busy[slot] = (uint16_t)(g->last + 1);
                 g->slot = (uint8_t)slot;
                 break;
             }
+        }
+    }
+}
+
+/* How the address of a group moves in its region, as far as it can be told. */
+struct motion {
+    bool up, down;  /* a constant is added, or subtracted */
+    bool loaded;    /* it comes from memory right before: likely to be anywhere */
+    uint16_t reset; /* weight of the most frequent other change; 0: none */
+};
+
+static struct motion motion_of(const struct lowering *l, unsigned access)
+{
+    const ir_reg base = l->block->code[access].a;
+    struct motion m = {0};
+    /* From behind the access around to it: what is seen last is nearest. */
+    for (unsigned n = 1; n <= l->block->count; n++) {
+        const unsigned i = (access + n) % l->block->count;
+        const struct ir *ir = &l->block->code[i];
+        if (ir->dst != base)
+            continue;
+        m.loaded = ir->op == IR_LOAD;
+        if (ir->op == IR_ADD && ir->a == base && ir->b == IR_NONE) {
+            m.up = m.up || ir->imm > 0;
+            m.down = m.down || ir->imm < 0;
+        } else {
+            m.reset = l->weights[i] > m.reset ? l->weights[i] : m.reset;
+        }
+    }
+    return m;
+}
+
+/*
+ * In a region each group has a window for itself, as long as there are any: of the frame if its
+ * base moves in one direction, so that one bound tells whether it has left the page; else of the
+ * context.
+ */
+static void assign_windows(struct lowering *l, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct group *g = &l->groups[i];
+        const ir_reg base = l->block->code[g->first].a;
+        g->window = NO_WINDOW;
+        g->kind = GROUP_PLAIN;
+        if (!l->block->region)
+            continue;
+        struct motion m = motion_of(l, g->first);
+        if (!(m.up && m.down) && m.reset < l->weights[g->first] && l->slides < X86_SLIDES) {
+            g->kind = m.down ? GROUP_DOWN : GROUP_UP;
+            g->window = (uint16_t)l->slides;
+            l->slide_base[l->slides] = base;
+            l->slide_down[l->slides++] = m.down;
+        } else if (!m.loaded && l->windows < JIT_WINDOWS) {
+            g->kind = GROUP_WINDOW;
+            g->window = (uint16_t)l->windows++;
         }
     }
 }
@@ -38,8 +94,8 @@ void x86_find_groups(struct lowering *l)
     memset(open, NO_GROUP, sizeof open);
     for (unsigned i = 0; i < l->block->count; i++) {
         const struct ir *ir = &l->block->code[i];
-        if (ir->op == IR_EXECUTE)
-            memset(open, NO_GROUP, sizeof open); /* another context, perhaps */
+        if (ir->op == IR_EXECUTE || ir->op == IR_LABEL)
+            memset(open, NO_GROUP, sizeof open); /* another context, perhaps; or another way here */
         if (is_access(ir) && ir->a != IR_X(0) && ir->a < 32) {
             int32_t low = (int32_t)ir->imm, high = low + width_of(ir);
             struct group *g = open[ir->a] != NO_GROUP ? &l->groups[open[ir->a]] : NULL;
@@ -70,6 +126,7 @@ void x86_find_groups(struct lowering *l)
         if (ir->dst < 32)
             open[ir->dst] = NO_GROUP;
     }
+    assign_windows(l, count);
     assign_slots(l, count);
 }
 
@@ -119,6 +176,142 @@ static x86_hole host_address(struct x86_code *c, unsigned width, int32_t tags)
     return miss;
 }
 
+/* rax: the guest's address of the group's first byte. */
+static void group_address(struct lowering *l, const struct ir *ir, const struct group *g)
+{
+    unsigned base = x86_use(l, ir->a, RAX);
+    if (g->low != 0)
+        x_lea(&l->c, RAX, mem_at(base, g->low));
+    else
+        x_mov(&l->c, RAX, base);
+}
+
+/* A field of the group's window. */
+static struct x86_mem window_at(const struct group *g, size_t field)
+{
+    return mem_at(R_CONTEXT, CONTEXT_WINDOW(g->window) + (int32_t)field);
+}
+
+/* Of the frame: the last base that is good (GROUP_UP: the first that is not), and what makes a host
+ * address of it. */
+static struct x86_mem slide_bound(unsigned slide)
+{
+    return mem_at(RSP, FRAME_SLIDES + 16 * (int32_t)slide);
+}
+
+static struct x86_mem slide_addend(unsigned slide)
+{
+    return mem_at(RSP, FRAME_SLIDES + 16 * (int32_t)slide + 8);
+}
+
+/* Nothing is good. Clobbers rax. */
+static void close_slides(struct lowering *l, ir_reg base)
+{
+    struct x86_code *c = &l->c;
+    for (int down = 0; down < 2; down++) {
+        bool loaded = false;
+        for (unsigned i = 0; i < l->slides; i++) {
+            if (l->slide_down[i] != (down != 0) || (base != IR_NONE && l->slide_base[i] != base))
+                continue;
+            if (!loaded)
+                x_const(c, RAX, down ? -1 : 0);
+            loaded = true;
+            x_store(c, slide_bound(i), RAX);
+        }
+    }
+}
+
+void x86_slides_begin(struct lowering *l)
+{
+    close_slides(l, IR_NONE);
+}
+
+void x86_slides_follow(struct lowering *l, const struct ir *ir)
+{
+    const bool slides = ir->op == IR_ADD && ir->a == ir->dst && ir->b == IR_NONE;
+    if (l->slides > 0 && ir->dst != IR_X(0) && ir->dst < 32 && !slides)
+        close_slides(l, ir->dst);
+}
+
+/* The group's bytes are within the page that its window shows, or it is moved on the rare path.
+ * Further members of the group know it from the first. */
+static struct x86_mem find_by_window(struct lowering *l, const struct ir *ir, const struct group *g,
+                                     x86_hole *miss)
+{
+    struct x86_code *c = &l->c;
+    const bool first = &l->block->code[g->first] == ir;
+    unsigned base;
+
+    l->again = c->at;
+    if (g->kind == GROUP_WINDOW) {
+        if (first) {
+            group_address(l, ir, g);
+            x_alu_mem(c, true, ALU_SUB, RAX, window_at(g, offsetof(struct jit_window, page)));
+            x_alu_mem(c, true, ALU_CMP, RAX, window_at(g, offsetof(struct jit_window, room)));
+            *miss = x_jcc(c, CC_AE);
+        }
+        x_load(c, RDX, window_at(g, offsetof(struct jit_window, addend)));
+        base = x86_use(l, ir->a, RAX);
+    } else {
+        base = x86_use(l, ir->a, RAX);
+        if (first) {
+            x_alu_mem(c, true, ALU_CMP, base, slide_bound(g->window));
+            *miss = x_jcc(c, g->kind == GROUP_UP ? CC_AE : CC_BE);
+        }
+        x_load(c, RDX, slide_addend(g->window));
+    }
+    return mem_indexed(RDX, base, 0, (int32_t)ir->imm);
+}
+
+/* rdx: the addend of the page in rcx, which has all bytes from rax on. */
+static void show_window(struct lowering *l, const struct group *g)
+{
+    struct x86_code *c = &l->c;
+    if (g->kind == GROUP_WINDOW) {
+        x_store(c, window_at(g, offsetof(struct jit_window, page)), RCX);
+        x_store(c, window_at(g, offsetof(struct jit_window, addend)), RDX);
+        x_store_const(c, window_at(g, offsetof(struct jit_window, room)),
+                      (int32_t)MEM_PAGE_SIZE + 1 - (g->high - g->low));
+        /* or byte [windows_used + window / 8], 1 << window % 8 */
+        x_mem8(c, 0x80, ALU_OR, mem_at(R_CONTEXT, CONTEXT(windows_used) + g->window / 8));
+        put8(c, 1u << g->window % 8);
+        return;
+    }
+    x_store(c, slide_addend(g->window), RDX);
+    x_lea(c, RCX,
+          mem_at(RCX, g->kind == GROUP_UP ? (int32_t)MEM_PAGE_SIZE - g->high + 1 : -g->low - 1));
+    x_store(c, slide_bound(g->window), RCX);
+}
+
+/* Moves the window if the TLB has the page and all of the group's bytes are in it, and tries again;
+ * goes on here if not. */
+static void move_window(struct lowering *l, const struct late *late, const struct group *g)
+{
+    struct x86_code *c = &l->c;
+    const struct ir *ir = late->ir;
+    x86_hole edge = NULL;
+
+    group_address(l, ir, g);
+    index_of(c, RAX);
+    x_lea(c, RCX, mem_at(RAX, g->high - g->low - 1));
+    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
+    x_alu_mem(c, true, ALU_CMP, RCX,
+              mem_indexed(R_CONTEXT, RDX, 0, ir->op == IR_STORE ? CONTEXT(write) : CONTEXT(read)));
+    x86_hole none = x_jcc(c, CC_NE);
+    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(addend)));
+    if (g->kind != GROUP_WINDOW) {
+        /* Bounds beside the first and the last pages would wrap around. */
+        x_lea(c, RAX, mem_at(RCX, 2 * (int32_t)MEM_PAGE_SIZE));
+        x_alu_const(c, true, ALU_CMP, RAX, 4 * (int32_t)MEM_PAGE_SIZE);
+        edge = x_jcc(c, CC_B);
+    }
+    show_window(l, g);
+    x_jmp_to(c, late->again);
+    x_here(c, none);
+    if (edge != NULL)
+        x_here(c, edge);
+}
+
 /* Where the operation's bytes are, in registers or memory of the host; *miss: jumps to the rare
  * path. rax, rdx, rcx are clobbered. */
 static struct x86_mem find(struct lowering *l, const struct ir *ir, x86_hole *miss, uint8_t *clear)
@@ -129,6 +322,10 @@ static struct x86_mem find(struct lowering *l, const struct ir *ir, x86_hole *mi
     int32_t tags = ir->op == IR_STORE ? CONTEXT(write) : CONTEXT(read);
 
     *clear = NO_GROUP;
+    if (g != NULL && g->kind != GROUP_PLAIN) {
+        *miss = NULL;
+        return find_by_window(l, ir, g, miss);
+    }
     if (g == NULL || g->slot == NO_GROUP) {
         guest_address(l, ir);
         *miss = host_address(c, (unsigned)width_of(ir), tags);
@@ -157,9 +354,12 @@ static struct x86_mem find(struct lowering *l, const struct ir *ir, x86_hole *mi
 static void later(struct lowering *l, enum late_kind kind, x86_hole miss, const struct ir *ir,
                   unsigned host, uint8_t clear)
 {
+    if (miss == NULL)
+        return; /* it was found before */
     x86_later(l, kind, miss, ir);
     if (l->late_count > 0) {
         struct late *late = &l->late[l->late_count - 1];
+        late->again = l->again;
         late->host = (uint8_t)host;
         late->width = ir->sub & IR_WIDTH;
         late->clear = clear;
@@ -197,7 +397,7 @@ static void box(struct lowering *l, const struct ir *ir, unsigned value)
 void x86_lower_load(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    unsigned width = ir->sub & IR_WIDTH, to = x86_target(ir->dst, RAX);
+    unsigned width = ir->sub & IR_WIDTH, to = x86_target(l, ir->dst, RAX);
     static const uint32_t zero[] = {0x0fb6, 0x0fb7, 0x8b, 0x8b},
                           sign[] = {0x0fbe, 0x0fbf, 0x63, 0x8b};
     bool is_signed = (ir->sub & IR_SIGNED) != 0;
@@ -205,6 +405,11 @@ void x86_lower_load(struct lowering *l, const struct ir *ir)
     uint8_t clear;
 
     struct x86_mem at = find(l, ir, &miss, &clear);
+    if (x86_xmm(l, ir->dst) != NO_REG) { /* a double: movsd */
+        x_mem(c, false, X86_PREFIX(0xf2, 0x0f10), x86_xmm(l, ir->dst), at);
+        later(l, LATE_LOAD, miss, ir, RAX, clear);
+        return;
+    }
     x_mem(c, is_signed || width == IR_W8, is_signed ? sign[width] : zero[width], to, at);
     later(l, LATE_LOAD, miss, ir, to, clear);
     box(l, ir, to);
@@ -218,6 +423,11 @@ void x86_lower_store(struct lowering *l, const struct ir *ir)
     uint8_t clear;
 
     struct x86_mem at = find(l, ir, &miss, &clear);
+    if (x86_xmm(l, ir->b) != NO_REG) { /* a double: movsd */
+        x_mem(c, false, X86_PREFIX(0xf2, 0x0f11), x86_xmm(l, ir->b), at);
+        later(l, LATE_STORE, miss, ir, NO_REG, clear);
+        return;
+    }
     unsigned value = x86_use(l, ir->b, RCX);
     switch (ir->sub & IR_WIDTH) {
     case IR_W1: x_mem8(c, 0x88, value, at); break;
@@ -241,7 +451,9 @@ static void call_atomic(struct lowering *l, const struct ir *ir)
     if (ir->op != IR_LR)
         x86_get(l, RDX, ir->b);
     x_const(c, RCX, x86_atomic_code(ir->op, ir->sub, ir->imm));
+    x86_spill(l);
     x_call_to(c, x86_stub(l, x86_stubs.atomic));
+    x86_fill(l);
 }
 
 /* rax: the host's address. rax becomes the old value, not extended. */
@@ -274,8 +486,8 @@ static void modify(struct lowering *l, const struct ir *ir, bool wide)
         x_mov(c, RDX, RAX);
         if (ir->b == IR_X(0))
             x_alu_const(c, wide, alu[ir->imm], RDX, 0);
-        else if (x86_target(ir->b, NO_REG) != NO_REG)
-            x_alu(c, wide, alu[ir->imm], RDX, x86_target(ir->b, NO_REG));
+        else if (x86_target(l, ir->b, NO_REG) != NO_REG)
+            x_alu(c, wide, alu[ir->imm], RDX, x86_target(l, ir->b, NO_REG));
         else
             x_alu_mem(c, wide, alu[ir->imm], RDX, x86_home(ir->b));
         x_cmpxchg(c, wide, mem_at(RCX, 0), RDX);
@@ -330,6 +542,14 @@ void x86_lower_atomic(struct lowering *l, const struct ir *ir)
     x86_put(l, ir->dst, RAX);
 }
 
+/* rax: what a slow load gave. */
+static void finish_load(struct lowering *l, const struct ir *ir, unsigned to)
+{
+    extend_load(l, ir, to, RAX);
+    box(l, ir, to);
+    x86_put(l, ir->dst, to);
+}
+
 void x86_late_memory(struct lowering *l, const struct late *late)
 {
     struct x86_code *c = &l->c;
@@ -343,19 +563,39 @@ void x86_late_memory(struct lowering *l, const struct late *late)
     const struct group *g = l->group_of[ir - l->block->code] != NO_GROUP
                                 ? &l->groups[l->group_of[ir - l->block->code]]
                                 : NULL;
-    if (g != NULL && g->slot != NO_GROUP) { /* else rax has the address */
+    if (g != NULL && g->kind != GROUP_PLAIN) {
+        move_window(l, late, g);
+        guest_address(l, ir);
+    } else if (g != NULL && g->slot != NO_GROUP) { /* else rax has the address */
         if (late->clear != NO_GROUP)
             x_store_const(c, slot_at(late->clear), 0);
         guest_address(l, ir);
     }
+    /* Other members of a group rely on its window: they are executed elsewhere. */
+    const bool leaves = g != NULL && g->kind != GROUP_PLAIN && g->count > 1;
     if (late->kind == LATE_LOAD) {
         x86_say_where(l, ir);
+        x86_spill(l);
         x_call_to(c, x86_stub(l, x86_stubs.load[late->width]));
-        extend_load(l, ir, late->host, RAX);
     } else {
         x86_get(l, RDX, ir->b);
         x86_say_where(l, ir);
+        x86_spill(l);
         x_call_to(c, x86_stub(l, x86_stubs.store[late->width]));
     }
+    if (leaves) {
+        struct placement region = l->place;
+        x86_place_pinned(&l->place);
+        if (late->kind == LATE_LOAD)
+            finish_load(l, ir, x86_target(l, ir->dst, RAX));
+        x86_go_on_at(l, l->block->pc + ir->at + ir->length, ir->done + 1u);
+        l->place = region;
+        return;
+    }
+    x86_fill(l);
+    if (late->kind == LATE_LOAD && x86_xmm(l, ir->dst) != NO_REG)
+        x86_put(l, ir->dst, RAX);
+    else if (late->kind == LATE_LOAD)
+        extend_load(l, ir, late->host, RAX);
     x_jmp_to(c, late->back);
 }

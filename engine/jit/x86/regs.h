@@ -36,7 +36,10 @@ extern const uint8_t x86_host[32];
 #define VCPU_F(n)      (VCPU(f) + (int32_t)(n)*8)
 #define CONTEXT(field) ((int32_t)offsetof(struct jit_context, field))
 
+#define CONTEXT_WINDOW(n) (CONTEXT(windows) + (int32_t)(n) * (int32_t)sizeof(struct jit_window))
+
 #define X86_GROUP_SLOTS 8
+#define X86_SLIDES      16 /* windows of the frame */
 
 /* The stack frame of translated code. */
 enum {
@@ -45,9 +48,10 @@ enum {
     FRAME_DONE = FRAME_VALUE + 8, /* instructions of the block before one that may fault */
     FRAME_MXCSR = FRAME_DONE + 8,
     FRAME_GROUPS = FRAME_MXCSR + 8,
+    FRAME_SLIDES = FRAME_GROUPS + 8 * X86_GROUP_SLOTS,
     FRAME_SIZE =
-        FRAME_GROUPS +
-        8 * X86_GROUP_SLOTS, /* 8 more than a multiple of 16: return address and six registers */
+        FRAME_SLIDES +
+        16 * X86_SLIDES, /* 8 more than a multiple of 16: return address and six registers */
 };
 
 /* The fixed code: run addresses. */

@@ -1,0 +1,197 @@
+/* Which guest registers are in which host registers. */
+#include "engine/jit/x86/lower.h"
+
+/* XMM registers below are scratch. */
+#define XMM_FIRST 3
+#define XMM_LAST  15
+
+void x86_place_pinned(struct placement *place)
+{
+    memset(place, 0, sizeof *place);
+    memcpy(place->host, x86_host, sizeof place->host);
+    memset(place->xmm, NO_REG, sizeof place->xmm);
+}
+
+struct uses {
+    unsigned x[32], f[32];
+    uint32_t single; /* floating-point registers that are used as singles, or in part */
+};
+
+static void use(struct uses *uses, ir_reg reg, unsigned weight, bool single)
+{
+    if (reg < 32) {
+        uses->x[reg] += weight;
+    } else if (reg < IR_T(0)) {
+        uses->f[reg - 32] += weight;
+        if (single)
+            uses->single |= 1u << (reg - 32);
+    }
+}
+
+static bool has_third(enum ir_op op)
+{
+    return op >= IR_FMADD && op <= IR_FNMADD;
+}
+
+/* The format of an operation's sources, and of its result. */
+static void formats(const struct ir *ir, bool *from_single, bool *to_single)
+{
+    bool single = ir->sub == IR_S;
+    switch ((enum ir_op)ir->op) {
+    case IR_LOAD:
+    case IR_STORE: *from_single = *to_single = (ir->sub & IR_WIDTH) != IR_W8; break;
+    case IR_FCVT_FORMAT:
+        *from_single = ir->c == IR_S;
+        *to_single = single;
+        break;
+    default: *from_single = *to_single = single; break;
+    }
+}
+
+/* How often operations are executed, guessed: 8 times as often for each loop around them. */
+void x86_find_weights(uint16_t weights[IR_BLOCK_MAX], const struct ir_block *block)
+{
+    for (unsigned i = 0; i < block->count; i++)
+        weights[i] = 1;
+    for (unsigned i = 0; i < block->count; i++) {
+        const struct ir *jump = &block->code[i];
+        if ((jump->op != IR_BRANCH && jump->op != IR_JUMP) || jump->c != IR_INSIDE ||
+            (uint64_t)jump->imm > block->pc + jump->at)
+            continue;
+        for (unsigned j = i + 1; j-- > 0;) {
+            if (weights[j] < 512)
+                weights[j] = (uint16_t)(weights[j] * 8);
+            if (block->code[j].op == IR_LABEL && block->code[j].imm == jump->imm)
+                break;
+        }
+    }
+}
+
+static void count_uses(struct uses *uses, struct placement *place, const struct ir_block *block,
+                       const uint16_t weights[IR_BLOCK_MAX])
+{
+    memset(uses, 0, sizeof *uses);
+    for (unsigned i = 0; i < block->count; i++) {
+        const struct ir *ir = &block->code[i];
+        bool from_single, to_single;
+        if (ir->op == IR_LABEL || ir->op == IR_FP_ON || ir->op == IR_FP_NEAREST)
+            continue;
+        formats(ir, &from_single, &to_single);
+        /* `a` of operations that have none is x0, which is never counted. */
+        use(uses, ir->a, weights[i], from_single);
+        if (ir->b != IR_NONE)
+            use(uses, ir->b, weights[i], from_single);
+        if (has_third((enum ir_op)ir->op))
+            use(uses, ir->c, weights[i], from_single);
+        use(uses, ir->dst, weights[i], to_single);
+        if (ir->dst < 32)
+            place->written |= 1u << ir->dst;
+        else if (ir->dst < IR_T(0))
+            place->fp_written |= 1u << (ir->dst - 32);
+    }
+    uses->x[0] = 0;
+}
+
+static unsigned most_used(const unsigned *uses, uint32_t except)
+{
+    unsigned best = 0, most = 0;
+    for (unsigned i = 0; i < 32; i++) {
+        if ((except >> i & 1) == 0 && uses[i] > most) {
+            most = uses[i];
+            best = i;
+        }
+    }
+    return most > 0 ? best : 32;
+}
+
+void x86_place_region(struct placement *place, const struct ir_block *block,
+                      const uint16_t weights[IR_BLOCK_MAX])
+{
+    struct uses uses;
+    uint32_t chosen = 0;
+
+    memset(place, 0, sizeof *place);
+    memset(place->host, NO_REG, sizeof place->host);
+    memset(place->xmm, NO_REG, sizeof place->xmm);
+    count_uses(&uses, place, block, weights);
+    for (unsigned n = 0; n < X86_PINS; n++) {
+        unsigned reg = most_used(uses.x, chosen);
+        if (reg == 32)
+            break;
+        chosen |= 1u << reg;
+    }
+    /* Whose place is pinned stays there. */
+    bool taken[16] = {false};
+    for (unsigned i = 1; i < 32; i++) {
+        if ((chosen >> i & 1) && x86_host[i] != NO_REG) {
+            place->host[i] = x86_host[i];
+            taken[x86_host[i]] = true;
+        }
+    }
+    unsigned pin = 0;
+    for (unsigned i = 1; i < 32; i++) {
+        if ((chosen >> i & 1) == 0 || place->host[i] != NO_REG)
+            continue;
+        while (taken[x86_pins[pin].host])
+            pin++;
+        place->host[i] = x86_pins[pin].host;
+        place->guest[x86_pins[pin].host] = (uint8_t)i;
+        taken[x86_pins[pin].host] = true;
+        place->moved = true;
+    }
+    /* Those that nobody displaced stay where they are, too. */
+    for (unsigned i = 0; i < X86_PINS; i++) {
+        if (!taken[x86_pins[i].host])
+            place->host[x86_pins[i].guest] = x86_pins[i].host;
+    }
+    uint32_t except = uses.single;
+    for (unsigned xmm = XMM_FIRST; xmm <= XMM_LAST; xmm++) {
+        unsigned reg = most_used(uses.f, except);
+        if (reg == 32)
+            break;
+        except |= 1u << reg;
+        place->xmm[reg] = (uint8_t)xmm;
+        place->moved = true;
+    }
+}
+
+static struct x86_mem home_x(unsigned guest)
+{
+    return mem_at(R_VCPU, VCPU_X(guest));
+}
+
+#define MOVSD_LOAD  X86_PREFIX(0xf2, 0x0f10)
+#define MOVSD_STORE X86_PREFIX(0xf2, 0x0f11)
+
+void x86_emit_fill(struct x86_code *c, const struct placement *place, bool entry)
+{
+    for (unsigned i = 0; i < X86_PINS && entry; i++) {
+        if (place->guest[x86_pins[i].host] != 0)
+            x_store(c, home_x(x86_pins[i].guest), x86_pins[i].host);
+    }
+    for (unsigned i = 0; i < X86_PINS; i++) {
+        if (place->guest[x86_pins[i].host] != 0)
+            x_load(c, x86_pins[i].host, home_x(place->guest[x86_pins[i].host]));
+    }
+    for (unsigned i = 0; i < 32; i++) {
+        if (place->xmm[i] != NO_REG)
+            x_mem(c, false, MOVSD_LOAD, place->xmm[i], mem_at(R_VCPU, VCPU_F(i)));
+    }
+}
+
+void x86_emit_spill(struct x86_code *c, const struct placement *place)
+{
+    for (unsigned i = 0; i < X86_PINS; i++) {
+        unsigned guest = place->guest[x86_pins[i].host];
+        if (guest != 0 && (place->written >> guest & 1))
+            x_store(c, home_x(guest), x86_pins[i].host);
+    }
+    for (unsigned i = 0; i < X86_PINS; i++) {
+        if (place->guest[x86_pins[i].host] != 0)
+            x_load(c, x86_pins[i].host, home_x(x86_pins[i].guest));
+    }
+    for (unsigned i = 0; i < 32; i++) {
+        if (place->xmm[i] != NO_REG && (place->fp_written >> i & 1))
+            x_mem(c, false, MOVSD_STORE, place->xmm[i], mem_at(R_VCPU, VCPU_F(i)));
+    }
+}
