@@ -197,9 +197,10 @@ static void control(void)
     }
     static uint64_t counts[8];
     long counted = sbi3(SBI_VENDOR, 7, 0, (uint64_t)counts, 0).value;
+    sbi3(SBI_VENDOR, 7, (uint64_t)sbi3(SBI_VENDOR, 1, 0, 0, 0).value, (uint64_t)counts, 0);
     print("control: statistics of ");
     print_number((uint64_t)counted / 8);
-    print(" kinds, calls ");
+    print(" kinds, own calls ");
     print_number(((volatile uint64_t *)counts)[0] + ((volatile uint64_t *)counts)[1]);
     print("\n");
     if (sbi3(SBI_VENDOR, 6, 0, 0, 0).error != 0 || sbi3(SBI_VENDOR, 6, -1ULL, 0, 0).error != 0)

@@ -632,7 +632,8 @@ def attempt(function):
             shown += traceback.format_exc().splitlines()
         if board.process is not None:
             shown += [f"status {board.process.popen.poll()}"] + board.process.errors.decode(errors="replace").splitlines()
-            shown += board.process.console.decode(errors="replace").splitlines()[-400:]
+            lines = board.process.console.decode(errors="replace").splitlines()
+            shown += lines if len(lines) < 400 else [*lines[:100], "...", *lines[-300:]]
         return "FAILED", " ".join(str(error).split()), shown
     finally:
         board.close()
