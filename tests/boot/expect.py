@@ -69,25 +69,27 @@ class Process:
     def expect(self, pattern, limit=180):
         """Waits for the regular expression behind what was expected before; returns the match. See PATIENCE."""
         regex = re.compile(pattern.encode() if isinstance(pattern, str) else pattern)
-        until = time.monotonic() + PATIENCE * limit
+        began = time.monotonic()
+        until, closer = began + PATIENCE * limit, began + 1
         with self._changed:
             while True:
-                ended, left = self._ended == 2, until - time.monotonic()
+                ended, now = self._ended == 2, time.monotonic()
                 match = regex.search(self.console, self._at)
                 if match:
                     self._at = match.end()
                     return match
-                if ended or left <= 0 or not self._changed.wait(min(left, 1)):
-                    match = self.look_closer(regex)
+                if ended or now >= min(until, closer):
+                    match, closer = self.look_closer(regex), now + 1
                     if match:
                         return match
                 if ended:
                     raise Failed(f"ended without /{pattern}/")
-                if left <= 0:
+                if now >= until:
                     raise Failed(f"no /{pattern}/ within {PATIENCE * limit:.0f} s")
+                self._changed.wait(min(until, closer) - now)
 
     def look_closer(self, _regex):
-        """For kinds of consoles where what is expected may be there in another form; looked at when nothing comes."""
+        """For kinds of consoles where what is expected may be there in another form; looked at once a second."""
         return None
 
     def says(self, pattern):
