@@ -39,6 +39,21 @@ wait_line() {
     return 1
 }
 
+# The guest must not reach its end before a loaded host has started the command: the machine stands still until
+# the command has reached it (its socket is there twice then, once to listen).
+save_now() {
+    local saver _
+    kill -STOP "$pid"
+    "$trivisor" save broken "$work/saved" &
+    saver=$!
+    for _ in $(seq 400); do
+        [ "$(grep -c "$work/.*/broken.sock$" /proc/net/unix)" -lt 2 ] || break
+        sleep 0.05
+    done
+    kill -CONT "$pid"
+    wait "$saver"
+}
+
 truncate -s 4M "$work/disk.raw"
 for cpus in 1 2; do
     start whole $cpus "$work/whole.log" "$work/disk.raw"
@@ -51,7 +66,7 @@ for cpus in 1 2; do
         title="saved at '$mark' with $cpus harts"
         start broken $cpus "$work/first.log" "$work/disk.raw"
         wait_line "$work/first.log" "$mark" || { fail "$title" "never came so far"; continue; }
-        "$trivisor" save broken "$work/saved" || { fail "$title" "save: status $?"; continue; }
+        save_now || { fail "$title" "save: status $?"; continue; }
         wait "$pid"
         status=$?
         [ $status -eq 0 ] || { fail "$title" "the saved process ended with $status"; continue; }
