@@ -177,6 +177,19 @@ def partitions_compute_what_they_compute_under_type_2(board):
 
 
 @test()
+def a_machine_of_type_2_is_divided_as_a_board_is(board):
+    for harts in (2, 1):
+        board.bundle(tiny("one", "seed=first parts=3"), tiny("two", "seed=second"), tiny("three", "seed=third", cpus=2))
+        command = [TRIVISOR, "run", "--memory", "512M", "--cpus", str(harts), "--firmware", board.image]
+        board.process = type1.Console(command, board.dir, dict(os.environ))
+        board.process.expect("no partition is running; the board goes off")
+        board.process.ends(0)
+        for name, cmdline in (("one", "seed=first parts=3"), ("two", "seed=second"), ("three", "seed=third")):
+            if not board.process.says(name + r"\| \S*report: checksum " + checksum_by_type2(name, cmdline)):
+                raise Failed(f"{name} did not compute on {harts} harts")
+
+
+@test()
 def a_partition_is_restarted_stopped_and_started_alone(board):
     board.bundle(tiny("one", "hold", cpus=2), tiny("two", "hold"))
     process = board.start()
