@@ -542,6 +542,18 @@ def a_partition_uses_a_disk_of_the_board_with_its_interrupt(board):
 
 
 @test(long=True)
+def a_partition_uses_a_disk_behind_pci_with_its_interrupt(board):
+    disk = board.file("disk.raw", os.urandom(1 << 20))
+    owner = debian("owner", "sha256sum /dev/vda;grep virtio /proc/interrupts;sleep 3")
+    board.bundle(dict(owner, passthrough="[ { device: pci@30000000 } ]", trusted_dma="true"), tiny("steady", "hold"))
+    devices = ["-drive", f"file={disk},format=raw,if=none,id=d0", "-device", "virtio-blk-pci,drive=d0"]
+    process = board.start(harts=2, memory="1G", devices=devices)
+    process.expect(type1.sha256(disk), 200)
+    process.expect(r" [1-9]\d* .*PLIC.*virtio", 60)
+    process.expect("owner: is off", 60)
+
+
+@test(long=True)
 def debian_in_a_partition_takes_ipis_by_its_interrupt_files(board):
     if OLD:
         raise type1.Skipped("Linux does not start on this QEMU's APLIC and IMSICs")
