@@ -34,10 +34,13 @@ void storm_main(void);
 static struct record record;
 static uint64_t program_start, program_end;
 
-/* Hart 1 interrupts while storm_on; storm_busy: it may be about to do so. */
+/*
+ * Hart 1 interrupts hart 0 while storm_on, the next time when the last one was taken, and at most
+ * STORM_MAX times a program: each must come to its end. storm_busy: it may be about to do so.
+ */
+#define STORM_MAX 16
 static volatile uint32_t *const msip = (volatile uint32_t *)0x2000000;
-static volatile uint64_t storm_on, storm_busy;
-static uint64_t storms;
+static volatile uint64_t storm_on, storm_busy, storm_left, storms_sent, storms;
 
 static void fence(void)
 {
@@ -54,14 +57,24 @@ void storm_main(void)
     for (;;) {
         storm_busy = 1;
         fence();
-        if (storm_on)
+        if (storm_on && storm_left > 0 && storms == storms_sent) {
+            storm_left--;
+            storms_sent++;
             msip[0] = 1;
+        }
         fence();
         storm_busy = 0;
         chance = chance * 6364136223846793005 + 1442695040888963407;
-        for (uint64_t wait = chance >> 58; wait > 0; wait--)
+        for (uint64_t wait = chance >> 57; wait > 0; wait--)
             __asm__ volatile("");
     }
+}
+
+static void storm_begin(void)
+{
+    storm_left = STORM_MAX;
+    fence();
+    storm_on = 1;
 }
 
 static void storm_end(void)
@@ -69,8 +82,9 @@ static void storm_end(void)
     storm_on = 0;
     fence();
     while (storm_busy)
-        ;
+        __asm__ volatile(".4byte 0x0100000f"); /* pause */
     msip[0] = 0;
+    storms_sent = storms; /* the last one may not have been taken */
 }
 
 static struct batch *const batch = (struct batch *)BATCH_BASE;
@@ -135,6 +149,7 @@ uint64_t trap_m(void)
 
     if (storm_on && cause == IRQ_MSI) {
         msip[0] = 0;
+        fence();
         storms++;
         return 0;
     }
@@ -217,7 +232,8 @@ static void set_up(const struct descriptor *d)
     csr_write(satp, d->satp);
     __asm__ volatile("sfence.vma" : : : "memory");
     csr_write(mie, d->mie | (d->storm ? MIP_MSIP : 0));
-    storm_on = d->storm;
+    if (d->storm)
+        storm_begin();
 }
 
 static void take_record(const struct descriptor *d)
