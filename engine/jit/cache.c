@@ -34,7 +34,7 @@
 #define REST_BYTES        (8u << 20)
 #define REST_TICKS        10000000u /* of guest time: a second */
 #define REST_INSTRUCTIONS 5000000u
-#define HOT          24 /* turns of a loop, until it is translated as a whole */
+#define HOT               24 /* turns of a loop, until it is translated as a whole */
 
 /*
  * A guest page that code was translated from. Until `code` is false again (its blocks are gone, and
