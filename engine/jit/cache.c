@@ -16,10 +16,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define CODE_BYTES   (64u << 20)
-#define BLOCKS_MAX   (1u << 18)
-#define HASH_BITS    18
-#define HASH_BUCKETS (1u << HASH_BITS)
+#define CODE_BYTES  (64u << 20)
+#define BLOCKS_BITS 18
+#define BLOCKS_MAX  (1u << BLOCKS_BITS)
+#define HASH_BITS   (BLOCKS_BITS + 1)
+#define HASH_SLOTS  (1u << HASH_BITS)
+/* Of a slot: the block, and bits of its key, so that others need not be looked at. */
+#define SLOT_BLOCK   (BLOCKS_MAX - 1)
+#define SLOT_EMPTY   0u
+#define SLOT_DROPPED (~SLOT_BLOCK) /* block 0, which is none */
 #define PAGE_BUCKETS (1u << 12)
 #define COPIES_BYTES (BLOCKS_MAX * IR_GUEST_MAX * 4)
 #define EMIT_ROOM    (64u << 10) /* no block is larger */
@@ -66,7 +71,8 @@ struct jit_vm {
     unsigned windows; /* of contexts: given to regions */
     uint32_t *owners; /* by 64 bytes of code: the last block that has some of them */
     unsigned block_count;
-    struct jit_block *hash[HASH_BUCKETS];
+    /* By open addressing: more slots than blocks are ever made between two flushes. */
+    uint32_t hash[HASH_SLOTS];
     struct code_page *pages[PAGE_BUCKETS];
     struct code_page *unsure;
     /* Raised when all code is dropped: jump caches of an older one may name it. */
@@ -85,9 +91,11 @@ struct jit_vm {
     struct jit_stats stats;
 };
 
+/* Lock held. */
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
 }
 
 struct jit_stats *jit_stats(struct jit_vm *jv)
@@ -239,10 +247,56 @@ void jit_cache_fini(struct jit_vm *jv)
 
 /* ---- finding ---- */
 
-static unsigned hash_of(uint64_t pa, uint64_t page_va)
+/* Where the search for a block begins; *tag: what its slot has above SLOT_BLOCK. */
+static uint32_t hash_of(uint64_t pa, uint64_t page_va, uint32_t *tag)
 {
-    uint64_t key = pa >> 1 ^ page_va << 20;
-    return (unsigned)(key * 0x9e3779b97f4a7c15ULL >> (64 - HASH_BITS));
+    uint64_t key = (pa >> 1 ^ page_va << 20) * 0x9e3779b97f4a7c15ULL;
+    *tag = (uint32_t)key & ~SLOT_BLOCK;
+    return (uint32_t)(key >> (64 - HASH_BITS));
+}
+
+static bool slot_is(const struct jit_vm *jv, uint32_t slot, uint32_t tag, uint64_t pa,
+                    uint64_t page_va)
+{
+    const struct jit_block *b = &jv->blocks[slot & SLOT_BLOCK];
+    return slot != SLOT_DROPPED && (slot & ~SLOT_BLOCK) == tag && b->pa == pa &&
+           b->page_va == page_va;
+}
+
+/* The last that was added of the blocks there: a region comes after the block that begins like it.
+ */
+static struct jit_block *block_at(struct jit_vm *jv, uint64_t pa, uint64_t page_va)
+{
+    uint32_t tag, at = hash_of(pa, page_va, &tag), slot;
+    for (; (slot = jv->hash[at]) != SLOT_EMPTY; at = (at + 1) & (HASH_SLOTS - 1)) {
+        if (slot_is(jv, slot, tag, pa, page_va))
+            return &jv->blocks[slot & SLOT_BLOCK];
+    }
+    return NULL;
+}
+
+static void block_add(struct jit_vm *jv, const struct jit_block *b)
+{
+    uint32_t tag, at = hash_of(b->pa, b->page_va, &tag), slot;
+    uint32_t add = tag | (uint32_t)(b - jv->blocks);
+    for (; (slot = jv->hash[at]) != SLOT_EMPTY && slot != SLOT_DROPPED;
+         at = (at + 1) & (HASH_SLOTS - 1)) {
+        if (slot_is(jv, slot, tag, b->pa, b->page_va)) {
+            jv->hash[at] = add; /* found before the older one, which goes on */
+            add = slot;
+        }
+    }
+    jv->hash[at] = add;
+}
+
+static void block_remove(struct jit_vm *jv, const struct jit_block *b)
+{
+    uint32_t tag, at = hash_of(b->pa, b->page_va, &tag);
+    tag |= (uint32_t)(b - jv->blocks);
+    while (jv->hash[at] != SLOT_EMPTY && jv->hash[at] != tag)
+        at = (at + 1) & (HASH_SLOTS - 1);
+    if (jv->hash[at] == tag)
+        jv->hash[at] = SLOT_DROPPED;
 }
 
 static struct code_page *page_at(struct jit_vm *jv, uint64_t pa)
@@ -293,11 +347,7 @@ static struct jit_link *link_at(struct jit_vm *jv, uint32_t site)
 static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
 {
     const uint64_t pc = b->page_va | (b->pa & PAGE_OFFSET);
-    struct jit_block **at = &jv->hash[hash_of(b->pa, b->page_va)];
-    while (*at != NULL && *at != b)
-        at = &(*at)->hash_next;
-    if (*at == b)
-        *at = b->hash_next;
+    block_remove(jv, b);
     for (struct jit_link *link = b->incoming; link != NULL; link = link->next) {
         jv->backend->unlink(jv->write, link->site);
         link->to = NULL;
@@ -670,9 +720,7 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     page->strays = 0;
     b->page_next = page->blocks;
     page->blocks = b;
-    struct jit_block **bucket = &jv->hash[hash_of(pa, b->page_va)];
-    b->hash_next = *bucket;
-    *bucket = b;
+    block_add(jv, b);
     count(&jv->stats.translated, 1);
     if (region)
         count(&jv->stats.regions, 1);
@@ -693,15 +741,6 @@ static const void *remember(struct jit_context *context, uint64_t pc, const void
     jit_set_add(&context->jump_used, i);
     context->code_pages[jit_page_bit(pc) / 64] |= 1ULL << jit_page_bit(pc) % 64;
     return code;
-}
-
-/* The first of the blocks there: a region is before the block that begins like it. Lock held. */
-static struct jit_block *block_at(struct jit_vm *jv, uint64_t pa, uint64_t page_va)
-{
-    struct jit_block *b = jv->hash[hash_of(pa, page_va)];
-    while (b != NULL && (b->pa != pa || b->page_va != page_va))
-        b = b->hash_next;
-    return b;
 }
 
 /*

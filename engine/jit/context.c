@@ -33,16 +33,6 @@ bool jit_set_take(struct jit_set *set, unsigned *i)
     return false;
 }
 
-/* For each member `i`, which stays: `i` is a variable of the caller. */
-#define SET_EACH(set, i)                                                                           \
-    for (unsigned n_ = 0; n_ < sizeof(set)->summary / sizeof(set)->summary[0]; n_++)               \
-        for (uint64_t s_ = (set)->summary[n_], w_; s_ != 0; s_ &= s_ - 1)                          \
-            for (w_ = (set)->words[n_ * 64 + (unsigned)__builtin_ctzll(s_)];                       \
-                 w_ != 0 && ((i) = (n_ * 64 + (unsigned)__builtin_ctzll(s_)) * 64 +                \
-                                   (unsigned)__builtin_ctzll(w_),                                  \
-                            true);                                                                 \
-                 w_ &= w_ - 1)
-
 static void forget_jumps(struct jit_context *context)
 {
     unsigned i;
@@ -176,19 +166,59 @@ void jit_context_forget_block(struct jit_cpu *cpu, uint64_t pc, const void *code
         jit_found_at(cpu, pc)->pc = JIT_EMPTY;
 }
 
+/* ---- who may store to a page ---- */
+
+static unsigned writers_of(uintptr_t hva)
+{
+    return (unsigned)((hva >> MEM_PAGE_SHIFT) * 0x9e3779b97f4a7c15ULL >> 32) & (JIT_WRITERS - 1);
+}
+
+/* The page to which a writer lets stores through now, or 0. */
+static uintptr_t written_page(const struct jit_cpu *cpu, uint32_t writer)
+{
+    const struct jit_context *context = &cpu->contexts[writer >> 16 & (JIT_CONTEXTS - 1)];
+    unsigned i = writer & (JIT_TLB_SIZE - 1);
+    return context->write[i] != JIT_EMPTY ? context->write[i] + context->addend[i] : 0;
+}
+
+static void take_writer(struct jit_cpu *cpu, uint32_t writer)
+{
+    cpu->contexts[writer >> 16 & (JIT_CONTEXTS - 1)].write[writer & (JIT_TLB_SIZE - 1)] = JIT_EMPTY;
+}
+
+/* Entry `i` of a context lets stores through to the page at `hva` from now on. Where there is no
+ * room to know it, another does so no more. */
+static void add_writer(struct jit_cpu *cpu, unsigned context, unsigned i, uintptr_t hva)
+{
+    const unsigned at = writers_of(hva);
+    uint32_t *writers = cpu->writers[at], writer = JIT_WRITER(context, i);
+    unsigned way = JIT_WRITER_WAYS;
+
+    for (unsigned n = 0; n < JIT_WRITER_WAYS; n++) {
+        if (writers[n] == writer)
+            return;
+        /* Another page, or none: that entry is in use for something else by now. */
+        uintptr_t page = writers[n] != 0 ? written_page(cpu, writers[n]) : 0;
+        if (page == 0 || writers_of(page) != at)
+            way = n;
+    }
+    if (way == JIT_WRITER_WAYS) {
+        way = (unsigned)(++cpu->clock % JIT_WRITER_WAYS);
+        take_writer(cpu, writers[way]);
+    }
+    writers[way] = writer;
+}
+
 void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva)
 {
+    const uint32_t *writers = cpu->writers[writers_of(hva)];
     for (unsigned n = 0; n < JIT_CONTEXTS; n++) {
-        struct jit_context *context = &cpu->contexts[n];
-        unsigned i;
-        if (!context->valid)
-            continue;
-        close_windows(context, JIT_EMPTY, hva);
-        SET_EACH(&context->tlb_used, i)
-        {
-            if (context->write[i] + context->addend[i] == hva)
-                context->write[i] = JIT_EMPTY;
-        }
+        if (cpu->contexts[n].valid)
+            close_windows(&cpu->contexts[n], JIT_EMPTY, hva);
+    }
+    for (unsigned n = 0; n < JIT_WRITER_WAYS; n++) {
+        if (writers[n] != 0 && written_page(cpu, writers[n]) == hva)
+            take_writer(cpu, writers[n]);
     }
 }
 
@@ -306,6 +336,8 @@ static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv
     context->read[i] = page->read ? va & ~PAGE_OFFSET : JIT_EMPTY;
     context->write[i] = write ? va & ~PAGE_OFFSET : JIT_EMPTY;
     context->addend[i] = (uintptr_t)page->hva - (va & ~PAGE_OFFSET);
+    if (write)
+        add_writer(cpu, (unsigned)(context - cpu->contexts), i, (uintptr_t)page->hva);
     note_span(context, va, page->span);
     return true;
 }

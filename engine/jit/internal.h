@@ -10,15 +10,17 @@
 
 /* ---- contexts: what translated code sees of an address space ---- */
 
-#define JIT_TLB_BITS   14
-#define JIT_TLB_SIZE   (1u << JIT_TLB_BITS)
-#define JIT_JUMP_BITS  13
-#define JIT_JUMP_SIZE  (1u << JIT_JUMP_BITS)
-#define JIT_FETCH_SIZE 256u
-#define JIT_FOUND_SIZE 16384u
-#define JIT_PAGES_BITS 4096u
-#define JIT_CONTEXTS   16 /* of a VCPU */
-#define JIT_WINDOWS    2048u
+#define JIT_TLB_BITS    14
+#define JIT_TLB_SIZE    (1u << JIT_TLB_BITS)
+#define JIT_JUMP_BITS   13
+#define JIT_JUMP_SIZE   (1u << JIT_JUMP_BITS)
+#define JIT_FETCH_SIZE  256u
+#define JIT_FOUND_SIZE  16384u
+#define JIT_PAGES_BITS  4096u
+#define JIT_CONTEXTS    16 /* of a VCPU */
+#define JIT_WRITERS     8192u
+#define JIT_WRITER_WAYS 4u
+#define JIT_WINDOWS     2048u
 
 /* Never the address of a page, nor an even pc: matches nothing. */
 #define JIT_EMPTY 1ULL
@@ -115,7 +117,7 @@ struct jit_block {
     bool region, no_loop;     /* no_loop: the head of no region */
     uint32_t copy;            /* offset of the guest's bytes as they were translated */
     uint32_t code, code_size; /* offset and size in the cache */
-    struct jit_block *hash_next, *page_next;
+    struct jit_block *page_next;
     struct jit_link links[JIT_LINKS_MAX];
     unsigned link_count;
     struct jit_link *incoming;
@@ -175,6 +177,9 @@ struct jit_cpu {
     _Atomic bool in_code;
     struct jit_counts counts;
     struct jit_audit *audit; /* NULL: not audited */
+    /* Where the TLBs let stores through to a page, by a hash of its host address: contexts and
+     * entries, as JIT_WRITER says; 0: none. All of them are here. */
+    uint32_t writers[JIT_WRITERS][JIT_WRITER_WAYS];
     /* Blocks found lately, in any context; good while no code was dropped since. */
     struct jit_found {
         uint64_t pc, pa;
@@ -182,6 +187,8 @@ struct jit_cpu {
         uint32_t epoch;
     } found[JIT_FOUND_SIZE];
 };
+
+#define JIT_WRITER(context, entry) (1u << 31 | (uint32_t)(context) << 16 | (entry))
 
 /* A guest that traps this often without an instruction between (a vector that cannot be fetched) is
  * lost. */

@@ -339,6 +339,46 @@ static void a_fence_of_an_address_space_is_heard(void **state)
     }
 }
 
+#define SW(rs2, rs1, at) /* at: below 32 */                                                        \
+    (0x00002023u | (uint32_t)(rs2) << 20 | (uint32_t)(rs1) << 15 | (uint32_t)(at) << 7)
+#define CALL(rs1) (0x000000e7u | (uint32_t)(rs1) << 15) /* jalr ra, (rs1) */
+#define FENCE_I   0x0000100fu
+#define RET       0x00008067u
+
+/* However many addresses a page is stored to by: each of them is heard once it holds code. */
+static void stores_by_any_mapping_of_a_page_of_code_are_seen(void **state)
+{
+    enum { MAPPINGS = 5 }; /* s2.. hold their addresses, t3 the one that is called */
+    uint32_t code[64];
+    unsigned n = 0;
+    (void)state;
+    code[n++] = 0x18061073; /* csrw satp, a2 */
+    for (unsigned i = 0; i < MAPPINGS; i++)
+        code[n++] = SW(11, 18 + i, 16); /* data, beside what will be code */
+    code[n++] = CALL(28);
+    for (unsigned i = 0; i < MAPPINGS; i++) {
+        code[n++] = SW(23 + i, 18 + i, 0); /* s7..: the function's first instruction */
+        code[n++] = FENCE_I;
+        code[n++] = CALL(28);
+    }
+    code[n++] = ECALL;
+    memcpy(ram, code, sizeof code);
+    make_space(0x10000, 0x20000);
+    for (unsigned i = 0; i < MAPPINGS; i++) {
+        put_entry(0x12000, 2 + i, PTE(0x20000, DATA));
+        harts[0].x[18 + i] = (2 + i) << 12;
+        harts[0].x[23 + i] = ADDI_A0(1 << (2 * i + 1));
+    }
+    put_entry(0x12000, 1, PTE(0x20000, 0xcfULL)); /* D A X W R V */
+    put(0x20000, ADDI_A0(1));
+    put(0x20004, RET);
+    harts[0].x[12] = SATP(0x10000, 1);
+    harts[0].x[28] = 0x1000;
+    A0 = 0;
+    run();
+    assert_int_equal(A0, 1 + 2 + 8 + 32 + 128 + 512);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -351,6 +391,7 @@ int main(void)
         TEST(a_page_to_which_only_data_is_stored_is_code_no_more),
         TEST(a_flush_forgets_everything_and_goes_on),
         TEST(address_spaces_see_their_own_pages),
+        TEST(stores_by_any_mapping_of_a_page_of_code_are_seen),
         TEST(a_fence_of_an_address_space_is_heard),
         TEST(code_of_a_guest_at_rest_is_given_back),
         TEST(pages_are_code_as_long_as_blocks_are_made_of_them),
