@@ -47,8 +47,6 @@ struct group {
     uint16_t window; /* of the context, or of the frame */
 };
 
-#define NO_WINDOW UINT16_MAX
-
 enum group_kind {
     GROUP_PLAIN,
     GROUP_WINDOW, /* struct jit_window: anywhere in a page */

@@ -69,7 +69,6 @@ static void assign_windows(struct lowering *l, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         struct group *g = &l->groups[i];
         const ir_reg base = l->block->code[g->first].a;
-        g->window = NO_WINDOW;
         g->kind = GROUP_PLAIN;
         if (!l->block->region)
             continue;
