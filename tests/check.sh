@@ -86,7 +86,7 @@ if [ -z "$long" ]; then
     suite type1 1800 tests/type1/run.sh
     suite type0 1800 tests/type0/run.sh
     suite random 300 tests/random/run.sh --short
-    suite random-hot 300 env TRIVISOR_ENGINE="jit --hot 1" tests/random/run.sh --short
+    suite random-hot 300 env TRIVISOR_HOT=1 tests/random/run.sh --short
     suite boot 900 tests/boot/run.sh
     suite boot-interp 600 $interp tests/boot/run.sh --only 'direct-boot|saved-in-mid-boot|as-written'
 else

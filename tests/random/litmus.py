@@ -224,6 +224,7 @@ def digits(outcome):
 
 
 def judge(tests, text, name):
+    """0: all that was seen is permitted; 3: it is, but no test had two outcomes; 1: something is wrong."""
     seen = [{} for _ in tests]
     ended = False
     for line in text.splitlines():
@@ -244,7 +245,9 @@ def judge(tests, text, name):
             wrong += 1
             print(f"{name}: test {number} saw nothing")
     print(f"{name}: {len(tests)} litmus tests, {sharp} in which the order matters, {raced} with several outcomes, {wrong} wrong")
-    return ended and wrong == 0 and raced > 0 and sharp > len(tests) // 4
+    if not ended or wrong > 0 or sharp <= len(tests) // 4:
+        return 1
+    return 0 if raced > 0 else 3
 
 
 def main():
@@ -254,7 +257,7 @@ def main():
         with open(sys.argv[4], "w", encoding="ascii") as file:
             file.write(assemble(tests))
         return 0
-    return 0 if judge(tests, sys.stdin.read(), sys.argv[4] if len(sys.argv) > 4 else "guest") else 1
+    return judge(tests, sys.stdin.read(), sys.argv[4] if len(sys.argv) > 4 else "guest")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 #
 # --short: 2,000 programs; --long: 100,000 against QEMU 10, each row of the instruction table at least 100 times, and
 # 10,000 against QEMU 7.2. Then 100 or 300 litmus tests of two harts, whose outcomes must be among what the memory model
-# permits (litmus.py). TRIVISOR_ENGINE: one engine instead of jit and interp in the same run. SEED: 1 unless told.
+# permits (litmus.py). TRIVISOR_ENGINE: one engine instead of jit and interp in the same run. TRIVISOR_HOT: after so many
+# turns the translator takes a loop as a whole. SEED: 1 unless told.
 # Ends with "N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -45,8 +46,12 @@ cpu10="rv64,$common,zfh=true,zfa=true,zacas=true,zimop=true,zcmop=true,zcb=true,
 cpu10+=",zicbom=true,zicboz=true,zicbop=true,svade=true,svadu=true,smaia=true,ssaia=true,smstateen=true"
 cpu10+=",zihintntl=true,zihintpause=true,pmu-mask=0"
 
+hot() {
+    [ "$1" != jit ] || printf '%s' "${TRIVISOR_HOT:+--hot $TRIVISOR_HOT}"
+}
+
 ours() {
-    printf '%s' "$TRIVISOR run --engine $1 --firmware %s --cpus 2 --memory 64M"
+    printf '%s' "$TRIVISOR run --engine $1 $(hot "$1") --firmware %s --cpus 2 --memory 64M"
 }
 
 [ -n "${TRIVISOR_ENGINE:-}" ] || second=(--second "$(ours interp)")
@@ -64,7 +69,7 @@ compare() {
 
 # litmus COUNT: on each engine.
 litmus() {
-    local engine name=$work/litmus
+    local engine try status name=$work/litmus
     echo "== $1 litmus tests, seed $seed"
     # shellcheck disable=SC2086
     python3 -B tests/random/litmus.py assemble "$seed" "$1" "$name-tests.S" &&
@@ -72,8 +77,17 @@ litmus() {
             -Wl,-T,tests/random/link.ld -o "$name.elf" ||
         { echo "run.sh: cannot build the litmus tests" >&2; exit 2; }
     for engine in ${TRIVISOR_ENGINE:-jit interp}; do
-        if "$TRIVISOR" run --engine "$engine" --firmware "$name.elf" --cpus 2 --memory 64M </dev/null >"$name-$engine.out" &&
-            python3 -B tests/random/litmus.py judge "$seed" "$1" "$engine" <"$name-$engine.out"; then
+        # A busy machine may run one hart after the other, and then nothing races: it is tried again.
+        for try in 1 2 3 4; do
+            # shellcheck disable=SC2046
+            "$TRIVISOR" run --engine "$engine" $(hot "$engine") --firmware "$name.elf" --cpus 2 --memory 64M \
+                </dev/null >"$name-$engine.out" &&
+                python3 -B tests/random/litmus.py judge "$seed" "$1" "$engine" <"$name-$engine.out"
+            status=$?
+            [ $status = 3 ] || break
+        done
+        [ $status != 3 ] || echo "$engine: nothing raced in $try runs: this machine is too busy for the harts to meet"
+        if [ $status = 0 ] || [ $status = 3 ]; then
             passed=$((passed + 1))
         else
             failed=$((failed + 1))
