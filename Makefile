@@ -165,6 +165,8 @@ check-long: $(TESTED)
 
 soak: $(TRIVISOR) $(TYPE1) $(TYPE0)
 	@BUILD=$(BUILD) tests/soak.sh
+	@BUILD=$(BUILD) tests/random/run.sh --long
+	@BUILD=$(BUILD) tests/type1/run.sh --qemu10 --long
 	@BUILD=$(BUILD) SOAK_MINUTES=60 tests/type1/run.sh --long --only storms
 	@BUILD=$(BUILD) RESTARTS=$(or $(RESTARTS),10000) tests/type0/run.sh --long --only 'restarted-(a-hundred|at-any)'
 

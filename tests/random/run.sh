@@ -3,8 +3,8 @@
 #
 #     tests/random/run.sh [--short | --long] [SEED]
 #
-# --short: 2,000 programs; --long: 100,000 against QEMU 10, each row of the instruction table at least 100 times, and
-# 10,000 against QEMU 7.2. Then 100 or 300 litmus tests of two harts, whose outcomes must be among what the memory model
+# --short: 2,000 programs; --long: 100,000 (PROGRAMS=N: so many) against QEMU 10, each row of the instruction table at least
+# 100 times, and 10,000 against QEMU 7.2. Then 100 or 300 litmus tests of two harts, whose outcomes must be among what the memory model
 # permits (litmus.py). TRIVISOR_ENGINE: one engine instead of jit and interp in the same run. TRIVISOR_HOT: after so many
 # turns the translator takes a loop as a whole. SEED: 1 unless told.
 # Ends with "N passed, N failed".
@@ -98,7 +98,7 @@ litmus() {
 qemu10=$(scripts/qemu10.sh 2>/dev/null)
 if [ "$length" = --long ]; then
     if [ -n "$qemu10" ]; then
-        compare "QEMU 10" 10 "$qemu10 -cpu $cpu10 $machine" 100000 100
+        compare "QEMU 10" 10 "$qemu10 -cpu $cpu10 $machine" "${PROGRAMS:-100000}" 100
     else
         echo "QEMU 10 could not be fetched (scripts/qemu10.sh)"
         failed=$((failed + 1))
