@@ -291,7 +291,7 @@ def partitions_are_restarted_a_hundred_times(board):
     boots = int(process.expect(r"again +(?:running|off) .* (\d+) boots", 60).group(1))
     process.expect(rf"pair +running .* {count + 1} boots", 60)
     process.expect(r"steady +running .* 1 boots", 60)
-    process.expect(r"pair\| \S*report: tick 1\b", 60)
+    process.expect(r"pair\| \S*report: tick", 60)  # its first may have been before the table
     process.expect(r"steady\| \S*report: tick", 60)
     if process.says(r"probe: [1-9]\d* old words") or boots < count / 10:
         raise Failed(f"old bytes, or only {boots} boots")
