@@ -183,6 +183,9 @@ bool partition_ring(struct partition *p, uint64_t window)
 
 /* ---- Starting ---- */
 
+/* A command finds a partition as it was before partition_begin, or as it is after. */
+static struct host_lock life;
+
 void partition_begin(struct partition *p)
 {
     for (unsigned i = 0; i < p->vm.vcpu_count; i++) {
@@ -200,8 +203,14 @@ void partition_begin(struct partition *p)
     atomic_store(&p->left, 0);
     atomic_store(&p->rung, 0);
     p->why[0] = 0;
+    /* What was asked while it was loaded: this is the start; who wants it off has it so at once. */
+    host_lock_acquire(&life);
+    bool stop = atomic_exchange(&p->wish, WISH_NOTHING) == WISH_STOP;
     atomic_store(&p->vm.power, VM_POWER_ON);
     atomic_fetch_add(&p->boots, 1);
+    host_lock_release(&life);
+    if (stop)
+        vm_power_request(&p->vm, VM_POWER_OFF, 0, NULL);
     vm_kick_all(&p->vm);
 }
 
@@ -252,11 +261,13 @@ void partition_boot(struct partition *p)
     if (load(p) != 0)
         return;
     uint64_t now = ticks_now(), us = 1000000;
+    console_port_reset(&p->port);
+    partition_begin(p);
+    /* Its first instruction is still to come, but it can be stopped: who reads this may ask for it.
+     */
     console_line("%s: begins %lu us after reset, %lu us of them to fill its memory", p->vm.name,
                  (unsigned long)(now * us / features.timebase),
                  (unsigned long)((now - since) * us / features.timebase));
-    console_port_reset(&p->port);
-    partition_begin(p);
 }
 
 /* ---- Stopping ---- */
@@ -325,8 +336,9 @@ static void ended(struct partition *p)
         break;
     default: console_line("%s: is off", p->vm.name); break;
     }
+    uint32_t nothing = WISH_NOTHING; /* else the operator's word goes before */
     if (again)
-        atomic_store(&p->wish, WISH_START);
+        atomic_compare_exchange_strong(&p->wish, &nothing, WISH_START);
 }
 
 void partition_down(struct world *world)
@@ -365,30 +377,32 @@ bool partitions_all_off(bool *failed)
     return true;
 }
 
+/* Whether it runs; unless that is to stay so, the wish is noted and it goes down first. */
+static bool ask(struct partition *p, enum partition_wish wish, bool stays)
+{
+    host_lock_acquire(&life);
+    bool on = partition_is_on(p);
+    if (!on || !stays)
+        atomic_store(&p->wish, wish);
+    if (on && !stays)
+        vm_power_request(&p->vm, VM_POWER_OFF, 0, NULL);
+    host_lock_release(&life);
+    hart_signal(p->worlds[0].hart);
+    return on;
+}
+
 bool partition_start(struct partition *p)
 {
-    if (partition_is_on(p))
-        return false;
-    atomic_store(&p->wish, WISH_START);
-    hart_signal(p->worlds[0].hart);
-    return true;
+    return !ask(p, WISH_START, true);
 }
 
 bool partition_stop(struct partition *p)
 {
-    atomic_store(&p->wish, WISH_NOTHING);
-    if (!partition_is_on(p))
-        return false;
-    vm_power_request(&p->vm, VM_POWER_OFF, 0, NULL);
-    return true;
+    return ask(p, WISH_STOP, false);
 }
 
 bool partition_restart(struct partition *p)
 {
-    if (!partition_is_on(p))
-        return partition_start(p);
-    atomic_store(&p->wish, WISH_START);
-    vm_power_request(&p->vm, VM_POWER_OFF, 0, NULL);
-    hart_signal(p->worlds[0].hart);
+    ask(p, WISH_START, false);
     return true;
 }

@@ -7,7 +7,7 @@
 #include "type0/plic.h"
 #include "type0/world.h"
 
-enum partition_wish { WISH_NOTHING, WISH_START };
+enum partition_wish { WISH_NOTHING, WISH_START, WISH_STOP };
 
 struct partition {
     struct vm vm;

@@ -210,6 +210,32 @@ def a_partition_is_restarted_stopped_and_started_alone(board):
 
 
 @test()
+def what_is_asked_while_a_partition_is_loaded_is_not_lost(board):
+    big = dict(probe("big", "sleep"), memory="512M", pin="[1]")  # which takes a while to fill
+    board.bundle(tiny("small", "hold", pin="[0]"), big)
+    process = board.start(harts=2, memory="1G")
+    process.expect("big: begins")
+    process.send("stop big\r")
+    process.expect("big: is off")
+    process.send("start big\r")
+    time.sleep(0.2)
+    process.send("stop big\r")
+    time.sleep(3)
+    process.send("list\r")
+    process.expect(r"big +off ")
+    # A second start is none, and comes to nothing later.
+    process.send("start big\r")
+    time.sleep(0.2)
+    process.send("start big\r")
+    process.expect("big: begins")
+    process.send("stop big\r")
+    process.expect("big: is off")
+    time.sleep(3)
+    process.send("list\r")
+    process.expect(r"big +off ")
+
+
+@test()
 def partitions_that_share_harts_compute_what_they_compute_alone(board):
     for harts, cpu in ((1, "rv64"), (1, "rv64,sstc=false"), (2, "rv64,v=true"), (2, "rv64,h=false")):
         board.bundle(tiny("one", "seed=first parts=3", cpus=2), tiny("two", "seed=second"), tiny("three", "seed=third"))
