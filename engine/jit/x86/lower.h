@@ -163,7 +163,8 @@ void x86_late_memory(struct lowering *l, const struct late *late);
  * A hole to be filled behind that, or NULL: nothing was emitted. */
 x86_hole x86_lower_csr(struct lowering *l, const struct ir *ir);
 
-/* float.c; false: not an operation of floating point */
+/* integer.c, float.c; false: not one of its operations */
+bool x86_lower_integer(struct lowering *l, const struct ir *ir);
 bool x86_lower_float(struct lowering *l, const struct ir *ir);
 void x86_late_nan(struct lowering *l, const struct late *late);
 
