@@ -231,8 +231,9 @@ static struct jit_context *context_make(struct jit_cpu *cpu)
         if (cpu->contexts[i].used_at < oldest->used_at)
             oldest = &cpu->contexts[i];
     }
-    if (!oldest->valid) { /* all zero, which only the entries of page and pc 0 would match */
+    if (!oldest->valid) { /* all zero, which only the entries of page and pc 0 would match, */
         forget_page(oldest, 0);
+        forget_page(oldest, JIT_TLB_SIZE - 1); /* and an access from the last page into page 0 */
         oldest->jump[0].pc = JIT_EMPTY;
         oldest->cpu = cpu;
         oldest->valid = true;

@@ -101,6 +101,23 @@ static void code_is_translated_once(void **state)
     assert_int_equal(figure("blocks_translated"), before);
 }
 
+static void an_access_around_the_end_of_addresses_finds_nothing(void **state)
+{
+    static const uint32_t accesses[] = {0x00052023, 0x00052583}; /* sw zero, 0(a0); lw a1, 0(a0) */
+    (void)state;
+    put(0, 0xffd00513); /* li a0, -3 */
+    put(0x200, ECALL);
+    harts[0].stvec = BOARD_RAM + 0x200;
+    for (unsigned i = 0; i < 2; i++) {
+        put(4, accesses[i]);
+        jit_engine.code_changed(&vm, BOARD_RAM + 4, 4);
+        harts[0].scause = 0;
+        run();
+        assert_int_equal(harts[0].scause, i == 0 ? 7 : 5); /* store, load access fault */
+        assert_int_equal(harts[0].sepc, BOARD_RAM + 4);
+    }
+}
+
 static void only_blocks_whose_line_is_written_are_dropped(void **state)
 {
     (void)state;
@@ -384,6 +401,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(code_is_translated_once),
+        TEST(an_access_around_the_end_of_addresses_finds_nothing),
         TEST(only_blocks_whose_line_is_written_are_dropped),
         TEST(links_to_a_block_that_is_dropped_are_undone),
         TEST(the_guests_own_stores_to_code_are_seen),
