@@ -205,7 +205,7 @@ lint: $(TRIVISOR)
 help:
 	@echo "make demo        install what is missing, build, fetch guests, boot three Debian guests at once"
 	@echo "make check       all quick tests (under 15 minutes)"
-	@echo "make check-long  the long ones too: 50,000 random programs against QEMU, boots through every firmware"
+	@echo "make check-long  the long ones too: 30,000 random programs against QEMU, boots through every firmware"
 	@echo "make             build build/trivisor        make SANITIZE=1 ...  the same under ASan and UBSan"
 	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
 	@echo "make bench       side by side with QEMU      make soak            hours of boots, an hour of storms"

@@ -94,12 +94,11 @@ else
     [ -z "$after" ] || all=--only-long
     suite type1-all 2400 tests/type1/run.sh $all
     # What is different there: AIA, the IOMMU, htinst. `make soak` does all of it.
-    suite type1-qemu10 2400 tests/type1/run.sh --qemu10
-    suite type1-qemu10-aia 2400 env SOAK_MINUTES=0.5 tests/type1/run.sh --qemu10 --only-long --only 'interrupt|imsics|aplic|pci-disk|three'
+    suite type1-qemu10 2400 env SOAK_MINUTES=0.5 tests/type1/run.sh --qemu10 --long --only 'interrupt|imsic|aplic|aia|iommu|pci|three|storms'
     suite type0-all 2400 tests/type0/run.sh $all
     suite type0-qemu10 2400 tests/type0/run.sh --qemu10
     suite type0-qemu10-debian 1200 tests/type0/run.sh --qemu10 --only-long --only interrupt-files
-    suite random-50000 2400 env PROGRAMS=50000 tests/random/run.sh --long
+    suite random-30000 2400 env PROGRAMS=30000 tests/random/run.sh --long
     suite boot-all 2400 tests/boot/run.sh $all
     suite up-interp 300 $interp tests/boot/up.sh
     suite real 2400 tests/boot/real.sh
