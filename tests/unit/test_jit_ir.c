@@ -11,10 +11,9 @@
 static struct ir_block block;
 static char text[4096];
 
-/* The block of `code`, one operation a line. */
-static const char *translated(const uint32_t *code, size_t size)
+/* The block, one operation a line. */
+static const char *described(void)
 {
-    assert_true(ir_translate(&block, PC, (const uint8_t *)code, (unsigned)size));
     text[0] = 0;
     for (unsigned i = 0; i < block.count; i++) {
         char line[128];
@@ -22,6 +21,12 @@ static const char *translated(const uint32_t *code, size_t size)
         strcat(strcat(text, line), "\n");
     }
     return text;
+}
+
+static const char *translated(const uint32_t *code, size_t size)
+{
+    assert_true(ir_translate(&block, PC, (const uint8_t *)code, (unsigned)size));
+    return described();
 }
 
 #define TRANSLATED(...)                                                                            \
@@ -112,13 +117,7 @@ static const char *loop_at(const uint32_t *code, size_t size, unsigned head)
     if (!ir_translate_region(&block, PC + head, (const uint8_t *)code + head,
                              (unsigned)(size - head)))
         return NULL;
-    text[0] = 0;
-    for (unsigned i = 0; i < block.count; i++) {
-        char line[128];
-        ir_describe(&block.code[i], line, sizeof line);
-        strcat(strcat(text, line), "\n");
-    }
-    return text;
+    return described();
 }
 
 static void a_loop_is_a_region_of_what_comes_back_to_its_head(void **state)
