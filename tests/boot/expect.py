@@ -88,6 +88,15 @@ class Process:
                     raise Failed(f"no /{pattern}/ within {PATIENCE * limit:.0f} s")
                 self._changed.wait(min(until, closer) - now)
 
+    def expect_each(self, *patterns, limit=180):
+        """Waits for all of them behind what was expected before, in any order: what several guests say has none."""
+        begin = furthest = self._at
+        for pattern in patterns:
+            self._at = begin
+            self.expect(pattern, limit)
+            furthest = max(furthest, self._at)
+        self._at = furthest
+
     def look_closer(self, _regex):
         """For kinds of consoles where what is expected may be there in another form; looked at once a second."""
         return None

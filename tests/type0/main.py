@@ -336,8 +336,7 @@ def the_control_partition_stops_and_starts_another(board):
     process.expect(r"(?s)--- first .*--- overview ---", 60)
     # Stopping what is off: SBI_ERR_ALREADY_STOPPED.
     process.expect(r"control: stop 0, again 8, start 0, boots 2", 60)
-    process.expect("chief: is off", 60)
-    process.expect(r"first\| \S*report: tick 1\b", 60)
+    process.expect_each("chief: is off", r"first\| \S*report: tick 1\b", limit=60)
 
 
 @test()

@@ -58,8 +58,7 @@ def a_guest_has_the_interrupt_controller_that_it_asks_for(board):
     board.bundle(tiny("one", "hold", irq="plic"), tiny("two", "hold", irq="aia"), tiny("three", "hold"))
     for machine, files in (("virt,aia=aplic-imsic,aia-guests=3", ["two", "three"]), ("virt,aia=aplic-imsic", ["two"])):
         process = board.start(machine=machine)
-        for name in ("one", "two", "three"):
-            process.expect(rf"{name}\| \S*report: tick 1\b")
+        process.expect_each(*(rf"{name}\| \S*report: tick 1\b" for name in ("one", "two", "three")))
         at = len(process.console)
         process.send("exits\r")
         process.expect(r"three/0: .*\r\n")

@@ -62,8 +62,7 @@ def memory(board, disks):
     more = {"disks": "[ " + ", ".join(f"{{ path: {name} }}" for name in names) + " ]"} if disks else {}
     board.bundle(*[tiny(name, "hold", **more) for name in ("one", "two", "three")])
     process = board.start()
-    for name in ("one", "two", "three"):
-        process.expect(name + r"\| \S*report: tick 1\b")
+    process.expect_each(*(name + r"\| \S*report: tick 1\b" for name in ("one", "two", "three")))
     process.send("memory\r")
     process.expect(r"hypervisor \d+ KiB; largest")
     used = int(re.search(r"hypervisor (\d+) KiB; largest", process.text())[1])

@@ -539,11 +539,8 @@ def a_disk_in_memory_is_kept_over_reboots_and_fresh_at_a_restart_if_so_described
         dict(debian("fresh", command), disks=f"[ {{ path: {fresh}, fresh: true }} ]"),
     )
     process = board.start(memory="1G")
-    for _ in range(2):
-        process.expect("kept: reboots|fresh: reboots", 200)
     # Both have read what they wrote before they rebooted.
-    for _ in range(2):
-        process.expect("disk says again", 200)
+    process.expect_each(*(rf"{name}[|>] \S*disk says again" for name in ("kept", "fresh")), limit=400)
     time.sleep(2)
     process.send("restart kept\r")
     process.expect(r"kept[|>] \S*disk says third", 200)
