@@ -5,14 +5,16 @@
 #include "engine/jit/front.h"
 
 #define NODES_MAX IR_REGION_MAX
-#define NOWHERE   UINT16_MAX
+#define NOWHERE   UINT8_MAX
 
 struct node {
+    uint16_t at; /* bytes from the head */
+    bool known;  /* it was decoded, because the head reaches it: what follows is set */
     struct insn in;
-    uint16_t at;    /* bytes from the head */
-    uint16_t taken; /* node that a jump goes to, or NOWHERE: out of here */
-    bool falls;     /* the next node may follow */
-    bool stops;     /* it is not translated: the region ends before it */
+    bool falls;                       /* the next node may follow */
+    uint8_t taken;                    /* node that a jump goes to, or NOWHERE: out of here */
+    uint8_t jumps_here, jumps_beside; /* lists of jumps: to this node; to `taken`, too */
+    bool stops;                       /* it is not translated: the region ends before it */
     bool fp_read, fp_written, fp_nearest;
     bool reached, returns; /* from the head; to the head */
     bool is_target;
@@ -21,15 +23,111 @@ struct node {
 struct region {
     struct node nodes[NODES_MAX];
     unsigned count;
+    uint8_t at[NODES_MAX * 2]; /* by halfwords from the head: the node that begins there */
+    unsigned end;              /* bytes that the nodes have */
+    const uint8_t *code;
+    unsigned room;
 };
 
-static uint16_t node_at(const struct region *r, int64_t at)
+/* One node more, if there is room for it. */
+static bool extend(struct region *r)
 {
-    for (unsigned i = 0; i < r->count; i++) {
-        if (r->nodes[i].at == at)
-            return (uint16_t)i;
+    if (r->count == NODES_MAX || r->end + 2 > r->room)
+        return false;
+    const unsigned length = insn_length(r->code[r->end]);
+    if (length > r->room - r->end)
+        return false;
+    struct node *n = &r->nodes[r->count];
+    n->at = (uint16_t)r->end;
+    n->known = n->stops = n->reached = n->returns = n->is_target = false;
+    n->jumps_here = NOWHERE;
+    r->at[r->end / 2] = (uint8_t)r->count++;
+    r->end += length;
+    return true;
+}
+
+/* The node that begins so many bytes from the head. */
+static uint8_t node_at(struct region *r, int64_t at)
+{
+    while (r->end <= at && extend(r))
+        ;
+    return at >= 0 && at < r->end ? r->at[at / 2] : NOWHERE;
+}
+
+/* Decodes the node and finds where it leads. */
+static void know(struct region *r, uint8_t i)
+{
+    struct node *n = &r->nodes[i];
+    n->known = true;
+    front_decode(r->code + n->at, r->room - n->at, &n->in);
+    n->falls = n->in.op != OP_jal && n->in.op != OP_jalr;
+    n->taken = NOWHERE;
+    const bool branch = n->in.op >= OP_beq && n->in.op <= OP_bgeu;
+    if (branch || (n->in.op == OP_jal && n->in.rd == 0))
+        n->taken = node_at(r, n->at + (int64_t)n->in.imm);
+    if (n->taken == NOWHERE)
+        return;
+    n->jumps_beside = r->nodes[n->taken].jumps_here;
+    r->nodes[n->taken].jumps_here = i;
+}
+
+/* Nodes that are still to be gone on from. */
+struct work {
+    uint8_t nodes[NODES_MAX], count;
+};
+
+static void reach(struct region *r, struct work *work, unsigned i)
+{
+    if (r->nodes[i].reached)
+        return;
+    r->nodes[i].reached = true;
+    work->nodes[work->count++] = (uint8_t)i;
+}
+
+static void return_from(struct region *r, struct work *work, unsigned i)
+{
+    struct node *n = &r->nodes[i];
+    if (!n->reached || n->returns || n->stops)
+        return;
+    n->returns = true;
+    work->nodes[work->count++] = (uint8_t)i;
+}
+
+/* Marks what the head reaches, and what of that reaches the head. False: it is no loop's. */
+static bool find_loop(struct region *r)
+{
+    struct work work = {.count = 0};
+    for (unsigned i = 0; i < r->count; i++)
+        r->nodes[i].reached = r->nodes[i].returns = false;
+    reach(r, &work, 0);
+    while (work.count > 0) {
+        const uint8_t i = work.nodes[--work.count];
+        struct node *n = &r->nodes[i];
+        if (n->stops)
+            continue;
+        if (!n->known)
+            know(r, i);
+        if (n->falls && (i + 1u < r->count || extend(r)))
+            reach(r, &work, i + 1u);
+        if (n->taken != NOWHERE)
+            reach(r, &work, n->taken);
     }
-    return NOWHERE;
+    uint8_t i = 0;
+    for (;;) {
+        for (uint8_t from = r->nodes[i].jumps_here; from != NOWHERE;
+             from = r->nodes[from].jumps_beside)
+            return_from(r, &work, from);
+        if (i > 0 && r->nodes[i - 1].known && r->nodes[i - 1].falls)
+            return_from(r, &work, i - 1u);
+        if (work.count == 0)
+            return r->nodes[0].returns;
+        i = work.nodes[--work.count];
+    }
+}
+
+static bool is_in(const struct region *r, unsigned i)
+{
+    return i < r->count && r->nodes[i].returns;
 }
 
 /* What becomes of an instruction, found by translating it into `scratch`. */
@@ -37,10 +135,9 @@ static void look_at(struct node *n, uint64_t pc, struct ir_block *scratch)
 {
     struct front f = {.block = scratch, .pc = pc};
     scratch->count = 0;
-    enum front_step step = front_translate(&f, &n->in);
-    n->stops = step == FRONT_NOT_HERE;
-    n->falls = step == FRONT_GO_ON;
+    n->stops = front_translate(&f, &n->in) == FRONT_NOT_HERE;
     n->fp_nearest = f.fp_nearest;
+    n->fp_read = n->fp_written = false;
     for (unsigned i = 0; i < scratch->count; i++) {
         const struct ir *ir = &scratch->code[i];
         n->stops = n->stops || ir->op == IR_SYSTEM || ir->op == IR_EXECUTE;
@@ -49,68 +146,21 @@ static void look_at(struct node *n, uint64_t pc, struct ir_block *scratch)
     }
 }
 
-static bool is_branch(const struct node *n)
+/* The loop by jumps alone, then without what is not translated. */
+static bool find_region(struct region *r, uint64_t pc, struct ir_block *scratch)
 {
-    return n->in.op >= OP_beq && n->in.op <= OP_bgeu;
-}
-
-static void decode(struct region *r, uint64_t pc, const uint8_t *code, unsigned room,
-                   struct ir_block *scratch)
-{
-    unsigned at = 0, length;
-    for (r->count = 0; r->count < NODES_MAX && at + 2 <= room; at += length) {
-        struct node *n = &r->nodes[r->count];
-        *n = (struct node){.at = (uint16_t)at, .taken = NOWHERE};
-        length = front_decode(code + at, room - at, &n->in);
-        if (length == 0)
-            break;
-        look_at(n, pc + at, scratch);
-        r->count++;
-    }
+    bool stops = false;
+    r->count = r->end = 0;
+    memset(r->at, NOWHERE, sizeof r->at);
+    if (!extend(r) || !find_loop(r))
+        return false;
     for (unsigned i = 0; i < r->count; i++) {
-        struct node *n = &r->nodes[i];
-        if (is_branch(n) || (n->in.op == OP_jal && n->in.rd == 0))
-            n->taken = node_at(r, n->at + n->in.imm);
+        if (!is_in(r, i))
+            continue;
+        look_at(&r->nodes[i], pc + r->nodes[i].at, scratch);
+        stops = stops || r->nodes[i].stops;
     }
-}
-
-static bool has_next(const struct region *r, unsigned i)
-{
-    return r->nodes[i].falls && i + 1 < r->count;
-}
-
-/* Marks what the head reaches, and what reaches the head. False: it is no loop's. */
-static bool find_loop(struct region *r)
-{
-    bool changed = true;
-    r->nodes[0].reached = true;
-    while (changed) {
-        changed = false;
-        for (unsigned i = 0; i < r->count; i++) {
-            struct node *n = &r->nodes[i];
-            if (n->stops)
-                continue;
-            struct node *next = has_next(r, i) ? n + 1 : NULL;
-            struct node *taken = n->taken != NOWHERE ? &r->nodes[n->taken] : NULL;
-            if (n->reached) {
-                changed = changed || (next != NULL && !next->reached) ||
-                          (taken != NULL && !taken->reached);
-                if (next != NULL)
-                    next->reached = true;
-                if (taken != NULL)
-                    taken->reached = true;
-            }
-            if (!n->returns && ((taken != NULL && (taken == r->nodes || taken->returns)) ||
-                                (next != NULL && next->returns)))
-                n->returns = changed = true;
-        }
-    }
-    return r->nodes[0].returns;
-}
-
-static bool is_in(const struct region *r, unsigned i)
-{
-    return i < r->count && r->nodes[i].reached && r->nodes[i].returns;
+    return !stops || find_loop(r);
 }
 
 static void exit_to(struct front *f, uint64_t pc)
@@ -151,8 +201,9 @@ bool ir_translate_region(struct ir_block *block, uint64_t pc, const uint8_t *cod
     bool fp_read = false, fp_written = false, fp_nearest = false;
 
     block->pc = pc;
-    decode(&r, pc, code, room, block);
-    if (r.count == 0 || !find_loop(&r))
+    r.code = code;
+    r.room = room;
+    if (!find_region(&r, pc, block))
         return false;
     for (unsigned i = 0; i < r.count; i++) {
         const struct node *n = &r.nodes[i];
