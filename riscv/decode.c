@@ -1,6 +1,8 @@
 /* Decoding: the table of riscv/insn.def read in both lengths. */
 #include "riscv/insn.h"
 
+#include <stdatomic.h>
+
 #define END INSN_END
 #define MEM INSN_MEM
 #define FP  INSN_FP
@@ -69,31 +71,80 @@ static void decode_operands(uint32_t w, enum insn_format format, struct insn *in
     }
 }
 
-/* Rows are grouped by major opcode in ascending order: binary search for the group, then row by
- * row. */
+/*
+ * Where to begin in the tables: by bits that most rows fix, the first row that does not contradict
+ * them, found when such an instruction is first met. Whoever finds it finds the same.
+ */
+static _Atomic uint16_t row_first[1 << 8];
+static _Atomic uint8_t crow_first[1 << 8];
+
+/* The major opcode and funct3 or, where that is a rounding mode (OP-FP), the upper funct7. */
+static unsigned row_key(uint32_t w, uint32_t *fixed)
+{
+    const bool fp = (w & 0x7f) == 0x53;
+    *fixed = fp ? 0xe000007f : 0x0000707f;
+    return bits(w, 6, 2) << 3 | (fp ? bits(w, 31, 29) : bits(w, 14, 12));
+}
+
+static unsigned row_begin(uint32_t w)
+{
+    uint32_t fixed;
+    const unsigned key = row_key(w, &fixed);
+    unsigned row = atomic_load_explicit(&row_first[key], memory_order_relaxed);
+    if (row == 0) {
+        row = OP_ILLEGAL + 1;
+        while (row < OP_COUNT && ((w ^ insn_table[row].match) & insn_table[row].mask & fixed) != 0)
+            row++;
+        atomic_store_explicit(&row_first[key], (uint16_t)row, memory_order_relaxed);
+    }
+    return row;
+}
+
+/* Rows are grouped by major opcode. */
 static unsigned row_find(uint32_t w)
 {
-    const uint32_t opcode = w & 0x7f;
-    unsigned low = OP_ILLEGAL + 1, high = OP_COUNT;
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-        if ((insn_table[middle].match & 0x7f) < opcode)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < OP_COUNT && (insn_table[low].match & 0x7f) == opcode; low++)
-        if ((w & insn_table[low].mask) == insn_table[low].match)
-            return low;
+    for (unsigned row = row_begin(w); row < OP_COUNT && ((insn_table[row].match ^ w) & 0x7f) == 0;
+         row++)
+        if ((w & insn_table[row].mask) == insn_table[row].match)
+            return row;
     return OP_ILLEGAL;
 }
 
 int insn_crow(uint16_t raw)
 {
-    for (unsigned i = 0; i < insn_ctable_count; i++)
-        if ((raw & insn_ctable[i].mask) == insn_ctable[i].match)
-            return (int)i;
+    const uint16_t fixed = 0xfc03; /* funct6 or what it begins with, and the quadrant */
+    _Atomic uint8_t *first = &crow_first[bits(raw, 15, 10) << 2 | bits(raw, 1, 0)];
+    unsigned row = atomic_load_explicit(first, memory_order_relaxed);
+    if (row == 0) {
+        while (row < insn_ctable_count &&
+               ((raw ^ insn_ctable[row].match) & insn_ctable[row].mask & fixed) != 0)
+            row++;
+        atomic_store_explicit(first, (uint8_t)row, memory_order_relaxed);
+    }
+    for (; row < insn_ctable_count; row++)
+        if ((raw & insn_ctable[row].mask) == insn_ctable[row].match)
+            return (int)row;
     return -1;
+}
+
+static int32_t c_shamt(uint32_t w)
+{
+    return (int32_t)(bits(w, 12, 12) << 5 | bits(w, 6, 2));
+}
+
+static int32_t c_imm6(uint32_t w)
+{
+    return sext((uint32_t)c_shamt(w), 6);
+}
+
+static int32_t c_lw_imm(uint32_t w)
+{
+    return (int32_t)(bits(w, 5, 5) << 6 | bits(w, 12, 10) << 3 | bits(w, 6, 6) << 2);
+}
+
+static int32_t c_ld_imm(uint32_t w)
+{
+    return (int32_t)(bits(w, 6, 5) << 6 | bits(w, 12, 10) << 3);
 }
 
 /* Fills the operands of a 16-bit form; false if the combination is reserved (Unprivileged
@@ -102,11 +153,6 @@ static bool decode_compressed(uint32_t w, enum insn_cformat format, struct insn 
 {
     const uint8_t rd = (uint8_t)bits(w, 11, 7), r2 = (uint8_t)bits(w, 6, 2);
     const uint8_t rdp = (uint8_t)(8 + bits(w, 4, 2)), rs1p = (uint8_t)(8 + bits(w, 9, 7));
-    const int32_t imm6 = sext(bits(w, 12, 12) << 5 | bits(w, 6, 2), 6);
-    const int32_t shamt = (int32_t)(bits(w, 12, 12) << 5 | bits(w, 6, 2));
-    const int32_t lw_imm =
-        (int32_t)(bits(w, 5, 5) << 6 | bits(w, 12, 10) << 3 | bits(w, 6, 6) << 2);
-    const int32_t ld_imm = (int32_t)(bits(w, 6, 5) << 6 | bits(w, 12, 10) << 3);
 
     in->rd = in->rs1 = in->rs2 = in->rs3 = in->rm = 0;
     in->imm = 0;
@@ -118,9 +164,9 @@ static bool decode_compressed(uint32_t w, enum insn_cformat format, struct insn 
         in->imm = (int32_t)(bits(w, 10, 7) << 6 | bits(w, 12, 11) << 4 | bits(w, 5, 5) << 3 |
                             bits(w, 6, 6) << 2);
         return in->imm != 0;
-    case CFMT_CLW: in->rd = rdp, in->rs1 = rs1p, in->imm = lw_imm; return true;
+    case CFMT_CLW: in->rd = rdp, in->rs1 = rs1p, in->imm = c_lw_imm(w); return true;
     case CFMT_CFLD:
-    case CFMT_CLD: in->rd = rdp, in->rs1 = rs1p, in->imm = ld_imm; return true;
+    case CFMT_CLD: in->rd = rdp, in->rs1 = rs1p, in->imm = c_ld_imm(w); return true;
     case CFMT_CLB:
         in->rd = rdp, in->rs1 = rs1p;
         in->imm = (int32_t)(bits(w, 5, 5) << 1 | bits(w, 6, 6));
@@ -137,21 +183,23 @@ static bool decode_compressed(uint32_t w, enum insn_cformat format, struct insn 
         in->rs2 = rdp, in->rs1 = rs1p;
         in->imm = (int32_t)(bits(w, 5, 5) << 1);
         return true;
-    case CFMT_CSW: in->rs2 = rdp, in->rs1 = rs1p, in->imm = lw_imm; return true;
+    case CFMT_CSW: in->rs2 = rdp, in->rs1 = rs1p, in->imm = c_lw_imm(w); return true;
     case CFMT_CFSD:
-    case CFMT_CSD: in->rs2 = rdp, in->rs1 = rs1p, in->imm = ld_imm; return true;
-    case CFMT_CI: in->rd = in->rs1 = rd, in->imm = imm6; return true;
-    case CFMT_CIRD: in->rd = in->rs1 = rd, in->imm = imm6; return rd != 0;
-    case CFMT_CLI: in->rd = rd, in->imm = imm6; return true;
+    case CFMT_CSD: in->rs2 = rdp, in->rs1 = rs1p, in->imm = c_ld_imm(w); return true;
+    case CFMT_CI: in->rd = in->rs1 = rd, in->imm = c_imm6(w); return true;
+    case CFMT_CIRD: in->rd = in->rs1 = rd, in->imm = c_imm6(w); return rd != 0;
+    case CFMT_CLI: in->rd = rd, in->imm = c_imm6(w); return true;
     case CFMT_CI16:
         in->rd = in->rs1 = 2;
         in->imm = sext(bits(w, 12, 12) << 9 | bits(w, 4, 3) << 7 | bits(w, 5, 5) << 6 |
                            bits(w, 2, 2) << 5 | bits(w, 6, 6) << 4,
                        10);
         return in->imm != 0;
-    case CFMT_CLUI: in->rd = rd, in->imm = (int32_t)((uint32_t)imm6 << 12); return imm6 != 0;
-    case CFMT_CSHB: in->rd = in->rs1 = rs1p, in->imm = shamt; return true;
-    case CFMT_CANDI: in->rd = in->rs1 = rs1p, in->imm = imm6; return true;
+    case CFMT_CLUI:
+        in->rd = rd, in->imm = (int32_t)((uint32_t)c_imm6(w) << 12);
+        return in->imm != 0;
+    case CFMT_CSHB: in->rd = in->rs1 = rs1p, in->imm = c_shamt(w); return true;
+    case CFMT_CANDI: in->rd = in->rs1 = rs1p, in->imm = c_imm6(w); return true;
     case CFMT_CA: in->rd = in->rs1 = rs1p, in->rs2 = rdp; return true;
     case CFMT_CU:
     case CFMT_CZEXTW: in->rd = in->rs1 = rs1p; return true;
@@ -169,7 +217,7 @@ static bool decode_compressed(uint32_t w, enum insn_cformat format, struct insn 
                            bits(w, 11, 10) << 3 | bits(w, 4, 3) << 1,
                        9);
         return true;
-    case CFMT_CSLLI: in->rd = in->rs1 = rd, in->imm = shamt; return true;
+    case CFMT_CSLLI: in->rd = in->rs1 = rd, in->imm = c_shamt(w); return true;
     case CFMT_CLWSP:
         in->rd = rd, in->rs1 = 2;
         in->imm = (int32_t)(bits(w, 3, 2) << 6 | bits(w, 12, 12) << 5 | bits(w, 6, 4) << 2);

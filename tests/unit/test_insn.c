@@ -53,6 +53,50 @@ static void insn_row_decodes_to_itself_or_a_stricter_row(void **state)
     }
 }
 
+static unsigned row_by_row(uint32_t w)
+{
+    for (unsigned op = OP_ILLEGAL + 1; op < OP_COUNT; op++) {
+        if ((w & insn_table[op].mask) == insn_table[op].match)
+            return op;
+    }
+    return OP_ILLEGAL;
+}
+
+static int crow_by_crow(uint16_t raw)
+{
+    for (unsigned i = 0; i < insn_ctable_count; i++) {
+        if ((raw & insn_ctable[i].mask) == insn_ctable[i].match)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* What has begun at some row for one instruction begins there for all that look like it. */
+static void insn_row_is_the_first_that_matches(void **state)
+{
+    uint64_t x = 88172645463325252; /* xorshift64 */
+    (void)state;
+    for (unsigned i = 0; i < 1000000; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        uint32_t word = (uint32_t)(x >> 32) | 3;
+        const struct insn_info *row = &insn_table[1 + (x & 0xffff) % (OP_COUNT - 1)];
+        if (i % 4 != 0) /* one of a row, */
+            word = row->match | (word & ~row->mask);
+        if (i % 4 == 3) /* or almost */
+            word ^= 4u << (x >> 16) % 30;
+        struct insn in;
+        insn_decode(word, &in);
+        assert_int_equal(in.op, row_by_row(word));
+    }
+    for (unsigned n = 0; n < 1 << 16; n++) {
+        const uint16_t raw = (uint16_t)(n * 40503); /* odd: all of them, in another order */
+        if (insn_length(raw) == 2)
+            assert_int_equal(insn_crow(raw), crow_by_crow(raw));
+    }
+}
+
 struct expected {
     uint32_t raw;
     const char *text;
@@ -156,6 +200,7 @@ int main(void)
         cmocka_unit_test(insn_table_is_grouped_by_opcode),
         cmocka_unit_test(insn_match_has_no_bit_outside_its_mask),
         cmocka_unit_test(insn_row_decodes_to_itself_or_a_stricter_row),
+        cmocka_unit_test(insn_row_is_the_first_that_matches),
         cmocka_unit_test(insn_disassembles_as_the_assembler_reads),
         cmocka_unit_test(insn_compressed_forms_decode_to_their_meaning),
         cmocka_unit_test(insn_disassembly_never_overruns_its_buffer),
