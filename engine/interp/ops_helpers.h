@@ -30,31 +30,6 @@ static inline uint64_t rotate_right_word(uint64_t v, uint64_t n)
     return sext32(w >> (n & 31) | w << ((0 - n) & 31));
 }
 
-/* Zbb orc.b: each byte becomes 0x00 or 0xff. */
-static inline uint64_t or_combine(uint64_t v)
-{
-    v |= v >> 4 & 0x0f0f0f0f0f0f0f0fULL;
-    v |= v >> 2 & 0x3f3f3f3f3f3f3f3fULL;
-    v |= v >> 1 & 0x7f7f7f7f7f7f7f7fULL;
-    return (v & 0x0101010101010101ULL) * 0xff;
-}
-
-static inline uint64_t carryless_low(uint64_t a, uint64_t b)
-{
-    uint64_t r = 0;
-    for (; b != 0; b >>= 1, a <<= 1)
-        r ^= a & (0 - (b & 1));
-    return r;
-}
-
-static inline uint64_t carryless_high(uint64_t a, uint64_t b)
-{
-    uint64_t r = 0;
-    for (unsigned i = 1; i < 64; i++)
-        r ^= a >> (64 - i) & (0 - (b >> i & 1));
-    return r;
-}
-
 /* Values in registers wider than they are: NaN-boxing (Unprivileged ISA, D, "NaN Boxing of Narrower Values"). */
 #define NAN_S 0x7fc00000u
 #define NAN_H 0x7e00u

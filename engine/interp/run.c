@@ -10,6 +10,7 @@
 #include "engine/interp/internal.h"
 
 #include "riscv/fp.h"
+#include "riscv/integer.h"
 
 typedef uint16_t __attribute__((aligned(1), may_alias)) u16_any;
 typedef uint32_t __attribute__((aligned(1), may_alias)) u32_any;

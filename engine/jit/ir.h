@@ -59,7 +59,10 @@ enum ir_op {
     IR_MULH,
     IR_MULHSU,
     IR_MULHU,
-    IR_DIV, /* by zero and overflow as the M extension says: never a host fault */
+    IR_CLMUL,  /* the product over GF(2): bits 63 to 0, */
+    IR_CLMULH, /* 127 to 64, */
+    IR_CLMULR, /* 126 to 63 */
+    IR_DIV,    /* by zero and overflow as the M extension says: never a host fault */
     IR_DIVU,
     IR_REM,
     IR_REMU,

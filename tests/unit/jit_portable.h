@@ -11,8 +11,8 @@
 
 #include <string.h>
 
-typedef __int128 wide;
-typedef unsigned __int128 uwide;
+typedef __int128 int128;
+typedef unsigned __int128 uint128;
 
 static inline uint64_t portable_sext(uint64_t value, unsigned bits)
 {
@@ -54,6 +54,14 @@ static inline uint64_t portable_divide(uint64_t a, uint64_t b, bool sign, bool r
     return rem ? a % b : a / b;
 }
 
+static inline uint128 portable_carryless(uint64_t a, uint64_t b)
+{
+    uint128 product = 0;
+    for (unsigned i = 0; i < 64; i++)
+        product ^= (b >> i & 1) != 0 ? (uint128)a << i : 0;
+    return product;
+}
+
 /* What an integer operation gives; false: it is none. `a` and `b`: its operands' values. */
 static inline bool portable_compute(const struct ir *ir, uint64_t a, uint64_t b, uint64_t *result)
 {
@@ -89,9 +97,12 @@ static inline bool portable_compute(const struct ir *ir, uint64_t a, uint64_t b,
     case IR_BINV: r = a ^ 1ULL << n; break;
     case IR_BEXT: r = a >> n & 1; break;
     case IR_MUL: r = a * b; break;
-    case IR_MULH: r = (uint64_t)((wide)sa * sb >> 64); break;
-    case IR_MULHSU: r = (uint64_t)((wide)sa * (wide)(uwide)b >> 64); break;
-    case IR_MULHU: r = (uint64_t)((uwide)a * b >> 64); break;
+    case IR_MULH: r = (uint64_t)((int128)sa * sb >> 64); break;
+    case IR_MULHSU: r = (uint64_t)((int128)sa * (int128)(uint128)b >> 64); break;
+    case IR_MULHU: r = (uint64_t)((uint128)a * b >> 64); break;
+    case IR_CLMUL: r = (uint64_t)portable_carryless(a, b); break;
+    case IR_CLMULH: r = (uint64_t)(portable_carryless(a, b) >> 64); break;
+    case IR_CLMULR: r = (uint64_t)(portable_carryless(a, b) >> 63); break;
     case IR_DIV: r = portable_divide(a, b, true, false, 64); break;
     case IR_DIVU: r = portable_divide(a, b, false, false, 64); break;
     case IR_REM: r = portable_divide(a, b, true, true, 64); break;

@@ -74,6 +74,14 @@ static void loads_and_stores_keep_width_and_sign(void **state)
     assert_non_null(strstr(t, "a0 = load.s8 [a1-1]\na2 = load.u32 [a1+4]\nstore64 [sp+8] = a0\n"));
 }
 
+static void carryless_products_are_operations(void **state)
+{
+    (void)state;
+    /* clmul a0, a1, a2; clmulh a0, a1, a2; clmulr a0, a1, a2 */
+    const char *t = TRANSLATED(0x0ac59533, 0x0ac5b533, 0x0ac5a533);
+    assert_non_null(strstr(t, "a0 = clmul a1, a2\na0 = clmulh a1, a2\na0 = clmulr a1, a2\njump"));
+}
+
 static void what_is_not_translated_is_left_to_the_interpreter_at_its_pc(void **state)
 {
     (void)state;
@@ -222,6 +230,7 @@ int main(void)
         cmocka_unit_test(registers_that_change_are_no_constants_any_more),
         cmocka_unit_test(results_for_x0_are_no_constants),
         cmocka_unit_test(loads_and_stores_keep_width_and_sign),
+        cmocka_unit_test(carryless_products_are_operations),
         cmocka_unit_test(what_is_not_translated_is_left_to_the_interpreter_at_its_pc),
         cmocka_unit_test(code_that_ends_with_its_page_goes_on_in_the_next),
         cmocka_unit_test(an_instruction_across_the_end_is_not_part_of_it),

@@ -69,10 +69,11 @@ static unsigned data_reg(void)
 
 static void alu(void)
 {
-    static const uint16_t ops[] = {0x000, 0x200, 0x001, 0x002, 0x003, 0x004, 0x005, 0x205,
-                                   0x006, 0x007, 0x010, 0x011, 0x014, 0x015, 0x016, 0x017};
-    const uint32_t op = ops[rnd(16)];
-    const uint32_t f3 = op & 7, f7 = (op >> 4 & 1) | (op >> 9 & 1) << 5;
+    static const uint16_t ops[] = {0x000, 0x200, 0x001, 0x002, 0x003, 0x004, 0x005,
+                                   0x205, 0x006, 0x007, 0x010, 0x011, 0x014, 0x015,
+                                   0x016, 0x017, 0x051, 0x052, 0x053}; /* funct7 and funct3 */
+    const uint32_t op = ops[rnd(sizeof ops / sizeof ops[0])];
+    const uint32_t f3 = op & 7, f7 = op >> 4;
     switch (rnd(4)) {
     case 0:
         put(i_type((int)rnd(4096) - 2048, data_reg(), (uint32_t[]){0, 2, 3, 4, 6, 7}[rnd(6)],

@@ -12,6 +12,7 @@
 
 #include "tests/unit/jit_portable.h"
 
+#include "engine/jit/x86/regs.h"
 #include "riscv/csr.h"
 
 #include <stdio.h>
@@ -188,6 +189,16 @@ static void operations_of_one_register(void **state)
                       values[v], 0, 0);
         }
     }
+}
+
+/* As on a host without any of what x86_init looks for. */
+static void operations_that_the_host_has_no_instruction_for(void **state)
+{
+    const struct x86_features features = x86_features;
+    x86_features = (struct x86_features){0};
+    operations_of_two_registers(state);
+    operations_of_one_register(state);
+    x86_features = features;
 }
 
 /* Those that the front end emits with a constant. */
@@ -404,6 +415,7 @@ int main(void)
         cmocka_unit_test(plain_csrs_are_those_of_riscv_csr),
         cmocka_unit_test(operations_of_two_registers),
         cmocka_unit_test(operations_of_one_register),
+        cmocka_unit_test(operations_that_the_host_has_no_instruction_for),
         cmocka_unit_test(operations_with_a_constant),
         cmocka_unit_test(constants_of_all_sizes),
         cmocka_unit_test(branches_leave_where_their_condition_holds),

@@ -62,6 +62,34 @@ static void lower_mul(struct lowering *l, const struct ir *ir)
     }
 }
 
+static void lower_carryless(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+    if (!x86_features.pclmul) {
+        x86_get(l, RAX, ir->a);
+        x86_get(l, RDX, ir->b);
+        x86_compute(l, ir);
+        x86_put(l, ir->dst, RAX);
+        return;
+    }
+    unsigned a = x86_use(l, ir->a, RAX), b = x86_use(l, ir->b, RCX);
+    x_reg(c, true, X86_PREFIX(0x66, 0x0f6e), 0, a); /* movq xmm0 */
+    x_reg(c, true, X86_PREFIX(0x66, 0x0f6e), 1, b);
+    x_reg(c, false, X86_PREFIX(0x66, 0x0f3a44), 0, 1); /* pclmulqdq of the low halves */
+    put8(c, 0);
+    if (ir->op != IR_CLMULH)
+        x_reg(c, true, X86_PREFIX(0x66, 0x0f7e), 0, RAX);
+    if (ir->op != IR_CLMUL) {
+        x_reg(c, false, X86_PREFIX(0x66, 0x0f6d), 0, 0); /* punpckhqdq */
+        x_reg(c, true, X86_PREFIX(0x66, 0x0f7e), 0, RDX);
+    }
+    if (ir->op == IR_CLMULR) {
+        x_alu(c, true, ALU_ADD, RAX, RAX);
+        x_alu(c, true, ALU_ADC, RDX, RDX);
+    }
+    x86_put(l, ir->dst, ir->op == IR_CLMUL ? RAX : RDX);
+}
+
 /* M: division by zero gives all ones (remainder: the dividend); overflow gives the dividend (0). */
 static void lower_div(struct lowering *l, const struct ir *ir)
 {
@@ -150,6 +178,9 @@ bool x86_lower_integer(struct lowering *l, const struct ir *ir)
     case IR_MULHSU:
     case IR_MULHU:
     case IR_MULW: lower_mul(l, ir); return true;
+    case IR_CLMUL:
+    case IR_CLMULH:
+    case IR_CLMULR: lower_carryless(l, ir); return true;
     case IR_DIV:
     case IR_DIVU:
     case IR_REM:

@@ -117,6 +117,14 @@ const uint8_t *x86_stub(const struct lowering *l, const uint8_t *run)
     return run + l->to_write;
 }
 
+void x86_compute(struct lowering *l, const struct ir *ir)
+{
+    x_const(&l->c, RCX, ir->op);
+    x86_spill(l);
+    x_call_to(&l->c, x86_stub(l, x86_stubs.compute));
+    x86_fill(l);
+}
+
 /* hart->pc; clobbers `spare`. */
 static void set_pc(struct lowering *l, uint64_t pc, unsigned spare)
 {
@@ -420,10 +428,7 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
         } /* fall through */
     default:
         x86_get(l, RAX, ir->a);
-        x_const(c, RCX, ir->op);
-        x86_spill(l);
-        x_call_to(c, x86_stub(l, x86_stubs.compute));
-        x86_fill(l);
+        x86_compute(l, ir);
         to = RAX;
         break;
     }

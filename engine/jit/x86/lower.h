@@ -135,6 +135,9 @@ void x86_say_where(struct lowering *l, const struct ir *ir);
 void x86_spill(struct lowering *l);
 void x86_fill(struct lowering *l);
 
+/* rax = f(rax, rdx) in C: the operation's, for hosts that have no instructions for it. */
+void x86_compute(struct lowering *l, const struct ir *ir);
+
 /* Goes on at `pc` in other code, with `done` instructions of the block retired. */
 void x86_go_on_at(struct lowering *l, uint64_t pc, unsigned done);
 

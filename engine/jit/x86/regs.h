@@ -76,7 +76,7 @@ struct x86_stubs {
 extern struct x86_stubs x86_stubs;
 /* What the host has. */
 struct x86_features {
-    bool bmi1, bmi2, lzcnt, fma;
+    bool bmi1, bmi2, lzcnt, fma, pclmul;
 };
 extern struct x86_features x86_features;
 

@@ -1,6 +1,7 @@
 /* The back end's fixed code: into translated code, out of it, and to the slow paths in C. */
 #include "core/error.h"
 #include "engine/jit/x86/regs.h"
+#include "riscv/integer.h"
 
 #include <cpuid.h>
 #include <stdatomic.h>
@@ -123,11 +124,9 @@ static uint64_t compute(uint32_t op, uint64_t a, uint64_t b)
     case IR_CTZ: return a == 0 ? 64 : (uint64_t)__builtin_ctzll(a);
     case IR_CLZW: return (uint32_t)a == 0 ? 32 : (uint64_t)__builtin_clz((uint32_t)a);
     case IR_CTZW: return (uint32_t)a == 0 ? 32 : (uint64_t)__builtin_ctz((uint32_t)a);
-    case IR_ORC_B:
-        a |= a >> 4 & 0x0f0f0f0f0f0f0f0fULL;
-        a |= a >> 2 & 0x3f3f3f3f3f3f3f3fULL;
-        a |= a >> 1 & 0x7f7f7f7f7f7f7f7fULL;
-        return (a & 0x0101010101010101ULL) * 0xff;
+    case IR_CLMUL: return carryless_low(a, b);
+    case IR_CLMULH: return carryless_high(a, b);
+    case IR_CLMULR: return carryless_high(a, b) << 1 | carryless_low(a, b) >> 63;
     default: return b;
     }
 }
@@ -410,6 +409,7 @@ long x86_init(struct jit_room *room)
     unsigned eax, ebx, ecx = 0, edx; /* not every compiler knows LZCNT by name */
     x86_features.lzcnt = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_LZCNT);
     x86_features.fma = __builtin_cpu_supports("fma") != 0;
+    x86_features.pclmul = __builtin_cpu_supports("pclmul") != 0;
     for (unsigned i = 0; i < 64; i++)
         flags_of_mxcsr[i] = (uint8_t)((i & 1) << 4 | (i >> 2 & 1) << 3 | (i >> 3 & 1) << 2 |
                                       (i >> 4 & 1) << 1 | (i >> 5 & 1));
