@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define CODE_BYTES  (64u << 20)
+#define CODE_BYTES  (128u << 20)
 #define BLOCKS_BITS 18
 #define BLOCKS_MAX  (1u << BLOCKS_BITS)
 #define HASH_BITS   (BLOCKS_BITS + 1)
@@ -79,10 +79,7 @@ struct jit_vm {
     _Atomic uint32_t epoch;
     /* Single blocks that were dropped, the last DROPPED_MAX of `dropped_count`. Each hart forgets
      * them at its own FENCE.I, or before: until then it may execute what was there. */
-    struct {
-        uint64_t pc;
-        const void *code;
-    } dropped[DROPPED_MAX];
+    struct jit_dropped dropped[DROPPED_MAX];
     _Atomic uint64_t dropped_count;
     _Atomic bool flushing;
     uint64_t rest_since, rest_executed; /* when it last did more, and how much it had done */
@@ -248,28 +245,26 @@ void jit_cache_fini(struct jit_vm *jv)
 /* ---- finding ---- */
 
 /* Where the search for a block begins; *tag: what its slot has above SLOT_BLOCK. */
-static uint32_t hash_of(uint64_t pa, uint64_t page_va, uint32_t *tag)
+static uint32_t hash_of(uint64_t pa, uint32_t *tag)
 {
-    uint64_t key = (pa >> 1 ^ page_va << 20) * 0x9e3779b97f4a7c15ULL;
+    uint64_t key = (pa >> 1) * 0x9e3779b97f4a7c15ULL;
     *tag = (uint32_t)key & ~SLOT_BLOCK;
     return (uint32_t)(key >> (64 - HASH_BITS));
 }
 
-static bool slot_is(const struct jit_vm *jv, uint32_t slot, uint32_t tag, uint64_t pa,
-                    uint64_t page_va)
+static bool slot_is(const struct jit_vm *jv, uint32_t slot, uint32_t tag, uint64_t pa)
 {
-    const struct jit_block *b = &jv->blocks[slot & SLOT_BLOCK];
-    return slot != SLOT_DROPPED && (slot & ~SLOT_BLOCK) == tag && b->pa == pa &&
-           b->page_va == page_va;
+    return slot != SLOT_DROPPED && (slot & ~SLOT_BLOCK) == tag &&
+           jv->blocks[slot & SLOT_BLOCK].pa == pa;
 }
 
 /* The last that was added of the blocks there: a region comes after the block that begins like it.
  */
-static struct jit_block *block_at(struct jit_vm *jv, uint64_t pa, uint64_t page_va)
+static struct jit_block *block_at(struct jit_vm *jv, uint64_t pa)
 {
-    uint32_t tag, at = hash_of(pa, page_va, &tag), slot;
+    uint32_t tag, at = hash_of(pa, &tag), slot;
     for (; (slot = jv->hash[at]) != SLOT_EMPTY; at = (at + 1) & (HASH_SLOTS - 1)) {
-        if (slot_is(jv, slot, tag, pa, page_va))
+        if (slot_is(jv, slot, tag, pa))
             return &jv->blocks[slot & SLOT_BLOCK];
     }
     return NULL;
@@ -277,11 +272,11 @@ static struct jit_block *block_at(struct jit_vm *jv, uint64_t pa, uint64_t page_
 
 static void block_add(struct jit_vm *jv, const struct jit_block *b)
 {
-    uint32_t tag, at = hash_of(b->pa, b->page_va, &tag), slot;
+    uint32_t tag, at = hash_of(b->pa, &tag), slot;
     uint32_t add = tag | (uint32_t)(b - jv->blocks);
     for (; (slot = jv->hash[at]) != SLOT_EMPTY && slot != SLOT_DROPPED;
          at = (at + 1) & (HASH_SLOTS - 1)) {
-        if (slot_is(jv, slot, tag, b->pa, b->page_va)) {
+        if (slot_is(jv, slot, tag, b->pa)) {
             jv->hash[at] = add; /* found before the older one, which goes on */
             add = slot;
         }
@@ -291,7 +286,7 @@ static void block_add(struct jit_vm *jv, const struct jit_block *b)
 
 static void block_remove(struct jit_vm *jv, const struct jit_block *b)
 {
-    uint32_t tag, at = hash_of(b->pa, b->page_va, &tag);
+    uint32_t tag, at = hash_of(b->pa, &tag);
     tag |= (uint32_t)(b - jv->blocks);
     while (jv->hash[at] != SLOT_EMPTY && jv->hash[at] != tag)
         at = (at + 1) & (HASH_SLOTS - 1);
@@ -346,7 +341,8 @@ static struct jit_link *link_at(struct jit_vm *jv, uint32_t site)
  */
 static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
 {
-    const uint64_t pc = b->page_va | (b->pa & PAGE_OFFSET);
+    const struct jit_dropped dropped = {
+        .pa = b->pa, .page_va = b->page_va, .code = jv->run + b->code, .elsewhere = b->elsewhere};
     block_remove(jv, b);
     for (struct jit_link *link = b->incoming; link != NULL; link = link->next) {
         jv->backend->unlink(jv->write, link->site);
@@ -355,11 +351,10 @@ static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
     b->incoming = NULL;
     /* Its own links stay: they are in the lists of others, which unlink them when they go. */
     if (cpu != NULL)
-        jit_context_forget_block(cpu, pc, jv->run + b->code);
+        jit_context_forget_block(cpu, &dropped);
     if (cpu == NULL || jv->vm->vcpu_count > 1) {
         uint64_t n = atomic_load_explicit(&jv->dropped_count, memory_order_relaxed);
-        jv->dropped[n % DROPPED_MAX].pc = pc;
-        jv->dropped[n % DROPPED_MAX].code = jv->run + b->code;
+        jv->dropped[n % DROPPED_MAX] = dropped;
         atomic_store_explicit(&jv->dropped_count, n + 1, memory_order_release);
     }
     count(&jv->stats.invalidated, 1);
@@ -467,8 +462,7 @@ static void forget_dropped(struct jit_vm *jv, struct jit_cpu *cpu)
         memset(cpu->found, 0, sizeof cpu->found);
     } else {
         for (uint64_t i = cpu->dropped_seen; i < count; i++)
-            jit_context_forget_block(cpu, jv->dropped[i % DROPPED_MAX].pc,
-                                     jv->dropped[i % DROPPED_MAX].code);
+            jit_context_forget_block(cpu, &jv->dropped[i % DROPPED_MAX]);
     }
     cpu->dropped_seen = count;
 }
@@ -709,7 +703,8 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
                             .region = region,
                             .link_count = emitted.link_count};
     for (unsigned i = 0; i < emitted.link_count; i++)
-        b->links[i] = (struct jit_link){.pc = emitted.links[i].pc, .site = emitted.links[i].site};
+        b->links[i] = (struct jit_link){.offset = emitted.links[i].pc & PAGE_OFFSET,
+                                        .site = emitted.links[i].site};
     for (uint32_t at = b->code >> OWNER_SHIFT; at <= (b->code + b->code_size - 1) >> OWNER_SHIFT;
          at++)
         jv->owners[at] = jv->block_count;
@@ -749,7 +744,7 @@ static const void *remember(struct jit_context *context, uint64_t pc, const void
  * Lock held.
  */
 static struct jit_block *heat(struct jit_cpu *cpu, struct jit_link *link, struct jit_block *b,
-                              const uint8_t *source)
+                              uint64_t pc, const uint8_t *source)
 {
     struct jit_vm *jv = cpu->vm;
     const unsigned hot = jit_options()->hot != 0 ? jit_options()->hot : HOT;
@@ -757,9 +752,7 @@ static struct jit_block *heat(struct jit_cpu *cpu, struct jit_link *link, struct
         return b;
     if (++link->heat < hot)
         return NULL;
-    struct jit_block *region =
-        is_full(jv) ? NULL
-                    : translate(cpu, b->page_va | (b->pa & PAGE_OFFSET), b->pa, source, true);
+    struct jit_block *region = is_full(jv) ? NULL : translate(cpu, pc, b->pa, source, true);
     if (region == NULL) {
         b->no_loop = true;
         return b;
@@ -775,17 +768,19 @@ static struct jit_block *heat(struct jit_cpu *cpu, struct jit_link *link, struct
     return region;
 }
 
-/* Links the jump at `site` to `b`, or to what it gives way to. Lock held. */
+/* Links the jump at `site` to `b` at `pc`, or to what it gives way to. Lock held. */
 static struct jit_block *link_to(struct jit_cpu *cpu, uint32_t site, struct jit_block *b,
-                                 const uint8_t *source)
+                                 uint64_t pc, const uint8_t *source)
 {
     struct jit_vm *jv = cpu->vm;
     const struct jit_block *from = block_of(jv, site);
     struct jit_link *link = link_at(jv, site);
-    if (link == NULL || link->to != NULL || link->pc != (b->page_va | (b->pa & PAGE_OFFSET)))
+    /* Where the page is mapped may have changed since its code was entered. */
+    if (link == NULL || link->to != NULL || link->offset != (b->pa & PAGE_OFFSET) ||
+        ((from->pa ^ b->pa) & ~PAGE_OFFSET) != 0)
         return b;
-    if ((link->pc & PAGE_OFFSET) < (from->pa & PAGE_OFFSET) + from->bytes) {
-        struct jit_block *loop = heat(cpu, link, b, source);
+    if (link->offset < (from->pa & PAGE_OFFSET) + from->bytes) {
+        struct jit_block *loop = heat(cpu, link, b, pc, source);
         if (loop == NULL)
             return b;
         b = loop;
@@ -805,24 +800,29 @@ const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site)
     if (fetch == NULL)
         return NULL;
     uint64_t pa = fetch->pa + (pc & PAGE_OFFSET), page_va = pc & ~PAGE_OFFSET;
-    struct jit_found *found = jit_found_at(cpu, pc);
-    if (site == 0 && found->pc == pc && found->pa == pa && found->epoch == jit_epoch(jv))
+    struct jit_found *found = jit_found_at(cpu, pa);
+    if (site == 0 && found->pa == pa && found->code != NULL && found->epoch == jit_epoch(jv) &&
+        (found->page_va == page_va || found->page_va == JIT_EMPTY))
         return remember(cpu->context, pc, found->code);
 
     host_lock_acquire(&jv->lock);
-    struct jit_block *b = block_at(jv, pa, page_va);
+    struct jit_block *b = block_at(jv, pa);
     uint64_t flushes = atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed);
     const uint8_t *source = fetch->hva + (pc & PAGE_OFFSET);
     if (b == NULL)
         b = translate(cpu, pc, pa, source, false);
     if (b != NULL && site != 0 &&
         flushes == atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed))
-        b = link_to(cpu, site, b, source);
+        b = link_to(cpu, site, b, pc, source);
     const void *code = b != NULL ? jv->run + b->code : NULL;
+    if (b != NULL && b->page_va != page_va)
+        b->elsewhere = true;
+    const bool elsewhere = b != NULL && b->elsewhere;
     uint32_t epoch = jit_epoch(jv);
     host_lock_release(&jv->lock);
     if (code == NULL)
         return NULL;
-    *found = (struct jit_found){.pc = pc, .pa = pa, .code = code, .epoch = epoch};
+    *found = (struct jit_found){
+        .pa = pa, .page_va = elsewhere ? JIT_EMPTY : page_va, .code = code, .epoch = epoch};
     return remember(cpu->context, pc, code);
 }

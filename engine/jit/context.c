@@ -155,15 +155,21 @@ void jit_context_forget_code(struct jit_cpu *cpu)
     }
 }
 
-void jit_context_forget_block(struct jit_cpu *cpu, uint64_t pc, const void *code)
+void jit_context_forget_block(struct jit_cpu *cpu, const struct jit_dropped *block)
 {
+    /* The entries of one pc, or of all that have its offset in their page. */
+    const unsigned first = jit_jump_index(block->page_va | (block->pa & PAGE_OFFSET));
+    const unsigned step = block->elsewhere ? PAGE_JUMPS : JIT_JUMP_SIZE;
     for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
-        struct jit_jump *jump = &cpu->contexts[i].jump[jit_jump_index(pc)];
-        if (cpu->contexts[i].valid && jump->code == code)
-            jump->pc = JIT_EMPTY;
+        struct jit_jump *jump = cpu->contexts[i].jump;
+        for (unsigned n = 0; cpu->contexts[i].valid && n < JIT_JUMP_SIZE; n += step) {
+            const unsigned at = (first + n) & (JIT_JUMP_SIZE - 1);
+            if (jump[at].code == block->code)
+                jump[at].pc = JIT_EMPTY;
+        }
     }
-    if (jit_found_at(cpu, pc)->code == code)
-        jit_found_at(cpu, pc)->pc = JIT_EMPTY;
+    if (jit_found_at(cpu, block->pa)->code == block->code)
+        jit_found_at(cpu, block->pa)->code = NULL;
 }
 
 /* ---- who may store to a page ---- */

@@ -24,6 +24,12 @@ static bool is_known(const struct front *f, unsigned reg)
     return reg == 0 || (f->known >> reg & 1) != 0;
 }
 
+/* Known, and it moves with the block. */
+static bool is_address(const struct front *f, unsigned reg)
+{
+    return reg != 0 && (f->known & f->moves) >> reg & 1;
+}
+
 static uint64_t value_of(const struct front *f, unsigned reg)
 {
     return reg == 0 ? 0 : f->value[reg];
@@ -34,15 +40,30 @@ static void forget(struct front *f, unsigned reg)
     f->known &= ~(1u << reg);
 }
 
-static void constant(struct front *f, unsigned rd, uint64_t value)
+static void known_value(struct front *f, unsigned rd, uint64_t value, enum ir_op op)
 {
     if (rd == 0)
         return;
-    struct ir *ir = front_add(f, IR_CONST);
+    /* The first half of a value that takes two instructions is seen by nobody. */
+    const struct ir *last = f->block->count > 0 ? &f->block->code[f->block->count - 1] : NULL;
+    if (last != NULL && (last->op == IR_CONST || last->op == IR_ADDRESS) && last->dst == IR_X(rd))
+        f->block->count--;
+    struct ir *ir = front_add(f, op);
     ir->dst = IR_X(rd);
     ir->imm = (int64_t)value;
     f->known |= 1u << rd;
+    f->moves = (f->moves & ~(1u << rd)) | (op == IR_ADDRESS ? 1u << rd : 0);
     f->value[rd] = value;
+}
+
+static void constant(struct front *f, unsigned rd, uint64_t value)
+{
+    known_value(f, rd, value, IR_CONST);
+}
+
+static void address(struct front *f, unsigned rd, uint64_t value)
+{
+    known_value(f, rd, value, IR_ADDRESS);
 }
 
 /* rd = rs1 op rs2 */
@@ -60,15 +81,16 @@ static void binary_imm(struct front *f, const struct insn *in, enum ir_op op)
     if (in->rd == 0)
         return;
     if (op == IR_ADD && is_known(f, in->rs1)) {
-        constant(f, in->rd, value_of(f, in->rs1) + (uint64_t)(int64_t)in->imm);
+        known_value(f, in->rd, value_of(f, in->rs1) + (uint64_t)(int64_t)in->imm,
+                    is_address(f, in->rs1) ? IR_ADDRESS : IR_CONST);
         return;
     }
-    if (op == IR_ADDW && is_known(f, in->rs1)) {
+    if (op == IR_ADDW && is_known(f, in->rs1) && !is_address(f, in->rs1)) {
         constant(f, in->rd,
                  (uint64_t)(int64_t)(int32_t)((uint32_t)value_of(f, in->rs1) + (uint32_t)in->imm));
         return;
     }
-    if (op == IR_SLL && is_known(f, in->rs1)) {
+    if (op == IR_SLL && is_known(f, in->rs1) && !is_address(f, in->rs1)) {
         constant(f, in->rd, value_of(f, in->rs1) << (in->imm & 63));
         return;
     }
@@ -182,9 +204,9 @@ static void jump_reg(struct front *f, const struct insn *in)
     enum ir_hint hint = is_link(in->rd)                   ? IR_CALL
                         : is_link(in->rs1) && in->rd == 0 ? IR_RETURN
                                                           : IR_PLAIN;
-    if (is_known(f, from)) {
+    if (is_address(f, from)) {
         uint64_t target = (value_of(f, from) + (uint64_t)(int64_t)in->imm) & ~1ULL;
-        constant(f, in->rd, next);
+        address(f, in->rd, next);
         jump_to(f, target);
         return;
     }
@@ -196,7 +218,7 @@ static void jump_reg(struct front *f, const struct insn *in)
         sum->imm = in->imm;
         target = IR_T(0);
     }
-    constant(f, in->rd, next);
+    address(f, in->rd, next);
     struct ir *ir = front_add(f, IR_JUMP_REG);
     ir->a = target;
     ir->sub = hint;
@@ -420,7 +442,7 @@ enum front_step front_translate(struct front *f, const struct insn *in)
     }
     switch (in->op) {
     case OP_lui: constant(f, in->rd, (uint64_t)(int64_t)in->imm); return FRONT_GO_ON;
-    case OP_auipc: constant(f, in->rd, f->pc + (uint64_t)(int64_t)in->imm); return FRONT_GO_ON;
+    case OP_auipc: address(f, in->rd, f->pc + (uint64_t)(int64_t)in->imm); return FRONT_GO_ON;
     case OP_sh1add: shift_add(f, in, IR_SHADD, 1); return FRONT_GO_ON;
     case OP_sh2add: shift_add(f, in, IR_SHADD, 2); return FRONT_GO_ON;
     case OP_sh3add: shift_add(f, in, IR_SHADD, 3); return FRONT_GO_ON;
@@ -470,7 +492,7 @@ enum front_step front_translate(struct front *f, const struct insn *in)
     case OP_bltu: branch(f, in, IR_LTU); return FRONT_GO_ON;
     case OP_bgeu: branch(f, in, IR_GEU); return FRONT_GO_ON;
     case OP_jal:
-        constant(f, in->rd, f->pc + in->length);
+        address(f, in->rd, f->pc + in->length);
         jump_to(f, f->pc + (uint64_t)(int64_t)in->imm);
         return FRONT_LAST;
     case OP_jalr: jump_reg(f, in); return FRONT_LAST;

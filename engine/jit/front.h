@@ -12,8 +12,8 @@ struct front {
     uint16_t done;            /* instructions before it */
     bool fp_read, fp_written; /* IR_FP_ON was emitted */
     bool fp_nearest;          /* IR_FP_NEAREST, too */
-    /* Integer registers whose value is a constant here. */
-    uint32_t known;
+    /* Integer registers whose value is a constant here; `moves`: an address, as of IR_ADDRESS. */
+    uint32_t known, moves;
     uint64_t value[32];
 };
 

@@ -102,7 +102,7 @@ enum jit_leave {
 
 /* A direct jump to another block of the same page, as the back end placed it. */
 struct jit_link {
-    uint64_t pc;           /* where it goes */
+    uint16_t offset;       /* where it goes: in the page */
     uint32_t site;         /* offset in the cache, for backend_link */
     struct jit_block *to;  /* NULL: not linked */
     struct jit_link *next; /* others that go to `to` */
@@ -110,10 +110,11 @@ struct jit_link {
 };
 
 struct jit_block {
-    uint64_t pa,
-        page_va;    /* guest-physical address of its first byte; virtual address of its page */
-    uint16_t bytes; /* of guest code */
+    uint64_t pa;      /* guest-physical address of its first byte: it is found by this alone */
+    uint64_t page_va; /* virtual address of its page; `elsewhere`: of one of them */
+    uint16_t bytes;   /* of guest code */
     uint16_t instructions;
+    bool elsewhere;
     bool region, no_loop;     /* no_loop: the head of no region */
     uint32_t copy;            /* offset of the guest's bytes as they were translated */
     uint32_t code, code_size; /* offset and size in the cache */
@@ -182,7 +183,8 @@ struct jit_cpu {
     uint32_t writers[JIT_WRITERS][JIT_WRITER_WAYS];
     /* Blocks found lately, in any context; good while no code was dropped since. */
     struct jit_found {
-        uint64_t pc, pa;
+        uint64_t pa;
+        uint64_t page_va; /* as of the block; JIT_EMPTY: it is elsewhere too */
         const void *code;
         uint32_t epoch;
     } found[JIT_FOUND_SIZE];
@@ -265,7 +267,12 @@ void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_a
 /* Code was dropped: jump caches may name it. */
 void jit_context_forget_code(struct jit_cpu *cpu);
 /* The code of one block was. */
-void jit_context_forget_block(struct jit_cpu *cpu, uint64_t pc, const void *code);
+struct jit_dropped {
+    uint64_t pa, page_va;
+    const void *code;
+    bool elsewhere; /* it may be known at any virtual address */
+};
+void jit_context_forget_block(struct jit_cpu *cpu, const struct jit_dropped *block);
 /* Page at host address `hva` holds code now: no write entry for it stays. */
 void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva);
 /*
@@ -283,9 +290,9 @@ static inline unsigned jit_page_bit(uint64_t va)
     return (unsigned)(page ^ page >> 12) & (JIT_PAGES_BITS - 1);
 }
 
-static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pc)
+static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pa)
 {
-    return &cpu->found[(pc >> 1 ^ pc >> 13) & (JIT_FOUND_SIZE - 1)];
+    return &cpu->found[(pa >> 1 ^ pa >> 13) & (JIT_FOUND_SIZE - 1)];
 }
 
 /* CBO.ZERO of the line of `va`, where that is RAM; false: nothing was done, and a trap is to be

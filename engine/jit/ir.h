@@ -30,7 +30,8 @@ typedef uint8_t ir_reg;
 /* The second operand: `b`, or the constant `imm` where b is IR_NONE. */
 enum ir_op {
     /* ---- dst = f(a, b or imm); integer registers and temporaries ---- */
-    IR_CONST, /* imm */
+    IR_CONST,   /* imm */
+    IR_ADDRESS, /* imm, of a block at `pc`; one whose page is elsewhere has it as far from there */
     IR_MOV,
     IR_ADD,
     IR_SUB,
@@ -203,7 +204,9 @@ struct ir {
 #define IR_REGION_MAX 128 /* of code that is searched for a region */
 
 struct ir_block {
-    uint64_t pc;    /* virtual address of the first instruction */
+    /* Virtual address of the first instruction. The block is for every virtual address of its page:
+     * pcs in it (`imm` of branches, jumps, labels, IR_STEP and IR_ADDRESS) move with it. */
+    uint64_t pc;
     uint16_t bytes; /* of guest code, that IR_STEP executes included */
     uint16_t count; /* of operations */
     bool region;

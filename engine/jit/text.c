@@ -140,6 +140,9 @@ void ir_describe(const struct ir *ir, char *text, unsigned capacity)
 
     switch ((enum ir_op)ir->op) {
     case IR_CONST: snprintf(text, capacity, "%s = %#" PRIx64, dst, (uint64_t)ir->imm); break;
+    case IR_ADDRESS:
+        snprintf(text, capacity, "%s = address %" PRIx64, dst, (uint64_t)ir->imm);
+        break;
     case IR_LOAD:
         snprintf(text, capacity, "%s = %s%u [%s%+" PRId64 "]", dst,
                  ir->sub & IR_SIGNED ? "load.s" : "load.u", bits, ra, ir->imm);

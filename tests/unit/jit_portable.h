@@ -71,7 +71,8 @@ static inline bool portable_compute(const struct ir *ir, uint64_t a, uint64_t b,
     uint64_t r = 0;
 
     switch ((enum ir_op)ir->op) {
-    case IR_CONST: r = (uint64_t)ir->imm; break;
+    case IR_CONST:
+    case IR_ADDRESS: r = (uint64_t)ir->imm; break;
     case IR_MOV: r = a; break;
     case IR_ADD: r = a + b; break;
     case IR_SUB: r = a - b; break;

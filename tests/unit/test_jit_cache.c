@@ -396,6 +396,61 @@ static void stores_by_any_mapping_of_a_page_of_code_are_seen(void **state)
     assert_int_equal(A0, 1 + 2 + 8 + 32 + 128 + 512);
 }
 
+/* A function whose page two addresses show is translated once. What it says of its own address, and
+ * where it returns to, is as it was called; written, it is another at both. */
+static void code_that_is_in_two_places_is_translated_once(void **state)
+{
+    enum { PLACES = 2 };
+    static const uint32_t function[] = {
+        0x00000517,             /* auipc a0, 0 */
+        0x00c50513,             /* addi a0, a0, 12 */
+        0x00008293,             /* mv t0, ra */
+        0x00000097, 0x00c080e7, /* auipc ra, 0; jalr ra, 12(ra): over the next */
+        ADDI_A0(1),             /* never */
+        0x00008593,             /* mv a1, ra */
+        0x00028067,             /* jr t0 */
+    };
+    static const uint32_t code[] = {
+        0x18061073, /* csrw satp, a2 */
+        CALL(18),   /* s2 */
+        0x00050a13, /* mv s4, a0 */
+        CALL(19),   /* s3 */
+        ECALL,
+    };
+    (void)state;
+    memcpy(ram, code, sizeof code);
+    memcpy(ram + 0x20000, function, sizeof function);
+    make_space(0x10000, 0x21000);
+    for (unsigned i = 0; i < PLACES; i++) {
+        put_entry(0x12000, 2 + i, PTE(0x20000, 0xcfULL)); /* D A X W R V */
+        harts[0].x[18 + i] = (2 + i) << 12;
+    }
+    harts[0].x[12] = SATP(0x10000, 1);
+    run();
+    assert_int_equal(harts[0].x[20], 0x200c);
+    assert_int_equal(A0, 0x300c);
+    assert_int_equal(harts[0].x[11], 0x3014);
+    const uint64_t once = figure("blocks_translated");
+    harts[0].x[18] = 0x3000;
+    harts[0].x[19] = 0x2000;
+    run();
+    assert_int_equal(harts[0].x[20], 0x300c);
+    assert_int_equal(A0, 0x200c);
+    assert_int_equal(harts[0].x[11], 0x2014);
+    assert_int_equal(figure("blocks_translated"), once);
+    const uint32_t other = 0x01000517; /* auipc a0, 0x1000 */
+    memcpy(ram + 0x20000, &other, 4);
+    jit_engine.code_changed(&vm, BOARD_RAM + 0x20000, 4);
+    run();
+    assert_int_equal(harts[0].x[20], 0x100300c);
+    assert_int_equal(A0, 0x100200c);
+    harts[0].x[18] = 0x2000;
+    harts[0].x[19] = 0x3000;
+    run();
+    assert_int_equal(harts[0].x[20], 0x100200c);
+    assert_int_equal(A0, 0x100300c);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -410,6 +465,7 @@ int main(void)
         TEST(a_flush_forgets_everything_and_goes_on),
         TEST(address_spaces_see_their_own_pages),
         TEST(stores_by_any_mapping_of_a_page_of_code_are_seen),
+        TEST(code_that_is_in_two_places_is_translated_once),
         TEST(a_fence_of_an_address_space_is_heard),
         TEST(code_of_a_guest_at_rest_is_given_back),
         TEST(pages_are_code_as_long_as_blocks_are_made_of_them),

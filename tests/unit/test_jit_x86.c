@@ -81,6 +81,7 @@ static void run(void)
     assert_true(jit_backend_x86.emit(&block, &room, &emitted));
     assert_true(emitted.size <= room.size);
     hart.instret = 41;
+    hart.pc = PC;
     assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
     assert_int_equal(hart.pc, PC + 4);
     assert_int_equal(hart.instret, 42);
@@ -268,12 +269,45 @@ static void branches_leave_where_their_condition_holds(void **state)
                 /* The look-up finds no code and leaves: the kick is set. */
                 atomic_store(&hart.vcpu.kick, 1);
                 assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+                hart.pc = PC;
                 enum jit_leave why = jit_backend_x86.enter(&context, &hart, room.run);
                 bool holds = portable_holds(condition, va, vb);
                 assert_int_equal(why == JIT_STEP, !holds);
                 assert_int_equal(hart.pc, holds ? PC + 0x5000 : PC + 4);
             }
     atomic_store(&hart.vcpu.kick, 0);
+}
+
+/* A block that was emitted for PC is entered where its page is now: all that it says of pcs is as
+ * far from there. */
+static void addresses_move_with_the_page(void **state)
+{
+    static const uint64_t pages[] = {0, 0x1000, 0x7fff12345000, 0xffffffff80200000,
+                                     0xfffffffffffff000};
+    static const int64_t distances[] = {0,      4,         0xffc,      0x1000,    -4096,
+                                        123456, INT32_MAX, 0x80000ffe, INT32_MIN, -0x80000800LL};
+    (void)state;
+    for (unsigned p = 0; p < sizeof pages / sizeof pages[0]; p++)
+        for (unsigned d = 0; d < sizeof distances / sizeof distances[0]; d++)
+            for (unsigned n = 0; n < PLACES; n++) {
+                const uint64_t to = pages[p] + (uint64_t)distances[d];
+                begin();
+                fill();
+                struct ir *ir = add(IR_ADDRESS), *mov = add(IR_MOV), *end = add(IR_STEP);
+                ir->dst = places[n];
+                ir->imm = (int64_t)(PC + (uint64_t)distances[d]);
+                mov->dst = IR_X(31);
+                mov->a = places[n];
+                end->imm = ir->imm;
+                end->done = 3;
+                assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+                hart.pc = pages[p];
+                hart.instret = 1;
+                assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
+                assert_int_equal(hart.x[31], places[n] == IR_X(0) ? 0 : to);
+                assert_int_equal(hart.pc, to);
+                assert_int_equal(hart.instret, 4);
+            }
 }
 
 /* Loads and stores of a page that the TLB knows: widths, signs, every placement; x0 as a value. */
@@ -418,6 +452,7 @@ int main(void)
         cmocka_unit_test(operations_that_the_host_has_no_instruction_for),
         cmocka_unit_test(operations_with_a_constant),
         cmocka_unit_test(constants_of_all_sizes),
+        cmocka_unit_test(addresses_move_with_the_page),
         cmocka_unit_test(branches_leave_where_their_condition_holds),
         cmocka_unit_test(memory_of_a_page_that_the_tlb_knows),
         cmocka_unit_test(too_little_room_is_said),

@@ -7,6 +7,8 @@
 
 #include <stdatomic.h>
 
+#define PAGE_OFFSET (MEM_PAGE_SIZE - 1)
+
 /* ---- where registers are ---- */
 
 /* As a destination: rdx. */
@@ -125,15 +127,34 @@ void x86_compute(struct lowering *l, const struct ir *ir)
     x86_fill(l);
 }
 
-/* hart->pc; clobbers `spare`. */
-static void set_pc(struct lowering *l, uint64_t pc, unsigned spare)
+/* Bytes from the begin of the block's page to `pc`. */
+static int64_t from_page(const struct lowering *l, uint64_t pc)
 {
-    if (fits32((int64_t)pc)) {
-        x_store_const(&l->c, mem_at(R_VCPU, VCPU(pc)), (int32_t)pc);
-    } else {
-        x_const(&l->c, spare, (int64_t)pc);
-        x_store(&l->c, mem_at(R_VCPU, VCPU(pc)), spare);
+    return (int64_t)(pc - (l->block->pc & ~PAGE_OFFSET));
+}
+
+static bool in_page(const struct lowering *l, uint64_t pc)
+{
+    return ((pc ^ l->block->pc) & ~PAGE_OFFSET) == 0;
+}
+
+/* `pc` as it is where the block's page is now. Clobbers rcx if it is far. */
+static void get_address(struct lowering *l, unsigned to, uint64_t pc)
+{
+    struct x86_code *c = &l->c;
+    const int64_t distance = from_page(l, pc);
+    x_load(c, to, mem_at(RSP, FRAME_PAGE));
+    if (!fits32(distance)) {
+        x_const(c, RCX, distance);
+        x_alu(c, true, ALU_ADD, to, RCX);
+    } else if (distance != 0) {
+        x_alu_const(c, true, ALU_ADD, to, (int32_t)distance);
     }
+}
+
+static int32_t where(const struct lowering *l, uint64_t pc, unsigned done)
+{
+    return x86_where((uint64_t)from_page(l, pc), (int64_t)done - l->counted);
 }
 
 /* r14 counts the instructions of the block up to `done`. Flags stay. */
@@ -146,18 +167,24 @@ static void count_done(struct lowering *l, unsigned done)
 /* To the loop, from a rare path. */
 static void leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why)
 {
+    struct x86_code *c = &l->c;
     x86_spill(l);
+    if (in_page(l, pc)) {
+        x_const(c, RCX, (uint32_t)where(l, pc, done));
+        x_const(c, RAX, why);
+        x_jmp_to(c, x86_stub(l, x86_stubs.leave_at));
+        return;
+    }
     count_done(l, done);
-    set_pc(l, pc, RAX);
-    x_const(&l->c, RAX, why);
-    x_jmp_to(&l->c, x86_stub(l, x86_stubs.leave));
+    get_address(l, RAX, pc);
+    x_store(c, mem_at(R_VCPU, VCPU(pc)), RAX);
+    x_const(c, RAX, why);
+    x_jmp_to(c, x86_stub(l, x86_stubs.leave));
 }
 
-/* Before a call of a slow path: where it would trap. */
 void x86_say_where(struct lowering *l, const struct ir *ir)
 {
-    set_pc(l, l->block->pc + ir->at, RCX);
-    x_store_const(&l->c, mem_at(RSP, FRAME_DONE), (int32_t)(ir->done - l->counted));
+    x_store_const32(&l->c, mem_at(RSP, FRAME_WHERE), where(l, l->block->pc + ir->at, ir->done));
 }
 
 /* ---- going on ---- */
@@ -168,15 +195,19 @@ static void check_kick(struct lowering *l, const struct ir *ir)
     x86_later(l, LATE_KICK, x_jcc(&l->c, CC_NE), ir);
 }
 
-/* To `pc` by the jump cache, whose entry is known by now. */
-static void go_by_cache(struct lowering *l, uint64_t pc)
+/* To the pc in rax by the jump cache. */
+static void go_by_cache(struct lowering *l)
 {
     struct x86_code *c = &l->c;
-    int32_t entry = CONTEXT(jump) + (int32_t)(jit_jump_index(pc) * sizeof(struct jit_jump));
-    x_const(c, RAX, (int64_t)pc);
-    x_alu_mem(c, true, ALU_CMP, RAX, mem_at(R_CONTEXT, entry));
+    x_mov32(c, RDX, RAX);
+    x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
+    x_shift(c, false, SHIFT_SHL, RDX, 3);
+    x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
     x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
-    x_jmp_mem(c, mem_at(R_CONTEXT, entry + (int32_t)offsetof(struct jit_jump, code)));
+    x_alu_const(c, true, ALU_AND, RAX, -(int32_t)MEM_PAGE_SIZE);
+    x_store(c, mem_at(RSP, FRAME_PAGE), RAX);
+    x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
+                             CONTEXT(jump) + (int32_t)offsetof(struct jit_jump, code)));
 }
 
 /* To `pc` in this page: a jump that can be linked, until then to code that asks for it. */
@@ -185,7 +216,8 @@ static void go_by_link(struct lowering *l, uint64_t pc)
     struct x86_code *c = &l->c;
     struct jit_emitted *out = l->out;
     if (out->link_count == JIT_LINKS_MAX) {
-        go_by_cache(l, pc);
+        get_address(l, RAX, pc);
+        go_by_cache(l);
         return;
     }
     /* Patched while others may execute it: the distance must be within one aligned word. */
@@ -195,7 +227,7 @@ static void go_by_link(struct lowering *l, uint64_t pc)
     out->links[out->link_count].site = l->offset + (uint32_t)(c->at + 1 - l->start);
     uint32_t site = out->links[out->link_count++].site;
     x_jmp_to(c, c->at + 5); /* to what follows */
-    x_const(c, RAX, (int64_t)pc);
+    x_const(c, RAX, from_page(l, pc));
     x_const(c, RCX, site);
     x_jmp_to(c, x86_stub(l, x86_stubs.link));
 }
@@ -205,10 +237,12 @@ void x86_go_on_at(struct lowering *l, uint64_t pc, unsigned done)
     if (l->place.moved)
         x86_emit_spill(&l->c, &l->place);
     count_done(l, done);
-    if (((pc ^ l->block->pc) & ~(MEM_PAGE_SIZE - 1)) == 0)
+    if (in_page(l, pc)) {
         go_by_link(l, pc);
-    else
-        go_by_cache(l, pc);
+    } else {
+        get_address(l, RAX, pc);
+        go_by_cache(l);
+    }
 }
 
 static bool is_backward(const struct lowering *l, const struct ir *ir, uint64_t pc)
@@ -367,6 +401,7 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
     unsigned to = x86_target(l, ir->dst, RAX), a;
     switch (ir->op) {
     case IR_CONST: x_const(c, to, ir->imm); break;
+    case IR_ADDRESS: get_address(l, to, (uint64_t)ir->imm); break;
     case IR_MOV:
         if (ir->a != IR_X(0) && host_of(l, ir->a) != NO_REG)
             to = host_of(l, ir->a);
@@ -439,9 +474,7 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
 static void call_execute(struct lowering *l, const struct ir *ir, int64_t code)
 {
     struct x86_code *c = &l->c;
-    set_pc(l, l->block->pc + ir->at, RAX);
-    x_lea(c, RAX, mem_at(R_INSTRET, ir->done));
-    x_store(c, mem_at(R_VCPU, VCPU(instret)), RAX);
+    x_const(c, RAX, (uint32_t)where(l, l->block->pc + ir->at, ir->done));
     x_const(c, RCX, code);
     bool fp = ir->op == IR_EXECUTE && ir->sub == 1;
     x_call_to(c, x86_stub(l, fp ? x86_stubs.execute_fp : x86_stubs.execute));
@@ -675,20 +708,13 @@ static void lower_jump_reg(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
     x86_get(l, RAX, ir->a);
-    x_alu_const(c, true, ALU_AND, RAX, -2);
     if (l->place.moved)
         x86_emit_spill(c, &l->place);
     count_done(l, ir->done);
     /* A kick is looked at by whoever answers the look-up. */
     x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
     x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
-    x_mov32(c, RDX, RAX);
-    x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
-    x_shift(c, false, SHIFT_SHL, RDX, 3);
-    x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
-    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
-    x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
-                             CONTEXT(jump) + (int32_t)offsetof(struct jit_jump, code)));
+    go_by_cache(l); /* an odd pc is in no entry */
 }
 
 static void lower_fp_on(struct lowering *l, const struct ir *ir)
@@ -733,6 +759,7 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
     case IR_MAX:
     case IR_MAXU: lower_min_max(l, ir); break;
     case IR_CONST:
+    case IR_ADDRESS:
     case IR_MOV:
     case IR_SEXT_B:
     case IR_SEXT_H:
@@ -766,8 +793,7 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
     case IR_EXECUTE: lower_execute(l, ir); break;
     case IR_SAME: lower_same(l, ir); break;
     case IR_SYSTEM:
-        count_done(l, ir->done);
-        set_pc(l, l->block->pc + ir->at, RAX);
+        x_const(&l->c, RAX, (uint32_t)where(l, l->block->pc + ir->at, ir->done));
         x_const(&l->c, RCX, ir->imm);
         x_jmp_to(&l->c, x86_stub(l, x86_stubs.system));
         break;

@@ -127,7 +127,7 @@ void x86_put(struct lowering *l, ir_reg reg, unsigned from);
 void x86_later(struct lowering *l, enum late_kind kind, x86_hole from, const struct ir *ir);
 
 const uint8_t *x86_stub(const struct lowering *l, const uint8_t *run);
-/* Before a call of a slow path: where it would trap. Clobbers rcx. */
+/* Before a call of a slow path: where it would trap. */
 void x86_say_where(struct lowering *l, const struct ir *ir);
 
 /* Around a call of a stub on a rare path: guest registers go where x86_pins says, and back. rax,

@@ -43,32 +43,39 @@ extern const uint8_t x86_host[32];
 
 /* The stack frame of translated code. */
 enum {
-    FRAME_TEMPS = 0,                          /* IR_T(0).. */
-    FRAME_VALUE = FRAME_TEMPS + 8 * IR_TEMPS, /* result of a slow load */
-    FRAME_DONE = FRAME_VALUE + 8, /* instructions of the block before one that may fault */
-    FRAME_MXCSR = FRAME_DONE + 8,
+    FRAME_PAGE = 0,                /* virtual address of the page that the code is of */
+    FRAME_WHERE = FRAME_PAGE + 8,  /* x86_where of what may fault */
+    FRAME_VALUE = FRAME_WHERE + 8, /* result of a slow load */
+    FRAME_MXCSR = FRAME_VALUE + 8,
     FRAME_GROUPS = FRAME_MXCSR + 8,
-    FRAME_SLIDES = FRAME_GROUPS + 8 * X86_GROUP_SLOTS,
-    FRAME_SIZE =
-        FRAME_SLIDES +
-        16 * X86_SLIDES, /* 8 more than a multiple of 16: return address and six registers */
+    FRAME_TEMPS = FRAME_GROUPS + 8 * X86_GROUP_SLOTS, /* IR_T(0).. */
+    FRAME_SLIDES = FRAME_TEMPS + 8 * IR_TEMPS,
+    /* 8 more than a multiple of 16: return address and six registers */
+    FRAME_SIZE = FRAME_SLIDES + 16 * X86_SLIDES + 8,
 };
+
+/* A place in a block: bytes from the page's begin, and instructions that r14 lacks there. */
+static inline int32_t x86_where(uint64_t offset, int64_t lacks)
+{
+    return (int32_t)((uint32_t)lacks << 16 | (uint32_t)offset);
+}
 
 /* The fixed code: run addresses. */
 struct x86_stubs {
     const uint8_t *enter;
-    const uint8_t *leave; /* eax: enum jit_leave; hart->pc is set, r14 exact */
-    /* Jumped to, r14 exact. Go on in code, or leave. */
-    const uint8_t *lookup; /* rax: pc */
-    const uint8_t *link;   /* rax: pc, ecx: site */
-    const uint8_t *system; /* ecx: jit_system_code; hart->pc is set */
-    /* ecx: jit_code, rdx: operand; hart->pc and hart->instret are exact. Gives rax and the
-     * flags of the comparison of what was done with JIT_GO_ON, or does not return. */
+    const uint8_t *leave;    /* eax: enum jit_leave; hart->pc is set, r14 exact */
+    const uint8_t *leave_at; /* eax: enum jit_leave; ecx: x86_where */
+    /* Jumped to. Go on in code, or leave. */
+    const uint8_t *lookup; /* rax: pc, bit 0 ignored; r14 exact */
+    const uint8_t *link;   /* eax: offset in the page, ecx: site; r14 exact */
+    const uint8_t *system; /* eax: x86_where, ecx: jit_system_code */
+    /* eax: x86_where, ecx: jit_code, rdx: operand. Gives rax and the flags of the comparison of
+     * what was done with JIT_GO_ON, or does not return. */
     const uint8_t *execute, *execute_fp;
-    /* rax: va; rdx: value (stores); hart->pc and FRAME_DONE set. Loads give rax, zero-extended.
-     * By width: 1, 2, 4, 8. */
+    /* rax: va; rdx: value (stores); FRAME_WHERE set. Loads give rax, zero-extended. By width: 1,
+     * 2, 4, 8. */
     const uint8_t *load[4], *store[4];
-    /* rax: va, ecx: enum x86_atomic, rdx: operand; the same. Give rax. */
+    /* rax: va, ecx: x86_atomic_code, rdx: operand; the same. Give rax. */
     const uint8_t *atomic;
     /* rax = f(rax, rdx) by cpu-independent helpers: ecx the enum ir_op. */
     const uint8_t *compute;

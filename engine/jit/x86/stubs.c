@@ -187,7 +187,14 @@ static void emit_mxcsr_merge(struct x86_code *c, int32_t frame, bool clear)
     x_here(c, none);
 }
 
-/* enum jit_leave enter(context rdi, &hart->x[16] rsi, code rdx) */
+/* The page of the pc in `pc`, which becomes its address. */
+static void emit_page(struct x86_code *c, unsigned pc)
+{
+    x_alu_const(c, true, ALU_AND, pc, -(int32_t)MEM_PAGE_SIZE);
+    x_store(c, mem_at(RSP, FRAME_PAGE), pc);
+}
+
+/* enum jit_leave enter(context rdi, &hart->x[16] rsi, code of hart->pc rdx) */
 static void emit_enter(struct x86_code *c)
 {
     for (unsigned i = 0; i < 6; i++)
@@ -198,6 +205,8 @@ static void emit_enter(struct x86_code *c)
     x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
     x_mov(c, RAX, RDX);
     emit_mxcsr_clear(c, 0);
+    x_load(c, RCX, mem_at(R_VCPU, VCPU(pc)));
+    emit_page(c, RCX);
     load_pins(c, true);
     x_jmp_reg(c, RAX);
 }
@@ -216,13 +225,31 @@ static void emit_leave(struct x86_code *c)
     x_ret(c);
 }
 
-/* The access or the atomic trapped: hart->pc and FRAME_DONE say where. On the stub's own frame. */
+/* hart->pc of the x86_where in `place`, which becomes what r14 lacks there. Clobbers rdx. `frame`:
+ * from rsp to that of translated code. */
+static void emit_place(struct x86_code *c, unsigned place, int32_t frame)
+{
+    x_extend16(c, RDX, place, false);
+    x_alu_mem(c, true, ALU_ADD, RDX, mem_at(RSP, frame + FRAME_PAGE));
+    x_store(c, mem_at(R_VCPU, VCPU(pc)), RDX);
+    x_movsxd(c, place, place);
+    x_shift(c, true, SHIFT_SAR, place, 16);
+}
+
+/* The access or the atomic trapped, where FRAME_WHERE says. On the stub's own frame. */
 static void emit_fault(struct x86_code *c, unsigned frame)
 {
     load_pins(c, false);
     x_alu_const(c, true, ALU_ADD, RSP, (int32_t)frame + 8); /* and the return address */
-    x_alu_mem(c, true, ALU_ADD, R_INSTRET, mem_at(RSP, FRAME_DONE));
+    x_mem(c, false, 0x8b, RCX, mem_at(RSP, FRAME_WHERE));
     x_const(c, RAX, JIT_FAULT);
+    x_jmp_to(c, x86_stubs.leave_at);
+}
+
+static void emit_leave_at(struct x86_code *c)
+{
+    emit_place(c, RCX, 0);
+    x_alu(c, true, ALU_ADD, R_INSTRET, RCX);
     x_jmp_to(c, x86_stubs.leave);
 }
 
@@ -344,16 +371,20 @@ static void emit_go_on(struct x86_code *c)
     x_jmp_to(c, x86_stubs.leave);
 }
 
-/* rax: pc; `linked`: ecx is the site */
+/* `linked`: to an offset in this page, and ecx is the site */
 static void emit_lookup(struct x86_code *c, bool linked)
 {
     save_pins(c, false);
     x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
     x_mov(c, RSI, RAX);
-    if (linked)
+    if (linked) {
+        x_alu_mem(c, true, ALU_ADD, RSI, mem_at(RSP, FRAME_PAGE));
         x_mov(c, RDX, RCX);
-    else
+    } else {
+        x_alu_const(c, true, ALU_AND, RSI, -2);
+        emit_page(c, RAX);
         x_const(c, RDX, 0);
+    }
     call_c(c, (uintptr_t)jit_go_on);
     emit_go_on(c);
 }
@@ -361,10 +392,14 @@ static void emit_lookup(struct x86_code *c, bool linked)
 static void emit_system(struct x86_code *c)
 {
     save_pins(c, true);
-    x_store(c, mem_at(R_VCPU, VCPU(instret)), R_INSTRET);
+    emit_place(c, RAX, 0);
+    x_alu(c, true, ALU_ADD, RAX, R_INSTRET);
+    x_store(c, mem_at(R_VCPU, VCPU(instret)), RAX);
     x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
     x_mov(c, RSI, RCX);
     call_c(c, (uintptr_t)jit_system);
+    x_load(c, RCX, mem_at(R_VCPU, VCPU(pc)));
+    emit_page(c, RCX);
     x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(cpu)));
     x_load(c, R_CONTEXT, mem_at(RDX, offsetof(struct jit_cpu, context)));
     x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
@@ -375,6 +410,11 @@ static void emit_execute(struct x86_code *c, bool fp)
 {
     x_alu_const(c, true, ALU_SUB, RSP, STUB_FRAME);
     save_pins(c, false);
+    x_mov(c, RSI, RDX);
+    emit_place(c, RAX, STUB_FRAME + 8);
+    x_alu(c, true, ALU_ADD, RAX, R_INSTRET);
+    x_store(c, mem_at(R_VCPU, VCPU(instret)), RAX);
+    x_mov(c, RDX, RSI);
     x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
     x_mov(c, RSI, RCX);
     if (fp)
@@ -417,6 +457,8 @@ long x86_init(struct jit_room *room)
     /* Addresses are of the writable mapping here: jumps among the fixed code are relative. */
     x86_stubs.leave = c.at;
     emit_leave(&c);
+    x86_stubs.leave_at = c.at;
+    emit_leave_at(&c);
     x86_stubs.enter = c.at;
     emit_enter(&c);
     x86_stubs.link = c.at;
@@ -445,7 +487,8 @@ long x86_init(struct jit_room *room)
     ptrdiff_t to_run = room->run - room->write;
     const uint8_t **const all[] = {&x86_stubs.enter,      &x86_stubs.leave,  &x86_stubs.lookup,
                                    &x86_stubs.link,       &x86_stubs.system, &x86_stubs.execute,
-                                   &x86_stubs.execute_fp, &x86_stubs.atomic, &x86_stubs.compute};
+                                   &x86_stubs.execute_fp, &x86_stubs.atomic, &x86_stubs.compute,
+                                   &x86_stubs.leave_at};
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i] += to_run;
     for (unsigned i = 0; i < 4; i++) {
