@@ -113,3 +113,9 @@ bool riscv_sfence_allowed(const struct riscv_vcpu *hart)
 {
     return hart->priv == PRIV_M || (hart->priv == PRIV_S && (hart->mstatus & MSTATUS_TVM) == 0);
 }
+
+bool riscv_cbo_allowed(const struct riscv_vcpu *hart, uint64_t need)
+{
+    return (hart->priv == PRIV_M || (hart->menvcfg & need) != 0) &&
+           (hart->priv != PRIV_U || (hart->senvcfg & need) != 0);
+}

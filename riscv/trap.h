@@ -18,5 +18,7 @@ bool riscv_sret(struct riscv_vcpu *hart);
 /* WFI is allowed here (mstatus.TW); SFENCE.VMA is (mstatus.TVM). */
 bool riscv_wfi_allowed(const struct riscv_vcpu *hart);
 bool riscv_sfence_allowed(const struct riscv_vcpu *hart);
+/* A cache-block operation is, by the bits `need` (ENVCFG_CB*) of menvcfg and senvcfg (CMO 2.5). */
+bool riscv_cbo_allowed(const struct riscv_vcpu *hart, uint64_t need);
 
 #endif

@@ -2,6 +2,7 @@
 #include "engine/interp/internal.h"
 
 #include "core/bus.h"
+#include "riscv/trap.h"
 
 typedef uint16_t __attribute__((aligned(1), may_alias)) u16_any;
 typedef uint32_t __attribute__((aligned(1), may_alias)) u32_any;
@@ -265,8 +266,7 @@ bool interp_cbo(struct interp *it, unsigned op, uint64_t va)
                                          : ENVCFG_CBCFE;
     struct riscv_page page;
 
-    if ((hart->priv < PRIV_M && (hart->menvcfg & need) == 0) ||
-        (hart->priv == PRIV_U && (hart->senvcfg & need) == 0)) {
+    if (!riscv_cbo_allowed(hart, need)) {
         it->cause = CAUSE_ILLEGAL; /* tval: the caller's, the instruction */
         return false;
     }

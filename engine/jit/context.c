@@ -9,7 +9,7 @@ typedef uint64_t __attribute__((aligned(1), may_alias)) u64_any;
 
 #define PAGE_OFFSET (MEM_PAGE_SIZE - 1)
 #define PAGE_JUMPS  (MEM_PAGE_SIZE / 2) /* entries of the jump cache, which is not smaller */
-#define ZERO_BYTES  64u                 /* of CBO.ZERO */
+#define BLOCK_BYTES 64u                 /* of CBO.* */
 
 static unsigned tlb_index(uint64_t va)
 {
@@ -483,16 +483,31 @@ bool jit_zero(struct jit_cpu *cpu, uint64_t va)
     unsigned i = tlb_index(va);
     struct riscv_page page;
 
-    va &= ~(uint64_t)(ZERO_BYTES - 1);
+    va &= ~(uint64_t)(BLOCK_BYTES - 1);
     if ((va & ~PAGE_OFFSET) == context->write[i]) {
-        memset((void *)(context->addend[i] + va), 0, ZERO_BYTES);
+        memset((void *)(context->addend[i] + va), 0, BLOCK_BYTES);
         return true;
     }
-    if (!translate(cpu, va, ZERO_BYTES, ACCESS_STORE, &page) || page.hva == NULL)
+    if (!translate(cpu, va, BLOCK_BYTES, ACCESS_STORE, &page) || page.hva == NULL)
         return false;
-    memset(page.hva + (va & PAGE_OFFSET), 0, ZERO_BYTES);
-    written(cpu, page.pa, ZERO_BYTES);
+    memset(page.hva + (va & PAGE_OFFSET), 0, BLOCK_BYTES);
+    written(cpu, page.pa, BLOCK_BYTES);
     return true;
+}
+
+bool jit_manage(struct jit_cpu *cpu, uint64_t va)
+{
+    const struct jit_context *context = cpu->context;
+    const uint64_t block = va & ~(uint64_t)(BLOCK_BYTES - 1), of_page = va & ~PAGE_OFFSET;
+    const unsigned i = tlb_index(va);
+    struct riscv_page page;
+
+    /* Allowed where a load or a store is. */
+    if (context->read[i] == of_page || context->write[i] == of_page)
+        return true;
+    return (translate(cpu, block, BLOCK_BYTES, ACCESS_LOAD, &page) ||
+            translate(cpu, block, BLOCK_BYTES, ACCESS_STORE, &page)) &&
+           page.hva != NULL;
 }
 
 void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store)

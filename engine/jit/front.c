@@ -191,6 +191,15 @@ static void csr(struct front *f, const struct insn *in)
     f->fp_read = f->fp_written = f->fp_nearest = false; /* mstatus.FS may be another */
 }
 
+/* What is no CSR's, and gives nothing; `a`: a register or IR_NONE. */
+static void execute(struct front *f, ir_reg a, enum jit_kind kind, unsigned allowed_by)
+{
+    struct ir *ir = front_add(f, IR_EXECUTE);
+    ir->dst = IR_X(0);
+    ir->a = a;
+    ir->imm = jit_code(allowed_by, kind, false, false);
+}
+
 /* ra and t0 are link registers (Unprivileged ISA, 2.5.1). */
 static bool is_link(unsigned reg)
 {
@@ -474,14 +483,11 @@ enum front_step front_translate(struct front *f, const struct insn *in)
             (in->imm & (PRED_WRITE | SUCC_READ)) == (PRED_WRITE | SUCC_READ) ? IR_FENCE_FULL
                                                                              : IR_FENCE_ORDER;
         return FRONT_GO_ON;
-    case OP_pause:
-    case OP_cbo_zero: {
-        struct ir *ir = front_add(f, IR_EXECUTE);
-        ir->dst = IR_X(0);
-        ir->a = in->op == OP_pause ? IR_NONE : IR_X(in->rs1);
-        ir->imm = jit_code(0, in->op == OP_pause ? JIT_PAUSE : JIT_ZERO, false, false);
-        return FRONT_GO_ON;
-    }
+    case OP_pause: execute(f, IR_NONE, JIT_PAUSE, 0); return FRONT_GO_ON;
+    case OP_cbo_zero: execute(f, IR_X(in->rs1), JIT_ZERO, ENVCFG_CBZE); return FRONT_GO_ON;
+    case OP_cbo_inval: execute(f, IR_X(in->rs1), JIT_MANAGE, ENVCFG_CBIE); return FRONT_GO_ON;
+    case OP_cbo_clean:
+    case OP_cbo_flush: execute(f, IR_X(in->rs1), JIT_MANAGE, ENVCFG_CBCFE); return FRONT_GO_ON;
     case OP_prefetch_i:
     case OP_prefetch_r:
     case OP_prefetch_w: return FRONT_GO_ON;

@@ -208,8 +208,17 @@ static inline bool jit_trap_streak(struct jit_cpu *cpu)
 
 /* ---- system.c: instructions that C executes, without the interpreter ---- */
 
-/* What IR_EXECUTE and IR_SYSTEM say of an instruction. */
-enum jit_kind { JIT_CSR_WRITE, JIT_CSR_SET, JIT_CSR_CLEAR, JIT_ZERO, JIT_PAUSE, JIT_SAME };
+/* What IR_EXECUTE and IR_SYSTEM say of an instruction. JIT_ZERO, JIT_MANAGE (CBO.INVAL, CLEAN and
+ * FLUSH): in place of a CSR's number the bits of xenvcfg that allow it. */
+enum jit_kind {
+    JIT_CSR_WRITE,
+    JIT_CSR_SET,
+    JIT_CSR_CLEAR,
+    JIT_ZERO,
+    JIT_MANAGE,
+    JIT_PAUSE,
+    JIT_SAME
+};
 #define JIT_CSR_READS  (1u << 16)
 #define JIT_CSR_WRITES (1u << 17)
 
@@ -298,6 +307,8 @@ static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pa)
 /* CBO.ZERO of the line of `va`, where that is RAM; false: nothing was done, and a trap is to be
  * found by whoever looks again. */
 bool jit_zero(struct jit_cpu *cpu, uint64_t va);
+/* The same of CBO.INVAL, CLEAN and FLUSH, which do nothing where they may be done. */
+bool jit_manage(struct jit_cpu *cpu, uint64_t va);
 /* Where the page of `va` lies, for code; NULL: it cannot be fetched, or not be kept. */
 const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va);
 

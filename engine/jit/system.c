@@ -61,16 +61,6 @@ static bool csr_access(struct riscv_vcpu *hart, uint32_t code, uint64_t operand,
     return riscv_csr_write(hart, csr, operand);
 }
 
-/* CBO.ZERO where it is allowed and hits RAM. */
-static bool zero(struct jit_cpu *cpu, uint64_t va)
-{
-    const struct riscv_vcpu *hart = cpu->hart;
-    if ((hart->priv < PRIV_M && (hart->menvcfg & ENVCFG_CBZE) == 0) ||
-        (hart->priv == PRIV_U && (hart->senvcfg & ENVCFG_CBZE) == 0))
-        return false;
-    return jit_zero(cpu, va);
-}
-
 /* The second half of an instruction that crosses into the next page is as it was. */
 static bool same(struct jit_cpu *cpu, uint16_t half)
 {
@@ -91,8 +81,13 @@ enum jit_done jit_execute(struct jit_cpu *cpu, uint32_t code, uint64_t operand, 
     *value = 0;
     if (cpu->audit != NULL)
         return JIT_REFUSED;
-    switch ((enum jit_kind)(code >> 12 & 7)) {
-    case JIT_ZERO: return zero(cpu, operand) ? JIT_GO_ON : JIT_REFUSED;
+    const enum jit_kind kind = (enum jit_kind)(code >> 12 & 7);
+    switch (kind) {
+    case JIT_ZERO:
+    case JIT_MANAGE:
+        if (!riscv_cbo_allowed(hart, code & 0xfff))
+            return JIT_REFUSED;
+        return (kind == JIT_ZERO ? jit_zero : jit_manage)(cpu, operand) ? JIT_GO_ON : JIT_REFUSED;
     case JIT_SAME: return same(cpu, (uint16_t)operand) ? JIT_GO_ON : JIT_REFUSED;
     case JIT_PAUSE:
         if (hart->vcpu.vm->vcpu_count > 1)

@@ -82,6 +82,21 @@ static void carryless_products_are_operations(void **state)
     assert_non_null(strstr(t, "a0 = clmul a1, a2\na0 = clmulh a1, a2\na0 = clmulr a1, a2\njump"));
 }
 
+static void cache_block_operations_say_what_allows_them(void **state)
+{
+    (void)state;
+    /* cbo.zero (a0); cbo.inval (a1); cbo.clean (a2); cbo.flush (a3) */
+    const char *t = TRANSLATED(0x0045200f, 0x0005a00f, 0x0016200f, 0x0026a00f);
+    assert_null(strstr(t, "step"));
+    /* CBZE, CBIE, CBCFE, CBCFE (Privileged ISA 20240411, 3.1.18) */
+    static const unsigned bits[] = {1u << 7, 3u << 4, 1u << 6, 1u << 6};
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(block.code[i].op, IR_EXECUTE);
+        assert_int_equal(block.code[i].imm,
+                         jit_code(bits[i], i == 0 ? JIT_ZERO : JIT_MANAGE, false, false));
+    }
+}
+
 static void what_is_not_translated_is_left_to_the_interpreter_at_its_pc(void **state)
 {
     (void)state;
@@ -231,6 +246,7 @@ int main(void)
         cmocka_unit_test(results_for_x0_are_no_constants),
         cmocka_unit_test(loads_and_stores_keep_width_and_sign),
         cmocka_unit_test(carryless_products_are_operations),
+        cmocka_unit_test(cache_block_operations_say_what_allows_them),
         cmocka_unit_test(what_is_not_translated_is_left_to_the_interpreter_at_its_pc),
         cmocka_unit_test(code_that_ends_with_its_page_goes_on_in_the_next),
         cmocka_unit_test(an_instruction_across_the_end_is_not_part_of_it),

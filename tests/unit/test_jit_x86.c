@@ -390,6 +390,56 @@ static void too_little_room_is_said(void **state)
     }
 }
 
+/* CBO.ZERO at each place of the page, allowed by menvcfg and senvcfg or not (CMO 2.5): what the TLB
+ * does not answer is a call, which cpu.counts knows. */
+static void cache_blocks_are_zeroed_where_that_is_allowed(void **state)
+{
+    static uint8_t page[4096] __attribute__((aligned(4096))), expected[4096];
+    const uint64_t va = 0x41000;
+    const unsigned index = va >> 12 & (JIT_TLB_SIZE - 1);
+    static const uint8_t privs[] = {PRIV_U, PRIV_S, PRIV_M};
+    (void)state;
+    context.addend[index] = (uintptr_t)page - va;
+    for (unsigned n = 0; n < 3 * 4 * PLACES; n++) {
+        const ir_reg a = places[n % PLACES];
+        const bool machine = n / PLACES % 4 & 1, supervisor = n / PLACES % 4 & 2;
+        if (a == IR_X(0))
+            continue;
+        hart.priv = privs[n / PLACES / 4];
+        hart.menvcfg = machine ? ENVCFG_CBZE : ~ENVCFG_CBZE;
+        hart.senvcfg = supervisor ? ENVCFG_CBZE : ~ENVCFG_CBZE;
+        const bool allowed =
+            hart.priv == PRIV_M || (machine && (hart.priv == PRIV_S || supervisor));
+        for (unsigned at = 0; at < 4096; at += 61) {
+            const uint64_t before = cpu.counts.executed;
+            memset(page, 0xa5, sizeof page);
+            memset(expected, 0xa5, sizeof expected);
+            if (allowed)
+                memset(expected + at / 64 * 64, 0, 64);
+            context.write[index] = va;
+            begin();
+            fill();
+            give(a, va + at);
+            struct ir *ir = add(IR_EXECUTE);
+            ir->dst = IR_X(0);
+            ir->a = a;
+            ir->imm = jit_code(ENVCFG_CBZE, JIT_ZERO, false, false);
+            if (allowed) {
+                run();
+                assert_int_equal(cpu.counts.executed - before, machine ? 0 : 1);
+            } else {
+                hart.instret = 41;
+                assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+                assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
+                assert_int_equal(hart.pc, PC);
+                assert_int_equal(hart.instret, 41);
+            }
+            assert_memory_equal(page, expected, sizeof page);
+        }
+    }
+    context.write[index] = JIT_EMPTY;
+}
+
 /* CSRs that are done without a call (csr.c), for each state that matters to them. What calls would
  * count in cpu.counts. */
 static void plain_csrs_are_those_of_riscv_csr(void **state)
@@ -455,6 +505,7 @@ int main(void)
         cmocka_unit_test(addresses_move_with_the_page),
         cmocka_unit_test(branches_leave_where_their_condition_holds),
         cmocka_unit_test(memory_of_a_page_that_the_tlb_knows),
+        cmocka_unit_test(cache_blocks_are_zeroed_where_that_is_allowed),
         cmocka_unit_test(too_little_room_is_said),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -482,7 +482,8 @@ static void call_execute(struct lowering *l, const struct ir *ir, int64_t code)
 
 static void lower_execute(struct lowering *l, const struct ir *ir)
 {
-    x86_hole done = x86_lower_csr(l, ir);
+    const bool zero = (ir->imm >> 12 & 7) == JIT_ZERO;
+    x86_hole done = zero ? x86_lower_zero(l, ir) : x86_lower_csr(l, ir);
     if (ir->a == IR_NONE)
         x_const(&l->c, RDX, ir->c);
     else

@@ -162,6 +162,9 @@ void x86_slides_begin(struct lowering *l);
 void x86_slides_follow(struct lowering *l, const struct ir *ir);
 void x86_late_memory(struct lowering *l, const struct late *late);
 
+/* CBO.ZERO where the TLB has its page for stores; else as x86_lower_csr. */
+x86_hole x86_lower_zero(struct lowering *l, const struct ir *ir);
+
 /* csr.c: an IR_EXECUTE by itself, where it can; what cannot falls through, to be done by the stub.
  * A hole to be filled behind that, or NULL: nothing was emitted. */
 x86_hole x86_lower_csr(struct lowering *l, const struct ir *ir);

@@ -1,5 +1,6 @@
 /* Loads, stores and atomics: the TLB in line, and what is done where it does not answer. */
 #include "engine/jit/x86/lower.h"
+#include "riscv/csr.h"
 
 /* ---- groups ---- */
 
@@ -438,6 +439,35 @@ void x86_lower_store(struct lowering *l, const struct ir *ir)
     default: x_store(c, at, value); break;
     }
     later(l, LATE_STORE, miss, ir, NO_REG, clear);
+}
+
+/* ---- cache blocks ---- */
+
+x86_hole x86_lower_zero(struct lowering *l, const struct ir *ir)
+{
+    struct x86_code *c = &l->c;
+
+    /* Allowed by menvcfg, and in U-mode by senvcfg too; M-mode, which needs neither, is rare. */
+    x_mem(c, false, 0x8b, RAX, mem_at(R_VCPU, VCPU(menvcfg)));
+    x_mem(c, false, 0x80, ALU_CMP, mem_at(R_VCPU, VCPU(priv)));
+    put8(c, PRIV_U);
+    x86_hole supervisor = x_jcc(c, CC_NE);
+    x_alu_mem(c, false, ALU_AND, RAX, mem_at(R_VCPU, VCPU(senvcfg)));
+    x_here(c, supervisor);
+    put8(c, 0xa8); /* test al */
+    put8(c, ENVCFG_CBZE);
+    x86_hole refused = x_jcc(c, CC_E);
+
+    x86_get(l, RAX, ir->a);
+    x_alu_const(c, true, ALU_AND, RAX, -64);
+    x86_hole miss = host_address(c, 1, CONTEXT(write));
+    x_reg(c, false, X86_PREFIX(0x66, 0x0fef), 0, 0); /* pxor */
+    for (int32_t at = 0; at < 64; at += 16)
+        x_mem(c, false, 0x0f29, 0, mem_at(RAX, at)); /* movaps */
+    x86_hole done = x_jmp(c);
+    x_here(c, refused);
+    x_here(c, miss);
+    return done;
 }
 
 /* ---- atomics ---- */
