@@ -71,24 +71,50 @@ static inline struct x86_mem mem_indexed(unsigned base, unsigned index, unsigned
         .base = (uint8_t)base, .index = (uint8_t)index, .scale = (uint8_t)scale, .disp = disp};
 }
 
+/*
+ * Instructions are put together in words and written so, with one look at the room for each: what
+ * is written behind `at` is of no account, and where less than a word is left it counts as full.
+ */
+struct x86_bytes {
+    uint64_t value; /* the first byte is the lowest */
+    unsigned count; /* 8 at most */
+};
+
+static inline struct x86_bytes byte_of(unsigned byte)
+{
+    return (struct x86_bytes){.value = (uint8_t)byte, .count = 1};
+}
+
+/* `count` bytes of `value`, which has no others. */
+static inline void append(struct x86_bytes *b, uint64_t value, unsigned count)
+{
+    b->value |= value << 8 * b->count;
+    b->count += count;
+}
+
+static inline void put_bytes(struct x86_code *c, struct x86_bytes b)
+{
+    if (c->end - c->at < (ptrdiff_t)sizeof b.value) {
+        c->full = true;
+        return;
+    }
+    memcpy(c->at, &b.value, sizeof b.value); /* this host is little-endian */
+    c->at += b.count;
+}
+
 static inline void put8(struct x86_code *c, unsigned byte)
 {
-    if (c->at < c->end)
-        *c->at++ = (uint8_t)byte;
-    else
-        c->full = true;
+    put_bytes(c, byte_of(byte));
 }
 
 static inline void put32(struct x86_code *c, uint32_t v)
 {
-    for (unsigned i = 0; i < 4; i++)
-        put8(c, v >> 8 * i & 0xff);
+    put_bytes(c, (struct x86_bytes){.value = v, .count = 4});
 }
 
 static inline void put64(struct x86_code *c, uint64_t v)
 {
-    put32(c, (uint32_t)v);
-    put32(c, (uint32_t)(v >> 32));
+    put_bytes(c, (struct x86_bytes){.value = v, .count = 8});
 }
 
 static inline bool fits8(int64_t v)
@@ -104,76 +130,96 @@ static inline bool fits32(int64_t v)
 /* Opcodes: 0x0Fxx and 0x0F38xx are two and three bytes; the upper half is a mandatory prefix. */
 #define X86_PREFIX(prefix, opcode) ((uint32_t)(prefix) << 24 | (opcode))
 
-static inline void put_opcode(struct x86_code *c, uint32_t opcode)
-{
-    opcode &= 0xffffff;
-    if (opcode > 0xffff)
-        put8(c, opcode >> 16);
-    if (opcode > 0xff)
-        put8(c, opcode >> 8 & 0xff);
-    put8(c, opcode & 0xff);
-}
-
 /* `wide`: REX.W. `byte`: reg or rm is a byte register, for which REX makes sil, dil of 6 and 7. */
-static inline void put_prefixes(struct x86_code *c, bool wide, unsigned reg, unsigned index,
-                                unsigned base, uint32_t opcode, bool byte)
+static inline struct x86_bytes prefixes(bool wide, unsigned reg, unsigned index, unsigned base,
+                                        uint32_t opcode, bool byte)
 {
+    struct x86_bytes b = {0};
     unsigned rex = (wide ? 8u : 0u) | (reg >> 3 & 1) << 2 |
                    (index != NO_REG ? (index >> 3 & 1) << 1 : 0u) | (base >> 3 & 1);
     if (opcode >> 24 != 0)
-        put8(c, opcode >> 24);
+        append(&b, opcode >> 24, 1);
     if (rex != 0 || (byte && ((reg >= 4 && reg < 8) || (base >= 4 && base < 8))))
-        put8(c, 0x40 | rex);
+        append(&b, 0x40 | rex, 1);
+    return b;
+}
+
+static inline void append_opcode(struct x86_bytes *b, uint32_t opcode)
+{
+    opcode &= 0xffffff;
+    if (opcode > 0xffff)
+        append(b, opcode >> 16, 1);
+    if (opcode > 0xff)
+        append(b, opcode >> 8 & 0xff, 1);
+    append(b, opcode & 0xff, 1);
 }
 
 /* ModRM with a register in both places. */
+static inline struct x86_bytes reg_form(bool wide, uint32_t opcode, unsigned reg, unsigned rm,
+                                        bool byte)
+{
+    struct x86_bytes b = prefixes(wide, reg, NO_REG, rm, opcode, byte);
+    append_opcode(&b, opcode);
+    append(&b, 0xc0 | (reg & 7) << 3 | (rm & 7), 1);
+    return b;
+}
+
 static inline void x_reg(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg, unsigned rm)
 {
-    put_prefixes(c, wide, reg, NO_REG, rm, opcode, false);
-    put_opcode(c, opcode);
-    put8(c, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    put_bytes(c, reg_form(wide, opcode, reg, rm, false));
 }
 
 static inline void x_reg8(struct x86_code *c, uint32_t opcode, unsigned reg, unsigned rm)
 {
-    put_prefixes(c, false, reg, NO_REG, rm, opcode, true);
-    put_opcode(c, opcode);
-    put8(c, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    put_bytes(c, reg_form(false, opcode, reg, rm, true));
 }
 
-static inline void put_modrm_mem(struct x86_code *c, unsigned reg, struct x86_mem m)
+/* An opcode with a register in its low bits, and nothing else. */
+static inline struct x86_bytes short_form(bool wide, uint32_t opcode, unsigned reg)
+{
+    struct x86_bytes b = prefixes(wide, 0, NO_REG, reg, 0, false);
+    append_opcode(&b, opcode | (reg & 7));
+    return b;
+}
+
+static inline struct x86_bytes mem_form(unsigned reg, struct x86_mem m)
 {
     unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : fits8(m.disp) ? 1 : 2;
+    struct x86_bytes b;
     if (m.index != NO_REG || (m.base & 7) == RSP) {
-        put8(c, mod << 6 | (reg & 7) << 3 | 4);
-        put8(c,
-             (unsigned)m.scale << 6 | (m.index != NO_REG ? m.index & 7u : 4u) << 3 | (m.base & 7));
+        b = byte_of(mod << 6 | (reg & 7) << 3 | 4);
+        append(&b,
+               (unsigned)m.scale << 6 | (m.index != NO_REG ? m.index & 7u : 4u) << 3 | (m.base & 7),
+               1);
     } else {
-        put8(c, mod << 6 | (reg & 7) << 3 | (m.base & 7));
+        b = byte_of(mod << 6 | (reg & 7) << 3 | (m.base & 7));
     }
     if (mod == 1)
-        put8(c, (uint8_t)m.disp);
+        append(&b, (uint8_t)m.disp, 1);
     else if (mod == 2)
-        put32(c, (uint32_t)m.disp);
+        append(&b, (uint32_t)m.disp, 4);
+    return b;
 }
 
-static inline void x_mem(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg,
-                         struct x86_mem m)
+/* Most of it is known where it is called. */
+static inline __attribute__((always_inline)) void
+x_mem(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg, struct x86_mem m)
 {
-    put_prefixes(c, wide, reg, m.index, m.base, opcode, false);
-    put_opcode(c, opcode);
-    put_modrm_mem(c, reg, m);
+    struct x86_bytes b = prefixes(wide, reg, m.index, m.base, opcode, false);
+    append_opcode(&b, opcode);
+    put_bytes(c, b);
+    put_bytes(c, mem_form(reg, m));
 }
 
 static inline void x_mem8(struct x86_code *c, uint32_t opcode, unsigned reg, struct x86_mem m)
 {
     /* Only `reg` is a byte register. */
-    unsigned rex = (reg >> 3 & 1) << 2 | (m.index != NO_REG ? (m.index >> 3 & 1u) << 1 : 0u) |
-                   (m.base >> 3 & 1u);
-    if (rex != 0 || (reg >= 4 && reg < 8))
-        put8(c, 0x40 | rex);
-    put_opcode(c, opcode);
-    put_modrm_mem(c, reg, m);
+    struct x86_bytes b = prefixes(false, reg, m.index, m.base, 0, false);
+    if (b.count == 0 && reg >= 4 && reg < 8)
+        b = byte_of(0x40);
+    append_opcode(&b, opcode);
+    put_bytes(c, b);
+    put_bytes(c, mem_form(reg, m));
 }
 
 /* ---- moves ---- */
@@ -194,17 +240,15 @@ static inline void x_const(struct x86_code *c, unsigned to, int64_t value)
     if (value == 0) { /* changes flags */
         x_reg(c, false, 0x31, to, to);
     } else if (value > 0 && value <= UINT32_MAX) {
-        put_prefixes(c, false, 0, NO_REG, to, 0, false);
-        put8(c, 0xb8 | (to & 7));
-        put32(c, (uint32_t)value);
+        struct x86_bytes b = short_form(false, 0xb8, to);
+        append(&b, (uint32_t)value, 4);
+        put_bytes(c, b);
     } else if (fits32(value)) {
-        put_prefixes(c, true, 0, NO_REG, to, 0, false);
-        put8(c, 0xc7);
-        put8(c, 0xc0 | (to & 7));
-        put32(c, (uint32_t)value);
+        struct x86_bytes b = reg_form(true, 0xc7, 0, to, false);
+        append(&b, (uint32_t)value, 4);
+        put_bytes(c, b);
     } else {
-        put_prefixes(c, true, 0, NO_REG, to, 0, false);
-        put8(c, 0xb8 | (to & 7));
+        put_bytes(c, short_form(true, 0xb8, to));
         put64(c, (uint64_t)value);
     }
 }
@@ -250,9 +294,11 @@ static inline void x_movsxd(struct x86_code *c, unsigned to, unsigned from)
 
 static inline void x_extend8(struct x86_code *c, unsigned to, unsigned from, bool sign)
 {
-    put_prefixes(c, sign, to, NO_REG, from, 0, from >= 4 && from < 8);
-    put_opcode(c, sign ? 0x0fbe : 0x0fb6);
-    put8(c, 0xc0 | (to & 7) << 3 | (from & 7));
+    const uint32_t opcode = sign ? 0x0fbe : 0x0fb6;
+    struct x86_bytes b = prefixes(sign, to, NO_REG, from, opcode, from >= 4 && from < 8);
+    append_opcode(&b, opcode);
+    append(&b, 0xc0 | (to & 7) << 3 | (from & 7), 1);
+    put_bytes(c, b);
 }
 
 static inline void x_extend16(struct x86_code *c, unsigned to, unsigned from, bool sign)
@@ -279,13 +325,12 @@ static inline void x_alu_mem(struct x86_code *c, bool wide, enum x86_alu op, uns
 static inline void x_alu_const(struct x86_code *c, bool wide, enum x86_alu op, unsigned to,
                                int32_t value)
 {
-    put_prefixes(c, wide, 0, NO_REG, to, 0, false);
-    put8(c, fits8(value) ? 0x83 : 0x81);
-    put8(c, 0xc0 | (unsigned)op << 3 | (to & 7));
+    struct x86_bytes b = reg_form(wide, fits8(value) ? 0x83 : 0x81, op, to, false);
     if (fits8(value))
-        put8(c, (uint8_t)value);
+        append(&b, (uint8_t)value, 1);
     else
-        put32(c, (uint32_t)value);
+        append(&b, (uint32_t)value, 4);
+    put_bytes(c, b);
 }
 
 /* [m] op= value */
@@ -309,8 +354,9 @@ enum x86_shift { SHIFT_ROL = 0, SHIFT_ROR = 1, SHIFT_SHL = 4, SHIFT_SHR = 5, SHI
 static inline void x_shift(struct x86_code *c, bool wide, enum x86_shift op, unsigned reg,
                            unsigned count)
 {
-    x_reg(c, wide, 0xc1, op, reg);
-    put8(c, count);
+    struct x86_bytes b = reg_form(wide, 0xc1, op, reg, false);
+    append(&b, count, 1);
+    put_bytes(c, b);
 }
 
 /* By cl. */
@@ -335,16 +381,12 @@ static inline void x_imul(struct x86_code *c, bool wide, unsigned to, unsigned f
 /* rdx = sign of rax (cqo), edx of eax (cdq) */
 static inline void x_cqo(struct x86_code *c, bool wide)
 {
-    if (wide)
-        put8(c, 0x48);
-    put8(c, 0x99);
+    put_bytes(c, short_form(wide, 0x99, 0));
 }
 
 static inline void x_setcc(struct x86_code *c, enum x86_cc cc, unsigned to)
 {
-    put_prefixes(c, false, 0, NO_REG, to, 0, to >= 4 && to < 8);
-    put_opcode(c, 0x0f90u | cc);
-    put8(c, 0xc0 | (to & 7));
+    put_bytes(c, reg_form(false, 0x0f90u | cc, 0, to, true));
 }
 
 static inline void x_cmov(struct x86_code *c, enum x86_cc cc, unsigned to, unsigned from)
@@ -354,9 +396,7 @@ static inline void x_cmov(struct x86_code *c, enum x86_cc cc, unsigned to, unsig
 
 static inline void x_bswap(struct x86_code *c, unsigned reg)
 {
-    put_prefixes(c, true, 0, NO_REG, reg, 0, false);
-    put8(c, 0x0f);
-    put8(c, 0xc8 | (reg & 7));
+    put_bytes(c, short_form(true, 0x0fc8, reg));
 }
 
 /* VEX three-operand forms of BMI1 and BMI2 (SDM 2.3): to = op(a, b), both registers. `prefix`: 0, 1
@@ -364,11 +404,12 @@ static inline void x_bswap(struct x86_code *c, unsigned reg)
 static inline void x_vex(struct x86_code *c, unsigned map, unsigned prefix, bool wide,
                          unsigned opcode, unsigned reg, unsigned vvvv, unsigned rm)
 {
-    put8(c, 0xc4);
-    put8(c, (~reg >> 3 & 1) << 7 | 1u << 6 | (~rm >> 3 & 1) << 5 | map);
-    put8(c, (wide ? 0x80u : 0u) | (~vvvv & 15) << 3 | prefix);
-    put8(c, opcode);
-    put8(c, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    struct x86_bytes b = byte_of(0xc4);
+    append(&b, (~reg >> 3 & 1) << 7 | 1u << 6 | (~rm >> 3 & 1) << 5 | map, 1);
+    append(&b, (wide ? 0x80u : 0u) | (~vvvv & 15) << 3 | prefix, 1);
+    append(&b, opcode, 1);
+    append(&b, 0xc0 | (reg & 7) << 3 | (rm & 7), 1);
+    put_bytes(c, b);
 }
 
 /* to = a shifted by b: SHLX, SHRX, SARX */
@@ -391,16 +432,13 @@ typedef uint8_t *x86_hole;
 
 static inline x86_hole x_jcc(struct x86_code *c, enum x86_cc cc)
 {
-    put8(c, 0x0f);
-    put8(c, 0x80 | (unsigned)cc);
-    put32(c, 0);
+    put_bytes(c, (struct x86_bytes){.value = 0x800f | (uint64_t)cc << 8, .count = 6});
     return c->at - 4;
 }
 
 static inline x86_hole x_jmp(struct x86_code *c)
 {
-    put8(c, 0xe9);
-    put32(c, 0);
+    put_bytes(c, (struct x86_bytes){.value = 0xe9, .count = 5});
     return c->at - 4;
 }
 
@@ -428,8 +466,7 @@ static inline void x_jcc_to(struct x86_code *c, enum x86_cc cc, const uint8_t *t
 
 static inline void x_call_to(struct x86_code *c, const uint8_t *target)
 {
-    put8(c, 0xe8);
-    put32(c, 0);
+    put_bytes(c, (struct x86_bytes){.value = 0xe8, .count = 5});
     x_fill(c, c->at - 4, target);
 }
 
@@ -455,14 +492,12 @@ static inline void x_ret(struct x86_code *c)
 
 static inline void x_push(struct x86_code *c, unsigned reg)
 {
-    put_prefixes(c, false, 0, NO_REG, reg, 0, false);
-    put8(c, 0x50 | (reg & 7));
+    put_bytes(c, short_form(false, 0x50, reg));
 }
 
 static inline void x_pop(struct x86_code *c, unsigned reg)
 {
-    put_prefixes(c, false, 0, NO_REG, reg, 0, false);
-    put8(c, 0x58 | (reg & 7));
+    put_bytes(c, short_form(false, 0x58, reg));
 }
 
 static inline void x_lock(struct x86_code *c)
@@ -491,8 +526,7 @@ static inline void x_cmpxchg(struct x86_code *c, bool wide, struct x86_mem m, un
 
 static inline void x_mfence(struct x86_code *c)
 {
-    put_opcode(c, 0x0fae);
-    put8(c, 0xf0);
+    put_bytes(c, (struct x86_bytes){.value = 0xf0ae0f, .count = 3});
 }
 
 #endif
