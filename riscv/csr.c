@@ -5,8 +5,6 @@
 #include "riscv/insn.h"
 #include "riscv/mmu.h"
 
-#define SSTATUS_MASK                                                                               \
-    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
 #define MSTATUS_MASK                                                                               \
     (SSTATUS_MASK | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPP | MSTATUS_MPRV | MSTATUS_TVM |        \
      MSTATUS_TW | MSTATUS_TSR)

@@ -30,6 +30,9 @@ enum riscv_csr {
 #define MSTATUS_UXL        (2ULL << 32)
 #define MSTATUS_SXL        (2ULL << 34)
 #define MSTATUS_SD         (1ULL << 63)
+/* What sstatus has of mstatus, and can change; UXL and SD are read there too (10.1.1). */
+#define SSTATUS_MASK                                                                               \
+    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
 
 /* menvcfg, senvcfg (3.1.18, 10.1.10) */
 #define ENVCFG_FIOM  (1ULL << 0)

@@ -230,6 +230,22 @@ void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva)
 
 /* ---- choosing ---- */
 
+/* Translated code itself goes from one to the other when the guest changes SUM. */
+static void part(struct jit_context *context)
+{
+    if (context->other_sum != NULL)
+        context->other_sum->other_sum = NULL;
+    context->other_sum = NULL;
+}
+
+static void pair(struct jit_context *a, struct jit_context *b)
+{
+    part(a);
+    part(b);
+    a->other_sum = b;
+    b->other_sum = a;
+}
+
 static struct jit_context *context_make(struct jit_cpu *cpu)
 {
     struct jit_context *oldest = &cpu->contexts[0];
@@ -244,9 +260,13 @@ static struct jit_context *context_make(struct jit_cpu *cpu)
         oldest->cpu = cpu;
         oldest->valid = true;
     }
+    part(oldest);
     flush(oldest);
     return oldest;
 }
+
+#define KEY_SUM (1u << 4) /* of jit_cpu.keys[].mode */
+#define KEY_MXR (1u << 5)
 
 void jit_context_choose(struct jit_cpu *cpu)
 {
@@ -255,9 +275,10 @@ void jit_context_choose(struct jit_cpu *cpu)
     bool translated = hart->priv < PRIV_M || data < PRIV_M;
     const uint64_t satp = translated ? hart->satp : 0;
     uint64_t key = satp;
-    uint8_t mode = (uint8_t)(hart->priv | data << 2 | (hart->mstatus & MSTATUS_SUM ? 1u << 4 : 0) |
-                             (hart->mstatus & MSTATUS_MXR ? 1u << 5 : 0));
-    unsigned n = (unsigned)(cpu->context - cpu->contexts);
+    uint8_t mode = (uint8_t)(hart->priv | data << 2 | (hart->mstatus & MSTATUS_SUM ? KEY_SUM : 0) |
+                             (hart->mstatus & MSTATUS_MXR ? KEY_MXR : 0));
+    const unsigned before = (unsigned)(cpu->context - cpu->contexts);
+    unsigned n = before;
 
     if (cpu->global_seen && hart->priv == PRIV_S && data == PRIV_S)
         key &= SATP_MODE;
@@ -275,11 +296,17 @@ void jit_context_choose(struct jit_cpu *cpu)
         }
         cpu->context = &cpu->contexts[n];
         cpu->context->used_at = ++cpu->clock;
+        if (cpu->context->other_sum != NULL)
+            cpu->context->other_sum->used_at = cpu->clock;
     }
     if (cpu->context->satp != satp) {
+        part(cpu->context);
         flush_local(cpu->context);
         cpu->context->satp = satp;
     }
+    if ((cpu->keys[before].mode ^ mode) == KEY_SUM && cpu->keys[before].satp == key &&
+        cpu->keys[before].valid && cpu->contexts[before].satp == satp)
+        pair(&cpu->contexts[before], cpu->context);
 }
 
 /* ---- slow paths ---- */

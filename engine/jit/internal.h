@@ -70,6 +70,7 @@ struct jit_context {
     /* Which address space it is for now; `local`: entries that are not those of all address spaces.
      */
     uint64_t satp, used_at;
+    struct jit_context *other_sum; /* the same but for mstatus.SUM, of the same satp; or NULL */
     bool valid, local_code;
     struct jit_set tlb_used, tlb_local, jump_used;
     uint64_t code_pages[JIT_PAGES_BITS / 64]; /* by a hash: whose code may be in the jump cache */

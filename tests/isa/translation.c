@@ -389,6 +389,77 @@ static void satp_modes(void)
     csr_write(SATP, 0);
 }
 
+/* Two address spaces, and what S-mode sees there: each step writes satp, then sstatus.SUM by a
+ * register, and loads from a page of U-mode's or of its own. */
+static uint64_t other_giga[512] __attribute__((aligned(4096)));
+static uint64_t other_mega[512] __attribute__((aligned(4096)));
+static uint64_t other_leaf[512] __attribute__((aligned(4096)));
+
+enum { FIRST = 0, SECOND = 1, SUM = 2 };
+static const uint8_t steps[] = {
+    FIRST | SUM, FIRST,        FIRST | SUM,  FIRST,        SECOND,       SECOND | SUM,
+    SECOND,      SECOND | SUM, FIRST | SUM,  FIRST,        FIRST | SUM,  SECOND | SUM,
+    SECOND,      FIRST,        FIRST | SUM,  SECOND | SUM, SECOND,       SECOND | SUM,
+    FIRST | SUM, FIRST,        SECOND | SUM, FIRST | SUM,  SECOND | SUM, SECOND,
+};
+#define STEPS (sizeof steps)
+static uint64_t space[2], seen[STEPS];
+
+static void look_around(uint64_t without_sum)
+{
+    for (unsigned i = 0; i < STEPS; i++) {
+        const uint64_t at = WINDOW + (steps[i] & SUM ? 0x1000 : without_sum);
+        uint64_t value = 99;
+
+        csr_write(SATP, space[steps[i] & SECOND]);
+        if (steps[i] & SUM)
+            csr_set(SSTATUS, MSTATUS_SUM);
+        else
+            csr_clear(SSTATUS, MSTATUS_SUM);
+        __asm__ volatile("ld %0, 0(%1)" : "+r"(value) : "r"(at) : "memory");
+        seen[i] = value;
+    }
+}
+
+static void sum_of_address_spaces(uint64_t global)
+{
+    vm_on(8);
+    for (unsigned i = 0; i < 4; i++)
+        *(uint64_t *)pages[i] = i + 1;
+    giga[2] |= global;
+    for (unsigned i = 0; i < 512; i++)
+        other_giga[i] = giga[i];
+    other_giga[1] = PTE_PPN(FN(other_mega)) | PTE_V;
+    other_mega[0] = PTE_PPN(FN(other_leaf)) | PTE_V;
+    for (unsigned i = 0; i < 2; i++) {
+        leaf[1 + i] = PTE_PPN(FN(pages[i])) | PTE_ALL | (i == 0 ? PTE_U : 0);
+        other_leaf[1 + i] = PTE_PPN(FN(pages[2 + i])) | PTE_ALL | (i == 0 ? PTE_U : 0);
+    }
+    space[0] = 8ULL << 60 | 1ULL << 44 | FN(giga) >> 12;
+    space[1] = 8ULL << 60 | 2ULL << 44 | FN(other_giga) >> 12;
+    sfence_vma();
+    for (unsigned round = 0; round < 6; round++) {
+        const uint64_t without_sum = round % 2 ? 0x1000 : 0x2000;
+        unsigned faults = 0;
+
+        trap_clear();
+        run_in(S, FN(look_around), without_sum, 0);
+        for (unsigned i = 0; i < STEPS; i++) {
+            const bool fault = !(steps[i] & SUM) && without_sum == 0x1000;
+
+            faults += fault;
+            CHECK_EQ("SUM, address space", seen[i],
+                     fault ? 99 : 1 + (steps[i] & SECOND) * 2 + !(steps[i] & SUM));
+        }
+        CHECK_EQ("SUM: faults", trap.count, faults);
+        if (faults != 0)
+            CHECK_EQ("SUM: cause", trap.cause, LOAD_PAGE);
+    }
+    csr_clear(MSTATUS, MSTATUS_SUM);
+    leaf[1] = leaf[2] = 0;
+    vm_on(0);
+}
+
 void test_main(void)
 {
     satp_modes();
@@ -402,4 +473,6 @@ void test_main(void)
     crossing_pages();
     atomics();
     mprv();
+    sum_of_address_spaces(0);
+    sum_of_address_spaces(PTE_G);
 }

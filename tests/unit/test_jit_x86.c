@@ -493,10 +493,73 @@ static void plain_csrs_are_those_of_riscv_csr(void **state)
     }
 }
 
+/* sstatus by a register: no call, and what follows is executed in the context of its SUM. */
+static void sstatus_takes_the_context_of_its_sum(void **state)
+{
+    static struct jit_context with_sum;
+    static const uint64_t operands[] = {0,       2,       0x40000,   0x46600,
+                                        0x40122, 0x06022, 0x4612200, ~(1ULL << 19)};
+    static const uint64_t page[2][512] = {{1}, {2}};
+    const uint64_t va = 0x41000;
+    const unsigned index = va >> 12 & (JIT_TLB_SIZE - 1);
+    (void)state;
+    with_sum.cpu = &cpu;
+    with_sum.other_sum = &context;
+    context.other_sum = &with_sum;
+    context.read[index] = with_sum.read[index] = va;
+    context.addend[index] = (uintptr_t)page[0] - va;
+    with_sum.addend[index] = (uintptr_t)page[1] - va;
+    hart.priv = PRIV_S;
+    hart.mie = 0x222;
+    for (unsigned n = 0; n < 3 * 8 * 8 * PLACES; n++) {
+        const ir_reg a = places[n % PLACES];
+        const enum jit_kind kind = JIT_CSR_WRITE + n / PLACES % 3;
+        const uint64_t operand = operands[n / PLACES / 3 % 8];
+        const uint64_t had = operands[n / PLACES / 3 / 8] & ~MSTATUS_MXR;
+        const uint64_t before = cpu.counts.executed;
+        uint64_t old, now, wanted = a == IR_X(0) ? 0 : operand;
+        fill();
+        assert_true(riscv_csr_write(&hart, CSR_sstatus, had));
+        assert_true(riscv_csr_read(&hart, CSR_sstatus, true, &old));
+        cpu.context = hart.mstatus & MSTATUS_SUM ? &with_sum : &context;
+        begin();
+        give(a, operand);
+        struct ir *ir = add(IR_EXECUTE), *load;
+        ir->dst = n / 7 % 2 ? IR_X(12) : IR_X(0);
+        ir->a = a;
+        ir->imm = jit_code(CSR_sstatus, kind, true, true);
+        load = add(IR_LOAD);
+        load->dst = IR_X(13);
+        load->a = IR_X(0);
+        load->imm = (int64_t)va;
+        load->sub = IR_W8;
+        struct ir *end = add(IR_STEP);
+        end->imm = (int64_t)PC + 4;
+        assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+        assert_int_equal(jit_backend_x86.enter(cpu.context, &hart, room.run), JIT_STEP);
+        /* Of the operand: SIE, SPIE, SPP, FS and SUM (Privileged ISA 20240411, 10.1.1). */
+        wanted = kind == JIT_CSR_SET     ? old | wanted
+                 : kind == JIT_CSR_CLEAR ? old & ~wanted
+                                         : wanted;
+        wanted &= 1u << 1 | 1u << 5 | 1u << 8 | 3u << 13 | 1u << 18;
+        assert_true(riscv_csr_read(&hart, CSR_sstatus, true, &now));
+        assert_int_equal(now & ~(MSTATUS_SD | MSTATUS_UXL), wanted);
+        if (ir->dst == IR_X(12))
+            assert_int_equal(hart.x[12], old);
+        assert_int_equal(cpu.counts.executed, before);
+        assert_ptr_equal(cpu.context, wanted & 1u << 18 ? &with_sum : &context);
+        assert_int_equal(hart.x[13], wanted & 1u << 18 ? 2 : 1);
+    }
+    context.read[index] = JIT_EMPTY;
+    context.other_sum = NULL;
+    cpu.context = &context;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_csrs_are_those_of_riscv_csr),
+        cmocka_unit_test(sstatus_takes_the_context_of_its_sum),
         cmocka_unit_test(operations_of_two_registers),
         cmocka_unit_test(operations_of_one_register),
         cmocka_unit_test(operations_that_the_host_has_no_instruction_for),
