@@ -12,7 +12,7 @@
 
 #define JIT_TLB_BITS    14
 #define JIT_TLB_SIZE    (1u << JIT_TLB_BITS)
-#define JIT_JUMP_BITS   13
+#define JIT_JUMP_BITS   15
 #define JIT_JUMP_SIZE   (1u << JIT_JUMP_BITS)
 #define JIT_FETCH_SIZE  256u
 #define JIT_FOUND_SIZE  16384u
@@ -30,10 +30,12 @@ struct jit_jump {
     const void *code;
 };
 
-/* Which of up to 16,384 entries may be in use: bit i of `words`, and bit i / 64 of `summary`. */
+/* Which of up to JIT_SET_MAX entries may be in use: bit i of `words`, and bit i / 64 of `summary`.
+ */
+#define JIT_SET_MAX (1u << 16)
 struct jit_set {
-    uint64_t summary[JIT_TLB_SIZE / 64 / 64];
-    uint64_t words[JIT_TLB_SIZE / 64];
+    uint64_t summary[JIT_SET_MAX / 64 / 64];
+    uint64_t words[JIT_SET_MAX / 64];
 };
 
 static inline void jit_set_add(struct jit_set *set, unsigned i)
