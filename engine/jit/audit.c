@@ -131,8 +131,8 @@ static void note_store(struct jit_cpu *cpu)
     const struct jit_context *context = cpu->context;
     for (; width > 0; width--, va++) {
         unsigned i = va >> MEM_PAGE_SHIFT & (JIT_TLB_SIZE - 1);
-        if (context->read[i] == (va & ~(MEM_PAGE_SIZE - 1)))
-            jit_audit_note(cpu->audit, (void *)(context->addend[i] + va), 1);
+        if (context->tlb[i].read == (va & ~(MEM_PAGE_SIZE - 1)))
+            jit_audit_note(cpu->audit, (void *)(context->tlb[i].addend + va), 1);
     }
 }
 

@@ -43,7 +43,7 @@ static void forget_jumps(struct jit_context *context)
 
 static void forget_page(struct jit_context *context, unsigned i)
 {
-    context->read[i] = context->write[i] = JIT_EMPTY;
+    context->tlb[i].read = context->tlb[i].write = JIT_EMPTY;
 }
 
 /* Windows that show the page at guest-virtual `page` or, unless that is JIT_EMPTY, host address
@@ -184,12 +184,13 @@ static uintptr_t written_page(const struct jit_cpu *cpu, uint32_t writer)
 {
     const struct jit_context *context = &cpu->contexts[writer >> 16 & (JIT_CONTEXTS - 1)];
     unsigned i = writer & (JIT_TLB_SIZE - 1);
-    return context->write[i] != JIT_EMPTY ? context->write[i] + context->addend[i] : 0;
+    return context->tlb[i].write != JIT_EMPTY ? context->tlb[i].write + context->tlb[i].addend : 0;
 }
 
 static void take_writer(struct jit_cpu *cpu, uint32_t writer)
 {
-    cpu->contexts[writer >> 16 & (JIT_CONTEXTS - 1)].write[writer & (JIT_TLB_SIZE - 1)] = JIT_EMPTY;
+    cpu->contexts[writer >> 16 & (JIT_CONTEXTS - 1)].tlb[writer & (JIT_TLB_SIZE - 1)].write =
+        JIT_EMPTY;
 }
 
 /* Entry `i` of a context lets stores through to the page at `hva` from now on. Where there is no
@@ -367,9 +368,9 @@ static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv
         cpu->global_seen = true;
     else
         jit_set_add(&context->tlb_local, i);
-    context->read[i] = page->read ? va & ~PAGE_OFFSET : JIT_EMPTY;
-    context->write[i] = write ? va & ~PAGE_OFFSET : JIT_EMPTY;
-    context->addend[i] = (uintptr_t)page->hva - (va & ~PAGE_OFFSET);
+    context->tlb[i].read = page->read ? va & ~PAGE_OFFSET : JIT_EMPTY;
+    context->tlb[i].write = write ? va & ~PAGE_OFFSET : JIT_EMPTY;
+    context->tlb[i].addend = (uintptr_t)page->hva - (va & ~PAGE_OFFSET);
     if (write)
         add_writer(cpu, (unsigned)(context - cpu->contexts), i, (uintptr_t)page->hva);
     note_span(context, va, page->span);
@@ -511,8 +512,8 @@ bool jit_zero(struct jit_cpu *cpu, uint64_t va)
     struct riscv_page page;
 
     va &= ~(uint64_t)(BLOCK_BYTES - 1);
-    if ((va & ~PAGE_OFFSET) == context->write[i]) {
-        memset((void *)(context->addend[i] + va), 0, BLOCK_BYTES);
+    if ((va & ~PAGE_OFFSET) == context->tlb[i].write) {
+        memset((void *)(context->tlb[i].addend + va), 0, BLOCK_BYTES);
         return true;
     }
     if (!translate(cpu, va, BLOCK_BYTES, ACCESS_STORE, &page) || page.hva == NULL)
@@ -530,7 +531,7 @@ bool jit_manage(struct jit_cpu *cpu, uint64_t va)
     struct riscv_page page;
 
     /* Allowed where a load or a store is. */
-    if (context->read[i] == of_page || context->write[i] == of_page)
+    if (context->tlb[i].read == of_page || context->tlb[i].write == of_page)
         return true;
     return (translate(cpu, block, BLOCK_BYTES, ACCESS_LOAD, &page) ||
             translate(cpu, block, BLOCK_BYTES, ACCESS_STORE, &page)) &&
@@ -548,8 +549,8 @@ void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store
         fault(cpu, store ? CAUSE_STORE_MISALIGNED : CAUSE_LOAD_MISALIGNED, va);
         return NULL;
     }
-    if ((va & ~PAGE_OFFSET) == (store ? context->write[i] : context->read[i]))
-        return (void *)(context->addend[i] + va);
+    if ((va & ~PAGE_OFFSET) == (store ? context->tlb[i].write : context->tlb[i].read))
+        return (void *)(context->tlb[i].addend + va);
     if (!translate(cpu, va, width, store ? ACCESS_STORE : ACCESS_LOAD, &page))
         return NULL;
     if (page.hva == NULL) { /* devices support no atomics (the AMONone PMA) */

@@ -53,6 +53,11 @@ bool jit_set_take(struct jit_set *set, unsigned *i);
  * page ends in i). An access whose last byte is in the page of its first and matches needs nothing
  * else.
  */
+#define JIT_TLB_SHIFT 5 /* log2 of its bytes: an entry is in one line of the host's cache */
+struct jit_tlb {
+    uint64_t read, write;
+    uintptr_t addend, unused;
+};
 
 /* What the loads, or the stores, at one place in a region last hit: va - page < room may go
  * straight to addend + va. */
@@ -62,9 +67,7 @@ struct jit_window {
 };
 
 struct jit_context {
-    uint64_t read[JIT_TLB_SIZE];
-    uint64_t write[JIT_TLB_SIZE];
-    uintptr_t addend[JIT_TLB_SIZE];
+    struct jit_tlb tlb[JIT_TLB_SIZE];    /* first: its offsets are short in host code */
     struct jit_jump jump[JIT_JUMP_SIZE]; /* by pc >> 1 */
     struct jit_window windows[JIT_WINDOWS];
     uint64_t windows_used[JIT_WINDOWS / 64]; /* may show something */

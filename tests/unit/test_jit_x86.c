@@ -52,7 +52,7 @@ static int setup(void **state)
     cpu.hart = &hart;
     cpu.context = &context;
     for (unsigned i = 0; i < JIT_TLB_SIZE; i++)
-        context.read[i] = context.write[i] = JIT_EMPTY;
+        context.tlb[i].read = context.tlb[i].write = JIT_EMPTY;
     for (unsigned i = 0; i < JIT_JUMP_SIZE; i++)
         context.jump[i].pc = JIT_EMPTY;
     return 0;
@@ -317,8 +317,8 @@ static void memory_of_a_page_that_the_tlb_knows(void **state)
     const uint64_t va = 0xffffffff80005000ULL;
     const unsigned index = va >> 12 & (JIT_TLB_SIZE - 1);
     (void)state;
-    context.read[index] = context.write[index] = va;
-    context.addend[index] = (uintptr_t)page - va;
+    context.tlb[index].read = context.tlb[index].write = va;
+    context.tlb[index].addend = (uintptr_t)page - va;
     for (unsigned i = 0; i < sizeof page; i++)
         page[i] = (uint8_t)(i * 73 + 128);
     for (unsigned sub = 0; sub < 8; sub++)
@@ -362,7 +362,7 @@ static void memory_of_a_page_that_the_tlb_knows(void **state)
             run();
             assert_memory_equal(page, expected, sizeof page);
         }
-    context.read[index] = context.write[index] = JIT_EMPTY;
+    context.tlb[index].read = context.tlb[index].write = JIT_EMPTY;
 }
 
 /* Whatever room there is: nothing is written behind it. */

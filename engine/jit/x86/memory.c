@@ -142,9 +142,8 @@ static void index_of(struct x86_code *c, unsigned va)
 {
     if (va != RDX)
         x_mov32(c, RDX, va);
-    /* Scaled by 8 already: bits 12 and up of the address, where bits 3 and up are wanted. */
-    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - 3);
-    x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << 3);
+    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - JIT_TLB_SHIFT);
+    x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << JIT_TLB_SHIFT);
 }
 
 /* rax: the guest's address of [a + imm] */
@@ -172,7 +171,7 @@ static x86_hole host_address(struct x86_code *c, unsigned width, int32_t tags)
     x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
     x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, tags));
     x86_hole miss = x_jcc(c, CC_NE);
-    x_alu_mem(c, true, ALU_ADD, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(addend)));
+    x_alu_mem(c, true, ALU_ADD, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
     return miss;
 }
 
@@ -296,9 +295,10 @@ static void move_window(struct lowering *l, const struct late *late, const struc
     x_lea(c, RCX, mem_at(RAX, g->high - g->low - 1));
     x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
     x_alu_mem(c, true, ALU_CMP, RCX,
-              mem_indexed(R_CONTEXT, RDX, 0, ir->op == IR_STORE ? CONTEXT(write) : CONTEXT(read)));
+              mem_indexed(R_CONTEXT, RDX, 0,
+                          ir->op == IR_STORE ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read)));
     x86_hole none = x_jcc(c, CC_NE);
-    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(addend)));
+    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
     if (g->kind != GROUP_WINDOW) {
         /* Bounds beside the first and the last pages would wrap around. */
         x_lea(c, RAX, mem_at(RCX, 2 * (int32_t)MEM_PAGE_SIZE));
@@ -319,7 +319,7 @@ static struct x86_mem find(struct lowering *l, const struct ir *ir, x86_hole *mi
     struct x86_code *c = &l->c;
     unsigned i = (unsigned)(ir - l->block->code);
     const struct group *g = l->group_of[i] != NO_GROUP ? &l->groups[l->group_of[i]] : NULL;
-    int32_t tags = ir->op == IR_STORE ? CONTEXT(write) : CONTEXT(read);
+    int32_t tags = ir->op == IR_STORE ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read);
 
     *clear = NO_GROUP;
     if (g != NULL && g->kind != GROUP_PLAIN) {
@@ -345,7 +345,7 @@ static struct x86_mem find(struct lowering *l, const struct ir *ir, x86_hole *mi
     x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, tags));
     *miss = x_jcc(c, CC_NE);
     *clear = g->slot;
-    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(addend)));
+    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
     x_alu(c, true, ALU_ADD, RDX, base);
     x_store(c, slot_at(g->slot), RDX);
     return mem_at(RDX, (int32_t)ir->imm);
@@ -543,7 +543,8 @@ void x86_lower_atomic(struct lowering *l, const struct ir *ir)
     put8(c, 0xa8);
     put8(c, wide ? 7 : 3);
     rare[count++] = x_jcc(c, CC_NE);
-    rare[count++] = host_address(c, 1, ir->op == IR_LR ? CONTEXT(read) : CONTEXT(write));
+    rare[count++] =
+        host_address(c, 1, ir->op == IR_LR ? CONTEXT(tlb[0].read) : CONTEXT(tlb[0].write));
     if (ir->op == IR_LR) {
         x_store(c, mem_at(R_VCPU, VCPU(reserved_at)), RAX);
         x_mem(c, wide, 0x8b, RAX, mem_at(RAX, 0));
