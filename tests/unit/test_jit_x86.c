@@ -399,7 +399,7 @@ static void cache_blocks_are_zeroed_where_that_is_allowed(void **state)
     const unsigned index = va >> 12 & (JIT_TLB_SIZE - 1);
     static const uint8_t privs[] = {PRIV_U, PRIV_S, PRIV_M};
     (void)state;
-    context.addend[index] = (uintptr_t)page - va;
+    context.tlb[index].addend = (uintptr_t)page - va;
     for (unsigned n = 0; n < 3 * 4 * PLACES; n++) {
         const ir_reg a = places[n % PLACES];
         const bool machine = n / PLACES % 4 & 1, supervisor = n / PLACES % 4 & 2;
@@ -416,7 +416,7 @@ static void cache_blocks_are_zeroed_where_that_is_allowed(void **state)
             memset(expected, 0xa5, sizeof expected);
             if (allowed)
                 memset(expected + at / 64 * 64, 0, 64);
-            context.write[index] = va;
+            context.tlb[index].write = va;
             begin();
             fill();
             give(a, va + at);
@@ -437,7 +437,7 @@ static void cache_blocks_are_zeroed_where_that_is_allowed(void **state)
             assert_memory_equal(page, expected, sizeof page);
         }
     }
-    context.write[index] = JIT_EMPTY;
+    context.tlb[index].write = JIT_EMPTY;
 }
 
 /* CSRs that are done without a call (csr.c), for each state that matters to them. What calls would
@@ -506,8 +506,8 @@ static void sstatus_takes_the_context_of_its_sum(void **state)
     with_sum.cpu = &cpu;
     with_sum.other_sum = &context;
     context.other_sum = &with_sum;
-    context.read[index] = with_sum.read[index] = va;
-    context.addend[index] = (uintptr_t)page[0] - va;
+    context.tlb[index].read = with_sum.read[index] = va;
+    context.tlb[index].addend = (uintptr_t)page[0] - va;
     with_sum.addend[index] = (uintptr_t)page[1] - va;
     hart.priv = PRIV_S;
     hart.mie = 0x222;
@@ -550,7 +550,7 @@ static void sstatus_takes_the_context_of_its_sum(void **state)
         assert_ptr_equal(cpu.context, wanted & 1u << 18 ? &with_sum : &context);
         assert_int_equal(hart.x[13], wanted & 1u << 18 ? 2 : 1);
     }
-    context.read[index] = JIT_EMPTY;
+    context.tlb[index].read = JIT_EMPTY;
     context.other_sum = NULL;
     cpu.context = &context;
 }

@@ -460,7 +460,7 @@ x86_hole x86_lower_zero(struct lowering *l, const struct ir *ir)
 
     x86_get(l, RAX, ir->a);
     x_alu_const(c, true, ALU_AND, RAX, -64);
-    x86_hole miss = host_address(c, 1, CONTEXT(write));
+    x86_hole miss = host_address(c, 1, CONTEXT(tlb[0].write));
     x_reg(c, false, X86_PREFIX(0x66, 0x0fef), 0, 0); /* pxor */
     for (int32_t at = 0; at < 64; at += 16)
         x_mem(c, false, 0x0f29, 0, mem_at(RAX, at)); /* movaps */
