@@ -506,9 +506,9 @@ static void sstatus_takes_the_context_of_its_sum(void **state)
     with_sum.cpu = &cpu;
     with_sum.other_sum = &context;
     context.other_sum = &with_sum;
-    context.tlb[index].read = with_sum.read[index] = va;
+    context.tlb[index].read = with_sum.tlb[index].read = va;
     context.tlb[index].addend = (uintptr_t)page[0] - va;
-    with_sum.addend[index] = (uintptr_t)page[1] - va;
+    with_sum.tlb[index].addend = (uintptr_t)page[1] - va;
     hart.priv = PRIV_S;
     hart.mie = 0x222;
     for (unsigned n = 0; n < 3 * 8 * 8 * PLACES; n++) {
