@@ -147,99 +147,117 @@ static int32_t c_ld_imm(uint32_t w)
     return (int32_t)(bits(w, 6, 5) << 6 | bits(w, 12, 10) << 3);
 }
 
+static int32_t c_lb_imm(uint32_t w)
+{
+    return (int32_t)(bits(w, 5, 5) << 1 | bits(w, 6, 6));
+}
+
+static int32_t c_lh_imm(uint32_t w)
+{
+    return (int32_t)(bits(w, 5, 5) << 1);
+}
+
+/* Registers of 5 bits, and of 3 (x8 to x15). */
+static unsigned c_rd(uint32_t w)
+{
+    return bits(w, 11, 7);
+}
+
+static unsigned c_rs2(uint32_t w)
+{
+    return bits(w, 6, 2);
+}
+
+static unsigned c_low(uint32_t w)
+{
+    return 8 + bits(w, 4, 2);
+}
+
+static unsigned c_high(uint32_t w)
+{
+    return 8 + bits(w, 9, 7);
+}
+
+static inline bool give(struct insn *in, unsigned rd, unsigned rs1, unsigned rs2, int32_t imm)
+{
+    in->rd = (uint8_t)rd;
+    in->rs1 = (uint8_t)rs1;
+    in->rs2 = (uint8_t)rs2;
+    in->rs3 = in->rm = 0;
+    in->imm = imm;
+    return true;
+}
+
 /* Fills the operands of a 16-bit form; false if the combination is reserved (Unprivileged
  * ISA, 26.8). */
 static bool decode_compressed(uint32_t w, enum insn_cformat format, struct insn *in)
 {
-    const uint8_t rd = (uint8_t)bits(w, 11, 7), r2 = (uint8_t)bits(w, 6, 2);
-    const uint8_t rdp = (uint8_t)(8 + bits(w, 4, 2)), rs1p = (uint8_t)(8 + bits(w, 9, 7));
-
-    in->rd = in->rs1 = in->rs2 = in->rs3 = in->rm = 0;
-    in->imm = 0;
     switch (format) {
-    case CFMT_CNONE: return true;
+    case CFMT_CNONE: return give(in, 0, 0, 0, 0);
     case CFMT_CIW:
-        in->rd = rdp;
-        in->rs1 = 2;
-        in->imm = (int32_t)(bits(w, 10, 7) << 6 | bits(w, 12, 11) << 4 | bits(w, 5, 5) << 3 |
-                            bits(w, 6, 6) << 2);
+        give(in, c_low(w), 2, 0,
+             (int32_t)(bits(w, 10, 7) << 6 | bits(w, 12, 11) << 4 | bits(w, 5, 5) << 3 |
+                       bits(w, 6, 6) << 2));
         return in->imm != 0;
-    case CFMT_CLW: in->rd = rdp, in->rs1 = rs1p, in->imm = c_lw_imm(w); return true;
+    case CFMT_CLW: return give(in, c_low(w), c_high(w), 0, c_lw_imm(w));
     case CFMT_CFLD:
-    case CFMT_CLD: in->rd = rdp, in->rs1 = rs1p, in->imm = c_ld_imm(w); return true;
-    case CFMT_CLB:
-        in->rd = rdp, in->rs1 = rs1p;
-        in->imm = (int32_t)(bits(w, 5, 5) << 1 | bits(w, 6, 6));
-        return true;
-    case CFMT_CLH:
-        in->rd = rdp, in->rs1 = rs1p;
-        in->imm = (int32_t)(bits(w, 5, 5) << 1);
-        return true;
-    case CFMT_CSB:
-        in->rs2 = rdp, in->rs1 = rs1p;
-        in->imm = (int32_t)(bits(w, 5, 5) << 1 | bits(w, 6, 6));
-        return true;
-    case CFMT_CSH:
-        in->rs2 = rdp, in->rs1 = rs1p;
-        in->imm = (int32_t)(bits(w, 5, 5) << 1);
-        return true;
-    case CFMT_CSW: in->rs2 = rdp, in->rs1 = rs1p, in->imm = c_lw_imm(w); return true;
+    case CFMT_CLD: return give(in, c_low(w), c_high(w), 0, c_ld_imm(w));
+    case CFMT_CLB: return give(in, c_low(w), c_high(w), 0, c_lb_imm(w));
+    case CFMT_CLH: return give(in, c_low(w), c_high(w), 0, c_lh_imm(w));
+    case CFMT_CSB: return give(in, 0, c_high(w), c_low(w), c_lb_imm(w));
+    case CFMT_CSH: return give(in, 0, c_high(w), c_low(w), c_lh_imm(w));
+    case CFMT_CSW: return give(in, 0, c_high(w), c_low(w), c_lw_imm(w));
     case CFMT_CFSD:
-    case CFMT_CSD: in->rs2 = rdp, in->rs1 = rs1p, in->imm = c_ld_imm(w); return true;
-    case CFMT_CI: in->rd = in->rs1 = rd, in->imm = c_imm6(w); return true;
-    case CFMT_CIRD: in->rd = in->rs1 = rd, in->imm = c_imm6(w); return rd != 0;
-    case CFMT_CLI: in->rd = rd, in->imm = c_imm6(w); return true;
+    case CFMT_CSD: return give(in, 0, c_high(w), c_low(w), c_ld_imm(w));
+    case CFMT_CI: return give(in, c_rd(w), c_rd(w), 0, c_imm6(w));
+    case CFMT_CIRD: return give(in, c_rd(w), c_rd(w), 0, c_imm6(w)) && in->rd != 0;
+    case CFMT_CLI: return give(in, c_rd(w), 0, 0, c_imm6(w));
     case CFMT_CI16:
-        in->rd = in->rs1 = 2;
-        in->imm = sext(bits(w, 12, 12) << 9 | bits(w, 4, 3) << 7 | bits(w, 5, 5) << 6 |
-                           bits(w, 2, 2) << 5 | bits(w, 6, 6) << 4,
-                       10);
+        give(in, 2, 2, 0,
+             sext(bits(w, 12, 12) << 9 | bits(w, 4, 3) << 7 | bits(w, 5, 5) << 6 |
+                      bits(w, 2, 2) << 5 | bits(w, 6, 6) << 4,
+                  10));
         return in->imm != 0;
     case CFMT_CLUI:
-        in->rd = rd, in->imm = (int32_t)((uint32_t)c_imm6(w) << 12);
+        give(in, c_rd(w), 0, 0, (int32_t)((uint32_t)c_imm6(w) << 12));
         return in->imm != 0;
-    case CFMT_CSHB: in->rd = in->rs1 = rs1p, in->imm = c_shamt(w); return true;
-    case CFMT_CANDI: in->rd = in->rs1 = rs1p, in->imm = c_imm6(w); return true;
-    case CFMT_CA: in->rd = in->rs1 = rs1p, in->rs2 = rdp; return true;
+    case CFMT_CSHB: return give(in, c_high(w), c_high(w), 0, c_shamt(w));
+    case CFMT_CANDI: return give(in, c_high(w), c_high(w), 0, c_imm6(w));
+    case CFMT_CA: return give(in, c_high(w), c_high(w), c_low(w), 0);
     case CFMT_CU:
-    case CFMT_CZEXTW: in->rd = in->rs1 = rs1p; return true;
-    case CFMT_CZEXTB: in->rd = in->rs1 = rs1p, in->imm = 0xff; return true;
-    case CFMT_CNOT: in->rd = in->rs1 = rs1p, in->imm = -1; return true;
+    case CFMT_CZEXTW: return give(in, c_high(w), c_high(w), 0, 0);
+    case CFMT_CZEXTB: return give(in, c_high(w), c_high(w), 0, 0xff);
+    case CFMT_CNOT: return give(in, c_high(w), c_high(w), 0, -1);
     case CFMT_CJ:
-        in->imm = sext(bits(w, 12, 12) << 11 | bits(w, 8, 8) << 10 | bits(w, 10, 9) << 8 |
-                           bits(w, 6, 6) << 7 | bits(w, 7, 7) << 6 | bits(w, 2, 2) << 5 |
-                           bits(w, 11, 11) << 4 | bits(w, 5, 3) << 1,
-                       12);
-        return true;
+        return give(in, 0, 0, 0,
+                    sext(bits(w, 12, 12) << 11 | bits(w, 8, 8) << 10 | bits(w, 10, 9) << 8 |
+                             bits(w, 6, 6) << 7 | bits(w, 7, 7) << 6 | bits(w, 2, 2) << 5 |
+                             bits(w, 11, 11) << 4 | bits(w, 5, 3) << 1,
+                         12));
     case CFMT_CB:
-        in->rs1 = rs1p;
-        in->imm = sext(bits(w, 12, 12) << 8 | bits(w, 6, 5) << 6 | bits(w, 2, 2) << 5 |
-                           bits(w, 11, 10) << 3 | bits(w, 4, 3) << 1,
-                       9);
-        return true;
-    case CFMT_CSLLI: in->rd = in->rs1 = rd, in->imm = c_shamt(w); return true;
+        return give(in, 0, c_high(w), 0,
+                    sext(bits(w, 12, 12) << 8 | bits(w, 6, 5) << 6 | bits(w, 2, 2) << 5 |
+                             bits(w, 11, 10) << 3 | bits(w, 4, 3) << 1,
+                         9));
+    case CFMT_CSLLI: return give(in, c_rd(w), c_rd(w), 0, c_shamt(w));
     case CFMT_CLWSP:
-        in->rd = rd, in->rs1 = 2;
-        in->imm = (int32_t)(bits(w, 3, 2) << 6 | bits(w, 12, 12) << 5 | bits(w, 6, 4) << 2);
-        return rd != 0;
+        give(in, c_rd(w), 2, 0,
+             (int32_t)(bits(w, 3, 2) << 6 | bits(w, 12, 12) << 5 | bits(w, 6, 4) << 2));
+        return in->rd != 0;
     case CFMT_CFLDSP:
     case CFMT_CLDSP:
-        in->rd = rd, in->rs1 = 2;
-        in->imm = (int32_t)(bits(w, 4, 2) << 6 | bits(w, 12, 12) << 5 | bits(w, 6, 5) << 3);
-        return format == CFMT_CFLDSP || rd != 0;
-    case CFMT_CJR: in->rs1 = rd; return rd != 0;
-    case CFMT_CJALR: in->rd = 1, in->rs1 = rd; return true;
-    case CFMT_CMV: in->rd = rd, in->rs2 = r2; return true;
-    case CFMT_CADD: in->rd = in->rs1 = rd, in->rs2 = r2; return true;
+        give(in, c_rd(w), 2, 0,
+             (int32_t)(bits(w, 4, 2) << 6 | bits(w, 12, 12) << 5 | bits(w, 6, 5) << 3));
+        return format == CFMT_CFLDSP || in->rd != 0;
+    case CFMT_CJR: return give(in, 0, c_rd(w), 0, 0) && in->rs1 != 0;
+    case CFMT_CJALR: return give(in, 1, c_rd(w), 0, 0);
+    case CFMT_CMV: return give(in, c_rd(w), 0, c_rs2(w), 0);
+    case CFMT_CADD: return give(in, c_rd(w), c_rd(w), c_rs2(w), 0);
     case CFMT_CSWSP:
-        in->rs2 = r2, in->rs1 = 2;
-        in->imm = (int32_t)(bits(w, 8, 7) << 6 | bits(w, 12, 9) << 2);
-        return true;
+        return give(in, 0, 2, c_rs2(w), (int32_t)(bits(w, 8, 7) << 6 | bits(w, 12, 9) << 2));
     case CFMT_CFSDSP:
     case CFMT_CSDSP:
-        in->rs2 = r2, in->rs1 = 2;
-        in->imm = (int32_t)(bits(w, 9, 7) << 6 | bits(w, 12, 10) << 3);
-        return true;
+        return give(in, 0, 2, c_rs2(w), (int32_t)(bits(w, 9, 7) << 6 | bits(w, 12, 10) << 3));
     }
     return false;
 }
