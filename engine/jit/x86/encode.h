@@ -92,14 +92,32 @@ static inline void append(struct x86_bytes *b, uint64_t value, unsigned count)
     b->count += count;
 }
 
+static inline bool has_room(struct x86_code *c, unsigned words)
+{
+    if (c->end - c->at >= (ptrdiff_t)(words * sizeof(uint64_t)))
+        return true;
+    c->full = true;
+    return false;
+}
+
 static inline void put_bytes(struct x86_code *c, struct x86_bytes b)
 {
-    if (c->end - c->at < (ptrdiff_t)sizeof b.value) {
-        c->full = true;
+    if (!has_room(c, 1))
         return;
-    }
     memcpy(c->at, &b.value, sizeof b.value); /* this host is little-endian */
     c->at += b.count;
+}
+
+/* Both or none. */
+static inline void put_both(struct x86_code *c, struct x86_bytes a, struct x86_bytes b)
+{
+    uint8_t *at = c->at;
+    if (!has_room(c, 2))
+        return;
+    memcpy(at, &a.value, sizeof a.value);
+    at += a.count;
+    memcpy(at, &b.value, sizeof b.value);
+    c->at = at + b.count;
 }
 
 static inline void put8(struct x86_code *c, unsigned byte)
@@ -182,22 +200,22 @@ static inline struct x86_bytes short_form(bool wide, uint32_t opcode, unsigned r
     return b;
 }
 
+/* ModRM, SIB and displacement; bytes of the latter that do not count are there, so nothing is to be
+ * appended. */
 static inline struct x86_bytes mem_form(unsigned reg, struct x86_mem m)
 {
-    unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : fits8(m.disp) ? 1 : 2;
-    struct x86_bytes b;
-    if (m.index != NO_REG || (m.base & 7) == RSP) {
-        b = byte_of(mod << 6 | (reg & 7) << 3 | 4);
+    const bool none = m.disp == 0 && (m.base & 7) != RBP, small = fits8(m.disp);
+    const bool sib = m.index != NO_REG || (m.base & 7) == RSP;
+    struct x86_bytes b = byte_of((none    ? 0u
+                                  : small ? 1u
+                                          : 2u)
+                                     << 6 |
+                                 (reg & 7) << 3 | (sib ? 4u : m.base & 7u));
+    if (sib)
         append(&b,
                (unsigned)m.scale << 6 | (m.index != NO_REG ? m.index & 7u : 4u) << 3 | (m.base & 7),
                1);
-    } else {
-        b = byte_of(mod << 6 | (reg & 7) << 3 | (m.base & 7));
-    }
-    if (mod == 1)
-        append(&b, (uint8_t)m.disp, 1);
-    else if (mod == 2)
-        append(&b, (uint32_t)m.disp, 4);
+    append(&b, (uint32_t)m.disp, none ? 0 : small ? 1 : 4);
     return b;
 }
 
@@ -207,8 +225,7 @@ x_mem(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg, struct x86_m
 {
     struct x86_bytes b = prefixes(wide, reg, m.index, m.base, opcode, false);
     append_opcode(&b, opcode);
-    put_bytes(c, b);
-    put_bytes(c, mem_form(reg, m));
+    put_both(c, b, mem_form(reg, m));
 }
 
 static inline void x_mem8(struct x86_code *c, uint32_t opcode, unsigned reg, struct x86_mem m)
@@ -218,8 +235,7 @@ static inline void x_mem8(struct x86_code *c, uint32_t opcode, unsigned reg, str
     if (b.count == 0 && reg >= 4 && reg < 8)
         b = byte_of(0x40);
     append_opcode(&b, opcode);
-    put_bytes(c, b);
-    put_bytes(c, mem_form(reg, m));
+    put_both(c, b, mem_form(reg, m));
 }
 
 /* ---- moves ---- */
