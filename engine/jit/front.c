@@ -7,6 +7,15 @@
 #include "core/memory.h"
 #include "riscv/csr.h"
 
+void front_begin(struct front *f, struct ir_block *block, uint64_t pc)
+{
+    memset(f, 0, offsetof(struct front, value));
+    f->block = block;
+    f->pc = block->pc = pc;
+    block->count = block->bytes = 0;
+    block->region = false;
+}
+
 struct ir *front_add(struct front *f, enum ir_op op)
 {
     struct ir *ir = &f->block->code[f->block->count++];
@@ -534,12 +543,10 @@ unsigned front_decode(const uint8_t *code, unsigned room, struct insn *in)
 
 void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw)
 {
-    struct front f = {.block = block, .pc = pc};
+    struct front f;
     struct insn in;
 
-    block->pc = pc;
-    block->count = 0;
-    block->region = false;
+    front_begin(&f, block, pc);
     block->bytes = 2; /* in this page */
     insn_decode(raw, &in);
     front_add(&f, IR_SAME)->imm = raw >> 16;
@@ -552,13 +559,10 @@ void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw)
 
 bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room)
 {
-    struct front f = {.block = block, .pc = pc};
+    struct front f;
     bool branched = false;
 
-    block->pc = pc;
-    block->count = 0;
-    block->region = false;
-    block->bytes = 0;
+    front_begin(&f, block, pc);
     while (f.done < IR_GUEST_MAX && block->bytes + 2u <= room && block->count + 8 < IR_BLOCK_MAX) {
         struct insn in;
         unsigned length = front_decode(code + block->bytes, room - block->bytes, &in);

@@ -23,6 +23,8 @@ enum front_step {
     FRONT_NOT_HERE, /* the interpreter's; nothing was added */
 };
 
+/* The block is empty, and nothing is known. */
+void front_begin(struct front *f, struct ir_block *block, uint64_t pc);
 /* A further operation of the instruction at f->pc. */
 struct ir *front_add(struct front *f, enum ir_op op);
 enum front_step front_translate(struct front *f, const struct insn *in);

@@ -133,8 +133,8 @@ static bool is_in(const struct region *r, unsigned i)
 /* What becomes of an instruction, found by translating it into `scratch`. */
 static void look_at(struct node *n, uint64_t pc, struct ir_block *scratch)
 {
-    struct front f = {.block = scratch, .pc = pc};
-    scratch->count = 0;
+    struct front f;
+    front_begin(&f, scratch, pc);
     n->stops = front_translate(&f, &n->in) == FRONT_NOT_HERE;
     n->fp_nearest = f.fp_nearest;
     n->fp_read = n->fp_written = false;
@@ -195,12 +195,9 @@ static void emit(const struct region *r, unsigned i, struct front *f)
 bool ir_translate_region(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room)
 {
     static _Thread_local struct region r;
-    /* What floating point needs is looked at once, before the loop: no instruction of it changes
-     * mstatus.FS or frm. */
-    struct front f = {.block = block, .fp_read = true, .fp_written = true, .fp_nearest = true};
+    struct front f;
     bool fp_read = false, fp_written = false, fp_nearest = false;
 
-    block->pc = pc;
     r.code = code;
     r.room = room;
     if (!find_region(&r, pc, block))
@@ -215,8 +212,10 @@ bool ir_translate_region(struct ir_block *block, uint64_t pc, const uint8_t *cod
         if (n->taken != NOWHERE)
             r.nodes[n->taken].is_target = true;
     }
-    block->count = 0;
-    block->bytes = 0;
+    front_begin(&f, block, pc);
+    /* What floating point needs is looked at once, before the loop: no instruction of it changes
+     * mstatus.FS or frm. */
+    f.fp_read = f.fp_written = f.fp_nearest = true;
     if (fp_read)
         front_add(&f, IR_FP_ON)->sub = fp_written;
     if (fp_nearest)

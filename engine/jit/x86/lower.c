@@ -873,7 +873,8 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
             lower_skip(&l, &block->code[i++]); /* and what it skips */
         else if (!lower_one(&l, &block->code[i]))
             return false;
-        x86_slides_follow(&l, &block->code[i]);
+        if (l.slides > 0)
+            x86_slides_follow(&l, &block->code[i]);
     }
     for (unsigned i = 0; i < l.late_count && !l.c.full; i++)
         lower_late(&l, &l.late[i]);

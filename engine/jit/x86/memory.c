@@ -228,7 +228,7 @@ void x86_slides_begin(struct lowering *l)
 void x86_slides_follow(struct lowering *l, const struct ir *ir)
 {
     const bool slides = ir->op == IR_ADD && ir->a == ir->dst && ir->b == IR_NONE;
-    if (l->slides > 0 && ir->dst != IR_X(0) && ir->dst < 32 && !slides)
+    if (ir->dst != IR_X(0) && ir->dst < 32 && !slides)
         close_slides(l, ir->dst);
 }
 
