@@ -701,7 +701,7 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
                             .code = jv->used,
                             .code_size = emitted.size,
                             .region = region,
-                            .link_count = emitted.link_count};
+                            .link_count = (uint8_t)emitted.link_count};
     for (unsigned i = 0; i < emitted.link_count; i++)
         b->links[i] = (struct jit_link){.offset = emitted.links[i].pc & PAGE_OFFSET,
                                         .site = emitted.links[i].site};

@@ -108,10 +108,10 @@ enum jit_leave {
 
 /* A direct jump to another block of the same page, as the back end placed it. */
 struct jit_link {
-    uint16_t offset;       /* where it goes: in the page */
-    uint32_t site;         /* offset in the cache, for backend_link */
     struct jit_block *to;  /* NULL: not linked */
     struct jit_link *next; /* others that go to `to` */
+    uint32_t site;         /* offset in the cache, for backend_link */
+    uint16_t offset;       /* where it goes: in the page */
     uint8_t heat;          /* how often it was asked for, and not made: backward jumps */
 };
 
@@ -121,13 +121,13 @@ struct jit_block {
     uint16_t bytes;   /* of guest code */
     uint16_t instructions;
     bool elsewhere;
-    bool region, no_loop;     /* no_loop: the head of no region */
+    bool region, no_loop; /* no_loop: the head of no region */
+    uint8_t link_count;
     uint32_t copy;            /* offset of the guest's bytes as they were translated */
     uint32_t code, code_size; /* offset and size in the cache */
     struct jit_block *page_next;
-    struct jit_link links[JIT_LINKS_MAX];
-    unsigned link_count;
     struct jit_link *incoming;
+    struct jit_link links[JIT_LINKS_MAX];
 };
 
 struct jit_stats {
