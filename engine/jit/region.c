@@ -8,16 +8,19 @@
 #define NOWHERE   UINT8_MAX
 
 struct node {
-    uint16_t at; /* bytes from the head */
-    bool known;  /* it was decoded, because the head reaches it: what follows is set */
-    struct insn in;
-    bool falls;                       /* the next node may follow */
-    uint8_t taken;                    /* node that a jump goes to, or NOWHERE: out of here */
-    uint8_t jumps_here, jumps_beside; /* lists of jumps: to this node; to `taken`, too */
-    bool stops;                       /* it is not translated: the region ends before it */
-    bool fp_read, fp_written, fp_nearest;
+    uint16_t at;           /* bytes from the head */
+    uint8_t jumps_here;    /* the first of the jumps to this node, or NOWHERE */
     bool reached, returns; /* from the head; to the head */
     bool is_target;
+    /* Of those that the head reaches, once they are known. */
+    bool known;
+    struct insn in;
+    bool falls;           /* the next node may follow */
+    uint8_t taken;        /* node that a jump goes to, or NOWHERE: out of here */
+    uint8_t jumps_beside; /* the next of the jumps to `taken`, or NOWHERE */
+    /* Of those in a loop, found by look_at; until then none stops. */
+    bool stops; /* it is not translated: the region ends before it */
+    bool fp_read, fp_written, fp_nearest;
 };
 
 struct region {
