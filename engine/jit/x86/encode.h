@@ -48,6 +48,9 @@ enum x86_cc {
     CC_G = 15,
 };
 
+/* Most of an instruction is known where it is emitted: little remains of these there. */
+#define X86_INLINE static inline __attribute__((always_inline))
+
 struct x86_code {
     uint8_t *at, *end; /* nothing is written at `end` or beyond */
     bool full;         /* something did not fit */
@@ -100,7 +103,7 @@ static inline bool has_room(struct x86_code *c, unsigned words)
     return false;
 }
 
-static inline void put_bytes(struct x86_code *c, struct x86_bytes b)
+X86_INLINE void put_bytes(struct x86_code *c, struct x86_bytes b)
 {
     if (!has_room(c, 1))
         return;
@@ -109,7 +112,7 @@ static inline void put_bytes(struct x86_code *c, struct x86_bytes b)
 }
 
 /* Both or none. */
-static inline void put_both(struct x86_code *c, struct x86_bytes a, struct x86_bytes b)
+X86_INLINE void put_both(struct x86_code *c, struct x86_bytes a, struct x86_bytes b)
 {
     uint8_t *at = c->at;
     if (!has_room(c, 2))
@@ -182,12 +185,12 @@ static inline struct x86_bytes reg_form(bool wide, uint32_t opcode, unsigned reg
     return b;
 }
 
-static inline void x_reg(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg, unsigned rm)
+X86_INLINE void x_reg(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg, unsigned rm)
 {
     put_bytes(c, reg_form(wide, opcode, reg, rm, false));
 }
 
-static inline void x_reg8(struct x86_code *c, uint32_t opcode, unsigned reg, unsigned rm)
+X86_INLINE void x_reg8(struct x86_code *c, uint32_t opcode, unsigned reg, unsigned rm)
 {
     put_bytes(c, reg_form(false, opcode, reg, rm, true));
 }
@@ -228,7 +231,7 @@ x_mem(struct x86_code *c, bool wide, uint32_t opcode, unsigned reg, struct x86_m
     put_both(c, b, mem_form(reg, m));
 }
 
-static inline void x_mem8(struct x86_code *c, uint32_t opcode, unsigned reg, struct x86_mem m)
+X86_INLINE void x_mem8(struct x86_code *c, uint32_t opcode, unsigned reg, struct x86_mem m)
 {
     /* Only `reg` is a byte register. */
     struct x86_bytes b = prefixes(false, reg, m.index, m.base, 0, false);
@@ -240,13 +243,13 @@ static inline void x_mem8(struct x86_code *c, uint32_t opcode, unsigned reg, str
 
 /* ---- moves ---- */
 
-static inline void x_mov(struct x86_code *c, unsigned to, unsigned from)
+X86_INLINE void x_mov(struct x86_code *c, unsigned to, unsigned from)
 {
     if (to != from)
         x_reg(c, true, 0x8b, to, from);
 }
 
-static inline void x_mov32(struct x86_code *c, unsigned to, unsigned from)
+X86_INLINE void x_mov32(struct x86_code *c, unsigned to, unsigned from)
 {
     x_reg(c, false, 0x8b, to, from);
 }
@@ -269,46 +272,46 @@ static inline void x_const(struct x86_code *c, unsigned to, int64_t value)
     }
 }
 
-static inline void x_load(struct x86_code *c, unsigned to, struct x86_mem m)
+X86_INLINE void x_load(struct x86_code *c, unsigned to, struct x86_mem m)
 {
     x_mem(c, true, 0x8b, to, m);
 }
 
-static inline void x_store(struct x86_code *c, struct x86_mem m, unsigned from)
+X86_INLINE void x_store(struct x86_code *c, struct x86_mem m, unsigned from)
 {
     x_mem(c, true, 0x89, from, m);
 }
 
 /* A 64-bit store of a sign-extended 32-bit constant. */
-static inline void x_store_const(struct x86_code *c, struct x86_mem m, int32_t value)
+X86_INLINE void x_store_const(struct x86_code *c, struct x86_mem m, int32_t value)
 {
     x_mem(c, true, 0xc7, 0, m);
     put32(c, (uint32_t)value);
 }
 
-static inline void x_store_const32(struct x86_code *c, struct x86_mem m, uint32_t value)
+X86_INLINE void x_store_const32(struct x86_code *c, struct x86_mem m, uint32_t value)
 {
     x_mem(c, false, 0xc7, 0, m);
     put32(c, value);
 }
 
-static inline void x_lea(struct x86_code *c, unsigned to, struct x86_mem m)
+X86_INLINE void x_lea(struct x86_code *c, unsigned to, struct x86_mem m)
 {
     x_mem(c, true, 0x8d, to, m);
 }
 
-static inline void x_lea32(struct x86_code *c, unsigned to, struct x86_mem m)
+X86_INLINE void x_lea32(struct x86_code *c, unsigned to, struct x86_mem m)
 {
     x_mem(c, false, 0x8d, to, m);
 }
 
 /* Extensions of parts of a register. */
-static inline void x_movsxd(struct x86_code *c, unsigned to, unsigned from)
+X86_INLINE void x_movsxd(struct x86_code *c, unsigned to, unsigned from)
 {
     x_reg(c, true, 0x63, to, from);
 }
 
-static inline void x_extend8(struct x86_code *c, unsigned to, unsigned from, bool sign)
+X86_INLINE void x_extend8(struct x86_code *c, unsigned to, unsigned from, bool sign)
 {
     const uint32_t opcode = sign ? 0x0fbe : 0x0fb6;
     struct x86_bytes b = prefixes(sign, to, NO_REG, from, opcode, from >= 4 && from < 8);
@@ -317,7 +320,7 @@ static inline void x_extend8(struct x86_code *c, unsigned to, unsigned from, boo
     put_bytes(c, b);
 }
 
-static inline void x_extend16(struct x86_code *c, unsigned to, unsigned from, bool sign)
+X86_INLINE void x_extend16(struct x86_code *c, unsigned to, unsigned from, bool sign)
 {
     x_reg(c, sign, sign ? 0x0fbf : 0x0fb7, to, from);
 }
@@ -327,19 +330,19 @@ static inline void x_extend16(struct x86_code *c, unsigned to, unsigned from, bo
 /* The eight operations of opcodes 00-3F and of group 1. */
 enum x86_alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
 
-static inline void x_alu(struct x86_code *c, bool wide, enum x86_alu op, unsigned to, unsigned from)
+X86_INLINE void x_alu(struct x86_code *c, bool wide, enum x86_alu op, unsigned to, unsigned from)
 {
     x_reg(c, wide, (uint32_t)op << 3 | 3, to, from);
 }
 
-static inline void x_alu_mem(struct x86_code *c, bool wide, enum x86_alu op, unsigned to,
-                             struct x86_mem m)
+X86_INLINE void x_alu_mem(struct x86_code *c, bool wide, enum x86_alu op, unsigned to,
+                          struct x86_mem m)
 {
     x_mem(c, wide, (uint32_t)op << 3 | 3, to, m);
 }
 
-static inline void x_alu_const(struct x86_code *c, bool wide, enum x86_alu op, unsigned to,
-                               int32_t value)
+X86_INLINE void x_alu_const(struct x86_code *c, bool wide, enum x86_alu op, unsigned to,
+                            int32_t value)
 {
     struct x86_bytes b = reg_form(wide, fits8(value) ? 0x83 : 0x81, op, to, false);
     if (fits8(value))
@@ -350,8 +353,8 @@ static inline void x_alu_const(struct x86_code *c, bool wide, enum x86_alu op, u
 }
 
 /* [m] op= value */
-static inline void x_alu_mem_const(struct x86_code *c, bool wide, enum x86_alu op, struct x86_mem m,
-                                   int32_t value)
+X86_INLINE void x_alu_mem_const(struct x86_code *c, bool wide, enum x86_alu op, struct x86_mem m,
+                                int32_t value)
 {
     x_mem(c, wide, fits8(value) ? 0x83 : 0x81, op, m);
     if (fits8(value))
@@ -360,15 +363,15 @@ static inline void x_alu_mem_const(struct x86_code *c, bool wide, enum x86_alu o
         put32(c, (uint32_t)value);
 }
 
-static inline void x_test(struct x86_code *c, bool wide, unsigned a, unsigned b)
+X86_INLINE void x_test(struct x86_code *c, bool wide, unsigned a, unsigned b)
 {
     x_reg(c, wide, 0x85, a, b);
 }
 
 enum x86_shift { SHIFT_ROL = 0, SHIFT_ROR = 1, SHIFT_SHL = 4, SHIFT_SHR = 5, SHIFT_SAR = 7 };
 
-static inline void x_shift(struct x86_code *c, bool wide, enum x86_shift op, unsigned reg,
-                           unsigned count)
+X86_INLINE void x_shift(struct x86_code *c, bool wide, enum x86_shift op, unsigned reg,
+                        unsigned count)
 {
     struct x86_bytes b = reg_form(wide, 0xc1, op, reg, false);
     append(&b, count, 1);
@@ -376,7 +379,7 @@ static inline void x_shift(struct x86_code *c, bool wide, enum x86_shift op, uns
 }
 
 /* By cl. */
-static inline void x_shift_cl(struct x86_code *c, bool wide, enum x86_shift op, unsigned reg)
+X86_INLINE void x_shift_cl(struct x86_code *c, bool wide, enum x86_shift op, unsigned reg)
 {
     x_reg(c, wide, 0xd3, op, reg);
 }
@@ -384,41 +387,41 @@ static inline void x_shift_cl(struct x86_code *c, bool wide, enum x86_shift op, 
 /* Group 3: rdx:rax by a register. */
 enum x86_group3 { G3_NOT = 2, G3_NEG = 3, G3_MUL = 4, G3_IMUL = 5, G3_DIV = 6, G3_IDIV = 7 };
 
-static inline void x_group3(struct x86_code *c, bool wide, enum x86_group3 op, unsigned reg)
+X86_INLINE void x_group3(struct x86_code *c, bool wide, enum x86_group3 op, unsigned reg)
 {
     x_reg(c, wide, 0xf7, op, reg);
 }
 
-static inline void x_imul(struct x86_code *c, bool wide, unsigned to, unsigned from)
+X86_INLINE void x_imul(struct x86_code *c, bool wide, unsigned to, unsigned from)
 {
     x_reg(c, wide, 0x0faf, to, from);
 }
 
 /* rdx = sign of rax (cqo), edx of eax (cdq) */
-static inline void x_cqo(struct x86_code *c, bool wide)
+X86_INLINE void x_cqo(struct x86_code *c, bool wide)
 {
     put_bytes(c, short_form(wide, 0x99, 0));
 }
 
-static inline void x_setcc(struct x86_code *c, enum x86_cc cc, unsigned to)
+X86_INLINE void x_setcc(struct x86_code *c, enum x86_cc cc, unsigned to)
 {
     put_bytes(c, reg_form(false, 0x0f90u | cc, 0, to, true));
 }
 
-static inline void x_cmov(struct x86_code *c, enum x86_cc cc, unsigned to, unsigned from)
+X86_INLINE void x_cmov(struct x86_code *c, enum x86_cc cc, unsigned to, unsigned from)
 {
     x_reg(c, true, 0x0f40u | cc, to, from);
 }
 
-static inline void x_bswap(struct x86_code *c, unsigned reg)
+X86_INLINE void x_bswap(struct x86_code *c, unsigned reg)
 {
     put_bytes(c, short_form(true, 0x0fc8, reg));
 }
 
 /* VEX three-operand forms of BMI1 and BMI2 (SDM 2.3): to = op(a, b), both registers. `prefix`: 0, 1
  * (66), 2 (F3), 3 (F2); map 2: 0F38, 3: 0F3A. */
-static inline void x_vex(struct x86_code *c, unsigned map, unsigned prefix, bool wide,
-                         unsigned opcode, unsigned reg, unsigned vvvv, unsigned rm)
+X86_INLINE void x_vex(struct x86_code *c, unsigned map, unsigned prefix, bool wide, unsigned opcode,
+                      unsigned reg, unsigned vvvv, unsigned rm)
 {
     struct x86_bytes b = byte_of(0xc4);
     append(&b, (~reg >> 3 & 1) << 7 | 1u << 6 | (~rm >> 3 & 1) << 5 | map, 1);
@@ -429,14 +432,14 @@ static inline void x_vex(struct x86_code *c, unsigned map, unsigned prefix, bool
 }
 
 /* to = a shifted by b: SHLX, SHRX, SARX */
-static inline void x_shiftx(struct x86_code *c, bool wide, enum x86_shift op, unsigned to,
-                            unsigned a, unsigned b)
+X86_INLINE void x_shiftx(struct x86_code *c, bool wide, enum x86_shift op, unsigned to, unsigned a,
+                         unsigned b)
 {
     x_vex(c, 2, op == SHIFT_SHL ? 1 : op == SHIFT_SHR ? 3 : 2, wide, 0xf7, to, b, a);
 }
 
 /* to = ~a & b */
-static inline void x_andn(struct x86_code *c, unsigned to, unsigned a, unsigned b)
+X86_INLINE void x_andn(struct x86_code *c, unsigned to, unsigned a, unsigned b)
 {
     x_vex(c, 2, 0, true, 0xf2, to, a, b);
 }
@@ -458,89 +461,89 @@ static inline x86_hole x_jmp(struct x86_code *c)
     return c->at - 4;
 }
 
-static inline void x_fill(const struct x86_code *c, x86_hole hole, const uint8_t *target)
+X86_INLINE void x_fill(const struct x86_code *c, x86_hole hole, const uint8_t *target)
 {
     int32_t distance = (int32_t)(target - (hole + 4));
     if (!c->full)
         memcpy(hole, &distance, 4);
 }
 
-static inline void x_here(const struct x86_code *c, x86_hole hole)
+X86_INLINE void x_here(const struct x86_code *c, x86_hole hole)
 {
     x_fill(c, hole, c->at);
 }
 
-static inline void x_jmp_to(struct x86_code *c, const uint8_t *target)
+X86_INLINE void x_jmp_to(struct x86_code *c, const uint8_t *target)
 {
     x_fill(c, x_jmp(c), target);
 }
 
-static inline void x_jcc_to(struct x86_code *c, enum x86_cc cc, const uint8_t *target)
+X86_INLINE void x_jcc_to(struct x86_code *c, enum x86_cc cc, const uint8_t *target)
 {
     x_fill(c, x_jcc(c, cc), target);
 }
 
-static inline void x_call_to(struct x86_code *c, const uint8_t *target)
+X86_INLINE void x_call_to(struct x86_code *c, const uint8_t *target)
 {
     put_bytes(c, (struct x86_bytes){.value = 0xe8, .count = 5});
     x_fill(c, c->at - 4, target);
 }
 
-static inline void x_call_mem(struct x86_code *c, struct x86_mem m)
+X86_INLINE void x_call_mem(struct x86_code *c, struct x86_mem m)
 {
     x_mem(c, false, 0xff, 2, m);
 }
 
-static inline void x_jmp_mem(struct x86_code *c, struct x86_mem m)
+X86_INLINE void x_jmp_mem(struct x86_code *c, struct x86_mem m)
 {
     x_mem(c, false, 0xff, 4, m);
 }
 
-static inline void x_jmp_reg(struct x86_code *c, unsigned reg)
+X86_INLINE void x_jmp_reg(struct x86_code *c, unsigned reg)
 {
     x_reg(c, false, 0xff, 4, reg);
 }
 
-static inline void x_ret(struct x86_code *c)
+X86_INLINE void x_ret(struct x86_code *c)
 {
     put8(c, 0xc3);
 }
 
-static inline void x_push(struct x86_code *c, unsigned reg)
+X86_INLINE void x_push(struct x86_code *c, unsigned reg)
 {
     put_bytes(c, short_form(false, 0x50, reg));
 }
 
-static inline void x_pop(struct x86_code *c, unsigned reg)
+X86_INLINE void x_pop(struct x86_code *c, unsigned reg)
 {
     put_bytes(c, short_form(false, 0x58, reg));
 }
 
-static inline void x_lock(struct x86_code *c)
+X86_INLINE void x_lock(struct x86_code *c)
 {
     put8(c, 0xf0);
 }
 
 /* [m] gets `reg`, which gets what was there: XADD (with a lock), XCHG (always locked) */
-static inline void x_xadd(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+X86_INLINE void x_xadd(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
 {
     x_lock(c);
     x_mem(c, wide, 0x0fc1, reg, m);
 }
 
-static inline void x_xchg(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+X86_INLINE void x_xchg(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
 {
     x_mem(c, wide, 0x87, reg, m);
 }
 
 /* If [m] is rax: `reg` goes there and ZF is set; else rax gets it. */
-static inline void x_cmpxchg(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
+X86_INLINE void x_cmpxchg(struct x86_code *c, bool wide, struct x86_mem m, unsigned reg)
 {
     x_lock(c);
     x_mem(c, wide, 0x0fb1, reg, m);
 }
 
-static inline void x_mfence(struct x86_code *c)
+X86_INLINE void x_mfence(struct x86_code *c)
 {
     put_bytes(c, (struct x86_bytes){.value = 0xf0ae0f, .count = 3});
 }
