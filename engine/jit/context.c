@@ -50,6 +50,10 @@ static void forget_page(struct jit_context *context, unsigned i)
  * `hva`; all if both are JIT_EMPTY. */
 static void close_windows(struct jit_context *context, uint64_t page, uintptr_t hva)
 {
+    const uint64_t stack = context->stack.base - (JIT_STACK_SPAN - 1);
+    if ((page == JIT_EMPTY || page == stack) &&
+        (hva == JIT_EMPTY || hva == stack + context->stack.addend))
+        context->stack.room = 0;
     for (unsigned word = 0; word < JIT_WINDOWS / 64; word++) {
         for (uint64_t used = context->windows_used[word]; used != 0; used &= used - 1) {
             unsigned i = word * 64 + (unsigned)__builtin_ctzll(used);

@@ -66,8 +66,18 @@ struct jit_window {
     uintptr_t addend;
 };
 
+/* Where the stack was last: what has its last byte at va, va - base < room, and no more than
+ * JIT_STACK_SPAN bytes, may be loaded from and stored to at addend + va. */
+#define JIT_STACK_SPAN 128
+struct jit_stack {
+    uint64_t base, room; /* room 0: nothing */
+    uintptr_t addend, unused;
+};
+
 struct jit_context {
-    struct jit_tlb tlb[JIT_TLB_SIZE];    /* first: its offsets are short in host code */
+    /* First: their offsets are short in host code. */
+    struct jit_stack stack;
+    struct jit_tlb tlb[JIT_TLB_SIZE];
     struct jit_jump jump[JIT_JUMP_SIZE]; /* by pc >> 1 */
     struct jit_window windows[JIT_WINDOWS];
     uint64_t windows_used[JIT_WINDOWS / 64]; /* may show something */

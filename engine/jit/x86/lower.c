@@ -854,6 +854,7 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
     l.counted = 0;
     l.windows = room->windows;
     l.slides = 0;
+    l.stack_next = NULL;
     if (block->region) {
         x86_find_weights(l.weights, block);
         x86_place_region(&l.place, block, l.weights);

@@ -49,6 +49,7 @@ struct group {
 
 enum group_kind {
     GROUP_PLAIN,
+    GROUP_STACK,  /* by sp, not in a region: struct jit_stack */
     GROUP_WINDOW, /* struct jit_window: anywhere in a page */
     GROUP_UP,     /* of the frame: the base only grows, between looks at the TLB; */
     GROUP_DOWN,   /* or only becomes smaller */
@@ -108,6 +109,7 @@ struct lowering {
         bool fill;
     } calls[LATE_MAX]; /* of them */
     unsigned call_count;
+    const struct ir *stack_next;    /* where rdx has the addend of GROUP_STACK, or NULL */
     uint8_t group_of[IR_BLOCK_MAX]; /* by operation; of loads and stores */
     struct group groups[GROUPS_MAX];
 };

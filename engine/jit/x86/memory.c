@@ -32,6 +32,11 @@ static void assign_slots(struct lowering *l, unsigned count)
     }
 }
 
+static bool is_stack(const struct lowering *l, ir_reg base)
+{
+    return !l->block->region && base == IR_X(2);
+}
+
 /* How the address of a group moves in its region, as far as it can be told. */
 struct motion {
     bool up, down;  /* a constant is added, or subtracted */
@@ -61,16 +66,16 @@ static struct motion motion_of(const struct lowering *l, unsigned access)
 }
 
 /*
- * In a region each group has a window for itself, as long as there are any: of the frame if its
- * base moves in one direction, so that one bound tells whether it has left the page; else of the
- * context.
+ * Outside regions what goes by sp shares one window of the context. In a region each group has a
+ * window for itself, as long as there are any: of the frame if its base moves in one direction, so
+ * that one bound tells whether it has left the page; else of the context.
  */
 static void assign_windows(struct lowering *l, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct group *g = &l->groups[i];
         const ir_reg base = l->block->code[g->first].a;
-        g->kind = GROUP_PLAIN;
+        g->kind = is_stack(l, base) ? GROUP_STACK : GROUP_PLAIN;
         if (!l->block->region)
             continue;
         struct motion m = motion_of(l, g->first);
@@ -99,12 +104,14 @@ void x86_find_groups(struct lowering *l)
         if (is_access(ir) && ir->a != IR_X(0) && ir->a < 32) {
             int32_t low = (int32_t)ir->imm, high = low + width_of(ir);
             struct group *g = open[ir->a] != NO_GROUP ? &l->groups[open[ir->a]] : NULL;
-            bool writes = ir->op == IR_STORE;
+            const bool stack = is_stack(l, ir->a); /* looked for as what is written */
+            const int32_t most = stack ? JIT_STACK_SPAN : GROUP_SPAN;
+            bool writes = ir->op == IR_STORE || stack;
             if (g != NULL) {
                 low = g->low < low ? g->low : low;
                 high = g->high > high ? g->high : high;
             }
-            if (g == NULL || high - low > GROUP_SPAN || (writes && !g->writes)) {
+            if (g == NULL || high - low > most || (writes && !g->writes)) {
                 if (count == GROUPS_MAX) {
                     l->group_of[i] = NO_GROUP;
                     continue;
@@ -242,7 +249,19 @@ static struct x86_mem find_by_window(struct lowering *l, const struct ir *ir, co
     unsigned base;
 
     l->again = c->at;
-    if (g->kind == GROUP_WINDOW) {
+    if (g->kind == GROUP_STACK) {
+        base = x86_use(l, ir->a, RAX);
+        if (first) {
+            x_lea(c, RAX, mem_at(base, g->high - 1));
+            x_alu_mem(c, true, ALU_SUB, RAX, mem_at(R_CONTEXT, CONTEXT(stack.base)));
+            x_alu_mem(c, true, ALU_CMP, RAX, mem_at(R_CONTEXT, CONTEXT(stack.room)));
+            *miss = x_jcc(c, CC_AE);
+            l->again = c->at;
+        }
+        if (first || l->stack_next != ir)
+            x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(stack.addend)));
+        l->stack_next = ir + 1;
+    } else if (g->kind == GROUP_WINDOW) {
         if (first) {
             group_address(l, ir, g);
             x_alu_mem(c, true, ALU_SUB, RAX, window_at(g, offsetof(struct jit_window, page)));
@@ -580,6 +599,14 @@ static void finish_load(struct lowering *l, const struct ir *ir, unsigned to)
     x86_put(l, ir->dst, to);
 }
 
+/* ZF: context->stack.addend, and rdx, are for the group. Clobbers rax, rcx. */
+static void find_stack(struct lowering *l, const struct ir *ir, const struct group *g)
+{
+    group_address(l, ir, g);
+    x_const(&l->c, RCX, g->high - g->low - 1);
+    x_call_to(&l->c, x86_stub(l, x86_stubs.stack));
+}
+
 void x86_late_memory(struct lowering *l, const struct late *late)
 {
     struct x86_code *c = &l->c;
@@ -593,7 +620,11 @@ void x86_late_memory(struct lowering *l, const struct late *late)
     const struct group *g = l->group_of[ir - l->block->code] != NO_GROUP
                                 ? &l->groups[l->group_of[ir - l->block->code]]
                                 : NULL;
-    if (g != NULL && g->kind != GROUP_PLAIN) {
+    if (g != NULL && g->kind == GROUP_STACK) {
+        find_stack(l, ir, g);
+        x_jcc_to(c, CC_E, late->again);
+        guest_address(l, ir);
+    } else if (g != NULL && g->kind != GROUP_PLAIN) {
         move_window(l, late, g);
         guest_address(l, ir);
     } else if (g != NULL && g->slot != NO_GROUP) { /* else rax has the address */
@@ -618,6 +649,12 @@ void x86_late_memory(struct lowering *l, const struct late *late)
         x86_place_pinned(&l->place);
         if (late->kind == LATE_LOAD)
             finish_load(l, ir, x86_target(l, ir->dst, RAX));
+        if (g->kind == GROUP_STACK) { /* the TLB may have the page by now */
+            find_stack(l, ir, g);
+            if (late->kind == LATE_LOAD && late->host == RAX && ir->dst != IR_X(0))
+                x86_get(l, RAX, ir->dst);
+            x_jcc_to(c, CC_E, late->back);
+        }
         x86_go_on_at(l, l->block->pc + ir->at + ir->length, ir->done + 1u);
         l->place = region;
         return;

@@ -75,6 +75,9 @@ struct x86_stubs {
     /* rax: va; rdx: value (stores); FRAME_WHERE set. Loads give rax, zero-extended. By width: 1,
      * 2, 4, 8. */
     const uint8_t *load[4], *store[4];
+    /* rax: va of the first byte, ecx: bytes behind it. ZF: context->stack.addend is for them.
+     * Clobbers rcx, rdx. */
+    const uint8_t *stack;
     /* rax: va, ecx: x86_atomic_code, rdx: operand; the same. Give rax. */
     const uint8_t *atomic;
     /* rax = f(rax, rdx) by cpu-independent helpers: ecx the enum ir_op. */

@@ -324,6 +324,25 @@ static void emit_store(struct x86_code *c, unsigned width)
     emit_fault(c, STUB_FRAME);
 }
 
+static void emit_stack(struct x86_code *c)
+{
+    x_mov32(c, RDX, RAX);
+    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - JIT_TLB_SHIFT);
+    x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << JIT_TLB_SHIFT);
+    x_alu(c, true, ALU_ADD, RCX, RAX);
+    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
+    x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].write)));
+    x86_hole miss = x_jcc(c, CC_NE); /* the flags stay */
+    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
+    x_store(c, mem_at(R_CONTEXT, CONTEXT(stack.addend)), RDX);
+    x_lea(c, RCX, mem_at(RCX, JIT_STACK_SPAN - 1));
+    x_store(c, mem_at(R_CONTEXT, CONTEXT(stack.base)), RCX);
+    x_store_const(c, mem_at(R_CONTEXT, CONTEXT(stack.room)),
+                  (int32_t)MEM_PAGE_SIZE - (JIT_STACK_SPAN - 1));
+    x_here(c, miss);
+    x_ret(c);
+}
+
 static void emit_atomic(struct x86_code *c)
 {
     x_alu_const(c, true, ALU_SUB, RSP, STUB_FRAME);
@@ -477,6 +496,8 @@ long x86_init(struct jit_room *room)
         x86_stubs.store[i] = c.at;
         emit_store(&c, 1u << i);
     }
+    x86_stubs.stack = c.at;
+    emit_stack(&c);
     x86_stubs.atomic = c.at;
     emit_atomic(&c);
     x86_stubs.compute = c.at;
@@ -488,7 +509,7 @@ long x86_init(struct jit_room *room)
     const uint8_t **const all[] = {&x86_stubs.enter,      &x86_stubs.leave,  &x86_stubs.lookup,
                                    &x86_stubs.link,       &x86_stubs.system, &x86_stubs.execute,
                                    &x86_stubs.execute_fp, &x86_stubs.atomic, &x86_stubs.compute,
-                                   &x86_stubs.leave_at};
+                                   &x86_stubs.leave_at,   &x86_stubs.stack};
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i] += to_run;
     for (unsigned i = 0; i < 4; i++) {
