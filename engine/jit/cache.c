@@ -734,7 +734,7 @@ static const void *remember(struct jit_context *context, uint64_t pc, const void
         return code; /* not to be entered but by the loop */
     context->jump[i] = (struct jit_jump){.pc = pc, .code = code};
     jit_set_add(&context->jump_used, i);
-    context->code_pages[jit_page_bit(pc) / 64] |= 1ULL << jit_page_bit(pc) % 64;
+    jit_context_has_code(context, pc);
     return code;
 }
 

@@ -16,6 +16,16 @@ static unsigned tlb_index(uint64_t va)
     return va >> MEM_PAGE_SHIFT & (JIT_TLB_SIZE - 1);
 }
 
+static unsigned fetch_index(uint64_t va)
+{
+    return va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1);
+}
+
+static uint16_t bit_of(const struct jit_context *context)
+{
+    return (uint16_t)(1u << (context - context->cpu->contexts));
+}
+
 /* ---- emptying ---- */
 
 bool jit_set_take(struct jit_set *set, unsigned *i)
@@ -38,7 +48,9 @@ static void forget_jumps(struct jit_context *context)
     unsigned i;
     while (jit_set_take(&context->jump_used, &i))
         context->jump[i].pc = JIT_EMPTY;
-    memset(context->code_pages, 0, sizeof context->code_pages);
+    uint16_t *in_jump = context->cpu->in_jump, others = (uint16_t)~bit_of(context);
+    for (i = 0; i < JIT_PAGES; i++)
+        in_jump[i] &= others;
 }
 
 static void forget_page(struct jit_context *context, unsigned i)
@@ -46,19 +58,19 @@ static void forget_page(struct jit_context *context, unsigned i)
     context->tlb[i].read = context->tlb[i].write = JIT_EMPTY;
 }
 
-/* Windows that show the page at guest-virtual `page` or, unless that is JIT_EMPTY, host address
- * `hva`; all if both are JIT_EMPTY. */
+/* Windows that show a page with the TLB entry of guest-virtual `page` or, unless that is JIT_EMPTY,
+ * host address `hva`; all if both are JIT_EMPTY. */
 static void close_windows(struct jit_context *context, uint64_t page, uintptr_t hva)
 {
     const uint64_t stack = context->stack.base - (JIT_STACK_SPAN - 1);
-    if ((page == JIT_EMPTY || page == stack) &&
+    if ((page == JIT_EMPTY || tlb_index(stack) == tlb_index(page)) &&
         (hva == JIT_EMPTY || hva == stack + context->stack.addend))
         context->stack.room = 0;
     for (unsigned word = 0; word < JIT_WINDOWS / 64; word++) {
         for (uint64_t used = context->windows_used[word]; used != 0; used &= used - 1) {
             unsigned i = word * 64 + (unsigned)__builtin_ctzll(used);
             struct jit_window *window = &context->windows[i];
-            if ((page != JIT_EMPTY && window->page != page) ||
+            if ((page != JIT_EMPTY && tlb_index(window->page) != tlb_index(page)) ||
                 (hva != JIT_EMPTY && window->page + window->addend != hva))
                 continue;
             window->room = 0;
@@ -78,8 +90,7 @@ static void flush(struct jit_context *context)
     for (i = 0; i < JIT_FETCH_SIZE; i++)
         context->fetch[i].page = JIT_EMPTY;
     context->local_code = false;
-    context->large_low = UINT64_MAX;
-    context->large_last = 0;
+    context->cpu->large[context - context->cpu->contexts] = (struct jit_large){UINT64_MAX, 0};
 }
 
 /* What is not the same in all address spaces. */
@@ -99,16 +110,29 @@ static void flush_local(struct jit_context *context)
     context->local_code = false;
 }
 
+static bool is_large(const struct jit_cpu *cpu, unsigned n, uint64_t va)
+{
+    return va >= cpu->large[n].low && va <= cpu->large[n].last;
+}
+
 static void flush_page(struct jit_context *context, uint64_t va)
 {
-    if (va >= context->large_low && va <= context->large_last) {
+    struct jit_cpu *cpu = context->cpu;
+    const uint16_t bit = bit_of(context);
+    if (is_large(cpu, (unsigned)(context - cpu->contexts), va)) {
         flush(context);
         return;
     }
-    forget_page(context, tlb_index(va));
-    close_windows(context, va & ~PAGE_OFFSET, JIT_EMPTY);
-    context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)].page = JIT_EMPTY;
-    if ((context->code_pages[jit_page_bit(va) / 64] >> jit_page_bit(va) % 64 & 1) == 0)
+    if ((cpu->in_tlb[tlb_index(va)] & bit) != 0) {
+        forget_page(context, tlb_index(va));
+        close_windows(context, va, JIT_EMPTY);
+        cpu->in_tlb[tlb_index(va)] ^= bit;
+    }
+    if ((cpu->in_fetch[fetch_index(va)] & bit) != 0) {
+        context->fetch[fetch_index(va)].page = JIT_EMPTY;
+        cpu->in_fetch[fetch_index(va)] ^= bit;
+    }
+    if ((cpu->in_jump[jit_page_hash(va)] & bit) == 0)
         return;
     /* Of the jump cache, code of the page has the entries of its offsets. */
     const unsigned first = jit_jump_index(va & ~PAGE_OFFSET);
@@ -137,7 +161,15 @@ static bool is_shared(const struct jit_cpu *cpu, unsigned i)
 
 void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid)
 {
-    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
+    uint32_t who = (1u << JIT_CONTEXTS) - 1;
+    if (has_va) { /* most know nothing of it, and would have to be looked at all over memory */
+        who = cpu->in_tlb[tlb_index(va)] | cpu->in_fetch[fetch_index(va)] |
+              cpu->in_jump[jit_page_hash(va)];
+        for (unsigned i = 0; i < JIT_CONTEXTS; i++)
+            who |= is_large(cpu, i, va) ? 1u << i : 0;
+    }
+    for (; who != 0; who &= who - 1) {
+        const unsigned i = (unsigned)__builtin_ctz(who);
         struct jit_context *context = &cpu->contexts[i];
         if (!context->valid || (has_asid && (uint16_t)(context->satp >> 44) != asid))
             continue;
@@ -326,9 +358,10 @@ static bool fault(struct jit_cpu *cpu, unsigned cause, uint64_t va)
 static void note_span(struct jit_context *context, uint64_t va, uint64_t span)
 {
     if (span > MEM_PAGE_SIZE) {
+        struct jit_large *large = &context->cpu->large[context - context->cpu->contexts];
         uint64_t low = va & ~(span - 1), last = low + span - 1;
-        context->large_low = low < context->large_low ? low : context->large_low;
-        context->large_last = last > context->large_last ? last : context->large_last;
+        large->low = low < large->low ? low : large->low;
+        large->last = last > large->last ? last : large->last;
     }
 }
 
@@ -368,6 +401,7 @@ static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv
     unsigned i = tlb_index(va);
     jit_count(&cpu->counts.tlb_fills);
     jit_set_add(&context->tlb_used, i);
+    cpu->in_tlb[i] |= bit_of(context);
     if (found.global)
         cpu->global_seen = true;
     else
@@ -384,7 +418,7 @@ static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv
 const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va)
 {
     struct jit_context *context = cpu->context;
-    struct jit_fetch *fetch = &context->fetch[va >> MEM_PAGE_SHIFT & (JIT_FETCH_SIZE - 1)];
+    struct jit_fetch *fetch = &context->fetch[fetch_index(va)];
     struct jit_page found;
 
     if (fetch->page == (va & ~PAGE_OFFSET))
@@ -393,6 +427,7 @@ const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va)
     if (cause != 0 || found.page.hva == NULL || !found.page.uniform)
         return NULL;
     note_span(context, va, found.page.span);
+    cpu->in_fetch[fetch_index(va)] |= bit_of(context);
     fetch->page = va & ~PAGE_OFFSET;
     fetch->pa = found.page.pa & ~PAGE_OFFSET;
     fetch->hva = found.page.hva;

@@ -16,7 +16,7 @@
 #define JIT_JUMP_SIZE   (1u << JIT_JUMP_BITS)
 #define JIT_FETCH_SIZE  256u
 #define JIT_FOUND_SIZE  16384u
-#define JIT_PAGES_BITS  4096u
+#define JIT_PAGES       4096u
 #define JIT_CONTEXTS    16 /* of a VCPU */
 #define JIT_WRITERS     8192u
 #define JIT_WRITER_WAYS 4u
@@ -88,8 +88,6 @@ struct jit_context {
     struct jit_context *other_sum; /* the same but for mstatus.SUM, of the same satp; or NULL */
     bool valid, local_code;
     struct jit_set tlb_used, tlb_local, jump_used;
-    uint64_t code_pages[JIT_PAGES_BITS / 64]; /* by a hash: whose code may be in the jump cache */
-    uint64_t large_low, large_last;           /* where a page larger than 4 KiB was cached */
     struct jit_fetch {
         uint64_t page, pa; /* JIT_EMPTY: none */
         const uint8_t *hva;
@@ -197,6 +195,13 @@ struct jit_cpu {
     /* Where the TLBs let stores through to a page, by a hash of its host address: contexts and
      * entries, as JIT_WRITER says; 0: none. All of them are here. */
     uint32_t writers[JIT_WRITERS][JIT_WRITER_WAYS];
+    /* The contexts, as bits, that may know something of a page: by its TLB entry (or have a window
+     * of a page that was there), by its entry of `fetch`, by its hash in the jump cache. */
+    uint16_t in_tlb[JIT_TLB_SIZE], in_fetch[JIT_FETCH_SIZE], in_jump[JIT_PAGES];
+    /* Where each has seen a page larger than 4 KiB: [low, last]. */
+    struct jit_large {
+        uint64_t low, last;
+    } large[JIT_CONTEXTS];
     /* Blocks found lately, in any context; good while no code was dropped since. */
     struct jit_found {
         uint64_t pa;
@@ -309,10 +314,17 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
 /* Host address of naturally aligned RAM for an atomic (`store`) or LR; NULL with the trap set. */
 void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store);
 
-static inline unsigned jit_page_bit(uint64_t va)
+static inline unsigned jit_page_hash(uint64_t va)
 {
     const uint64_t page = va >> MEM_PAGE_SHIFT;
-    return (unsigned)(page ^ page >> 12) & (JIT_PAGES_BITS - 1);
+    return (unsigned)(page ^ page >> 12) & (JIT_PAGES - 1);
+}
+
+/* The jump cache has code of the page of `pc` from now on. */
+static inline void jit_context_has_code(struct jit_context *context, uint64_t pc)
+{
+    context->cpu->in_jump[jit_page_hash(pc)] |=
+        (uint16_t)(1u << (context - context->cpu->contexts));
 }
 
 static inline struct jit_found *jit_found_at(struct jit_cpu *cpu, uint64_t pa)

@@ -212,10 +212,92 @@ static void instruction_across_pages(enum fence kind)
               (uint64_t[]){81, 81, 81});
 }
 
+/* Pages whose numbers end alike share what an engine keeps by their low bits: a fence of one, with
+ * the other out of sight, and later one of the other. The loop is long enough to be hot. */
+static uint64_t far_leaf[512] __attribute__((aligned(4096)));
+
+static uint64_t __attribute__((noinline)) sweep(const volatile uint64_t *words)
+{
+    uint64_t sum = 0, word;
+
+    for (unsigned i = 0; i < 300; i++) {
+        __asm__ volatile("ld %0, 0(%1)" : "=&r"(word) : "r"(words + (i * 5 & 7)) : "memory");
+        sum += word;
+    }
+    return sum;
+}
+
+/* The same by sp, with nothing else of the stack in between. */
+static void alternate_by_sp(uint64_t distance)
+{
+    uint64_t at = WINDOW + 0x1000, before, after;
+
+    __asm__ volatile("mv t0, sp\n"
+                     "mv sp, %2\n"
+                     "ld %0, 256(sp)\n"
+                     "j 1f\n"
+                     "1: ld %0, 256(sp)\n"
+                     "ld t1, 0(%3)\n"
+                     "sfence.vma %3\n"
+                     "sd %5, 0(%4)\n"
+                     "sfence.vma %2\n"
+                     "ld %1, 256(sp)\n"
+                     "mv sp, t0"
+                     : "=&r"(before), "=&r"(after)
+                     : "r"(at), "r"(at + distance), "r"(job.entry), "r"(job.value)
+                     : "t0", "t1", "memory");
+    job.before[2] = before;
+    job.after[2] = after;
+}
+
+static void alternate(uint64_t distance)
+{
+    const uint64_t at = WINDOW + 0x1000;
+
+    job.before[0] = sweep((const volatile uint64_t *)at);
+    job.before[1] = use(at + distance);
+    fence(job.fence, at + distance);
+    *(volatile uint64_t *)job.entry = job.value;
+    fence(job.fence, at);
+    job.after[0] = sweep((const volatile uint64_t *)at);
+    job.after[1] = use(at + distance);
+}
+
+static void pages_that_end_alike(enum fence kind)
+{
+    for (uint64_t distance = 2ULL << 20; distance <= 512ULL << 20; distance <<= 1) {
+        mega[distance >> 21] = PTE_PPN(FN(far_leaf)) | PTE_V;
+        for (unsigned i = 0; i < 512; i++) {
+            ((uint64_t *)pages[0])[i] = 1;
+            ((uint64_t *)pages[1])[i] = 2;
+            ((uint64_t *)pages[2])[i] = 3;
+        }
+        far_leaf[1] = PTE_PPN(FN(pages[1])) | PTE_ALL;
+        vm_map(1, FN(pages[0]), PTE_ALL);
+        job = (struct job){
+            .entry = &leaf[1], .value = PTE_PPN(FN(pages[2])) | PTE_ALL, .fence = kind};
+        trap_clear();
+        run_in(S, FN(alternate), distance, 0);
+        CHECK_OK("pages that end alike");
+        CHECK_EQ("pages that end alike", job.before[0], 300);
+        CHECK_EQ("pages that end alike", job.before[1], 2);
+        CHECK_EQ("pages that end alike: the remapped", job.after[0], 900);
+        CHECK_EQ("pages that end alike: the other", job.after[1], 2);
+        vm_map(1, FN(pages[0]), PTE_ALL);
+        run_in(S, FN(alternate_by_sp), distance, 0);
+        CHECK_EQ("pages that end alike, by sp", job.before[2], 1);
+        CHECK_EQ("pages that end alike, by sp: the remapped", job.after[2], 3);
+        mega[distance >> 21] = 0;
+    }
+    sfence_vma();
+}
+
 void test_main(void)
 {
     for (unsigned mode = 8; mode <= 10; mode++) {
         vm_on(mode);
+        for (unsigned kind = 0; kind < FENCES; kind++)
+            pages_that_end_alike((enum fence)kind);
         for (unsigned kind = 0; kind < FENCES; kind++)
             for (unsigned call = 0; call < 2; call++) {
                 small_pages((enum fence)kind, call);
