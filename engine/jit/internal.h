@@ -148,7 +148,7 @@ struct jit_stats {
 struct jit_counts {
     _Atomic uint64_t left[JIT_LEAVES]; /* by why; JIT_STEP: for want of code too */
     _Atomic uint64_t tlb_fills, slow_loads, slow_stores, atomics;
-    _Atomic uint64_t lookups, executed, systems; /* without leaving */
+    _Atomic uint64_t lookups, executed, systems, faults; /* without leaving */
 };
 
 static inline void jit_count(_Atomic uint64_t *counter)
@@ -263,6 +263,8 @@ enum jit_done jit_execute(struct jit_cpu *cpu, uint32_t code, uint64_t operand, 
 /* The same, with all registers in the hart: where to go on in cpu->context, or NULL: leave for
  * cpu->why; hart->pc and hart->instret say where. */
 const void *jit_system(struct jit_cpu *cpu, uint32_t code);
+/* The same for the trap of a load, store or atomic: cpu->cause and cpu->tval, at hart->pc. */
+const void *jit_fault(struct jit_cpu *cpu);
 /* Code of `pc`; `site`: as jit_code_at. NULL: leave for cpu->why; hart->pc is set. */
 const void *jit_go_on(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
 /*

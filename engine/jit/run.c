@@ -304,6 +304,7 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         sum.lookups += atomic_load_explicit(&cpu->counts.lookups, memory_order_relaxed);
         sum.executed += atomic_load_explicit(&cpu->counts.executed, memory_order_relaxed);
         sum.systems += atomic_load_explicit(&cpu->counts.systems, memory_order_relaxed);
+        sum.faults += atomic_load_explicit(&cpu->counts.faults, memory_order_relaxed);
     }
     const struct {
         const char *name;
@@ -327,6 +328,7 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         {"called_for_look_up", sum.lookups},
         {"called_to_execute", sum.executed},
         {"called_for_system", sum.systems},
+        {"called_for_fault", sum.faults},
         {"steps", s->steps},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)

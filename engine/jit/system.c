@@ -133,6 +133,40 @@ static void fence_translations(struct jit_cpu *cpu, unsigned rs1, unsigned rs2)
     cpu->reference_effects |= EFFECT_TRANSLATION;
 }
 
+/* Code of hart->pc, which is another now, or NULL. */
+static const void *go_elsewhere(struct jit_cpu *cpu)
+{
+    struct riscv_vcpu *hart = cpu->hart;
+    cpu->why = JIT_LOOKUP;
+    if (hart->effects != 0)
+        jit_serve_effects(cpu);
+    if (!calm(cpu))
+        return NULL;
+    const struct jit_jump *jump = &cpu->context->jump[jit_jump_index(hart->pc)];
+    return jump->pc == hart->pc ? jump->code : jit_go_on(cpu, hart->pc, 0);
+}
+
+/* False: nothing was done; right behind another trap, which the loop counts. */
+static bool take_trap(struct jit_cpu *cpu, unsigned cause, uint64_t tval)
+{
+    struct riscv_vcpu *hart = cpu->hart;
+    if (cpu->trap_instret == hart->instret)
+        return false;
+    cpu->trap_instret = hart->instret;
+    cpu->trap_streak = 0;
+    riscv_trap(hart, cause, tval);
+    return true;
+}
+
+const void *jit_fault(struct jit_cpu *cpu)
+{
+    jit_count(&cpu->counts.faults);
+    cpu->why = JIT_FAULT;
+    if (cpu->audit != NULL || !take_trap(cpu, cpu->cause, cpu->tval))
+        return NULL;
+    return go_elsewhere(cpu);
+}
+
 const void *jit_system(struct jit_cpu *cpu, uint32_t code)
 {
     struct riscv_vcpu *hart = cpu->hart;
@@ -144,12 +178,8 @@ const void *jit_system(struct jit_cpu *cpu, uint32_t code)
         return NULL;
     switch ((enum riscv_op)(code & 0xffff)) {
     case OP_ecall:
-        /* A trap right behind another: the loop counts them. */
-        if ((hart->priv == PRIV_S && hart->sbi) || cpu->trap_instret == hart->instret)
+        if ((hart->priv == PRIV_S && hart->sbi) || !take_trap(cpu, CAUSE_ECALL_U + hart->priv, 0))
             return NULL;
-        cpu->trap_instret = hart->instret;
-        cpu->trap_streak = 0;
-        riscv_trap(hart, CAUSE_ECALL_U + hart->priv, 0);
         break;
     case OP_sret:
         if (!riscv_sret(hart))
@@ -177,13 +207,7 @@ const void *jit_system(struct jit_cpu *cpu, uint32_t code)
         break;
     default: return NULL;
     }
-    cpu->why = JIT_LOOKUP;
-    if (hart->effects != 0)
-        jit_serve_effects(cpu);
-    if (!calm(cpu))
-        return NULL;
-    const struct jit_jump *jump = &cpu->context->jump[jit_jump_index(hart->pc)];
-    return jump->pc == hart->pc ? jump->code : jit_go_on(cpu, hart->pc, 0);
+    return go_elsewhere(cpu);
 }
 
 bool jit_system_step(struct jit_cpu *cpu, enum exit_reason *reason)

@@ -69,6 +69,7 @@ struct x86_stubs {
     const uint8_t *lookup; /* rax: pc, bit 0 ignored; r14 exact */
     const uint8_t *link;   /* eax: offset in the page, ecx: site; r14 exact */
     const uint8_t *system; /* eax: x86_where, ecx: jit_system_code */
+    const uint8_t *fault;  /* of the other stubs: where FRAME_WHERE says */
     /* eax: x86_where, ecx: jit_code, rdx: operand. Gives rax and the flags of the comparison of
      * what was done with JIT_GO_ON, or does not return. */
     const uint8_t *execute, *execute_fp;

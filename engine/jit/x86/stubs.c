@@ -236,14 +236,11 @@ static void emit_place(struct x86_code *c, unsigned place, int32_t frame)
     x_shift(c, true, SHIFT_SAR, place, 16);
 }
 
-/* The access or the atomic trapped, where FRAME_WHERE says. On the stub's own frame. */
+/* The access or the atomic trapped. On the stub's own frame. */
 static void emit_fault(struct x86_code *c, unsigned frame)
 {
-    load_pins(c, false);
     x_alu_const(c, true, ALU_ADD, RSP, (int32_t)frame + 8); /* and the return address */
-    x_mem(c, false, 0x8b, RCX, mem_at(RSP, FRAME_WHERE));
-    x_const(c, RAX, JIT_FAULT);
-    x_jmp_to(c, x86_stubs.leave_at);
+    x_jmp_to(c, x86_stubs.fault);
 }
 
 static void emit_leave_at(struct x86_code *c)
@@ -408,6 +405,29 @@ static void emit_lookup(struct x86_code *c, bool linked)
     emit_go_on(c);
 }
 
+/* The same, after a change of pc and perhaps of the context. */
+static void emit_go_elsewhere(struct x86_code *c)
+{
+    x_load(c, RCX, mem_at(R_VCPU, VCPU(pc)));
+    emit_page(c, RCX);
+    x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    x_load(c, R_CONTEXT, mem_at(RDX, offsetof(struct jit_cpu, context)));
+    x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
+    emit_go_on(c);
+}
+
+/* A trap of an access where FRAME_WHERE says, with the pins that C does not keep saved. */
+static void emit_take_fault(struct x86_code *c)
+{
+    x_mem(c, false, 0x8b, RCX, mem_at(RSP, FRAME_WHERE));
+    emit_place(c, RCX, 0);
+    x_alu(c, true, ALU_ADD, RCX, R_INSTRET);
+    x_store(c, mem_at(R_VCPU, VCPU(instret)), RCX);
+    x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    call_c(c, (uintptr_t)jit_fault);
+    emit_go_elsewhere(c);
+}
+
 static void emit_system(struct x86_code *c)
 {
     save_pins(c, true);
@@ -417,12 +437,7 @@ static void emit_system(struct x86_code *c)
     x_load(c, RDI, mem_at(R_CONTEXT, CONTEXT(cpu)));
     x_mov(c, RSI, RCX);
     call_c(c, (uintptr_t)jit_system);
-    x_load(c, RCX, mem_at(R_VCPU, VCPU(pc)));
-    emit_page(c, RCX);
-    x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(cpu)));
-    x_load(c, R_CONTEXT, mem_at(RDX, offsetof(struct jit_cpu, context)));
-    x_load(c, R_INSTRET, mem_at(R_VCPU, VCPU(instret)));
-    emit_go_on(c);
+    emit_go_elsewhere(c);
 }
 
 static void emit_execute(struct x86_code *c, bool fp)
@@ -486,6 +501,8 @@ long x86_init(struct jit_room *room)
     emit_lookup(&c, false);
     x86_stubs.system = c.at;
     emit_system(&c);
+    x86_stubs.fault = c.at;
+    emit_take_fault(&c);
     x86_stubs.execute = c.at;
     emit_execute(&c, false);
     x86_stubs.execute_fp = c.at;
@@ -509,7 +526,7 @@ long x86_init(struct jit_room *room)
     const uint8_t **const all[] = {&x86_stubs.enter,      &x86_stubs.leave,  &x86_stubs.lookup,
                                    &x86_stubs.link,       &x86_stubs.system, &x86_stubs.execute,
                                    &x86_stubs.execute_fp, &x86_stubs.atomic, &x86_stubs.compute,
-                                   &x86_stubs.leave_at,   &x86_stubs.stack};
+                                   &x86_stubs.leave_at,   &x86_stubs.stack,  &x86_stubs.fault};
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i] += to_run;
     for (unsigned i = 0; i < 4; i++) {
