@@ -15,6 +15,7 @@
 #define JIT_JUMP_BITS   15
 #define JIT_JUMP_SIZE   (1u << JIT_JUMP_BITS)
 #define JIT_FETCH_SIZE  256u
+#define JIT_FETCH_SHIFT 5 /* log2 of the bytes of an entry */
 #define JIT_FOUND_SIZE  16384u
 #define JIT_PAGES       4096u
 #define JIT_CONTEXTS    16 /* of a VCPU */
@@ -94,6 +95,7 @@ struct jit_context {
         bool global;
     } fetch[JIT_FETCH_SIZE];
 };
+_Static_assert(sizeof(struct jit_fetch) == 1 << JIT_FETCH_SHIFT, "back ends find an entry by it");
 
 static inline unsigned jit_jump_index(uint64_t pc)
 {

@@ -310,6 +310,37 @@ static void addresses_move_with_the_page(void **state)
             }
 }
 
+/* The second half of an instruction across pages: as translated, another, or of a page that is not
+ * known, which is asked for. */
+static void the_second_half_is_compared_in_its_page(void **state)
+{
+    static const uint16_t halves[] = {0, 1, 0x0513, 0x7fff, 0x8000, 0xffff};
+    static const uint64_t pages[] = {0x1000, 0x7fff12345000, 0xffffffff80200000};
+    static uint16_t next[2048] __attribute__((aligned(4096)));
+    (void)state;
+    for (unsigned n = 0; n < 3 * 6 * 6; n++) {
+        const uint64_t page = pages[n % 3], before = cpu.counts.executed;
+        const uint16_t translated = halves[n / 3 % 6], now = halves[n / 3 / 6];
+        struct jit_fetch *fetch = &context.fetch[((page >> 12) + 1) & (JIT_FETCH_SIZE - 1)];
+        *fetch = (struct jit_fetch){.page = page + 0x1000, .hva = (const uint8_t *)next};
+        next[0] = now;
+        begin();
+        add(IR_SAME)->imm = translated;
+        block.code[0].at = 0xffe;
+        struct ir *end = add(IR_STEP);
+        end->imm = (int64_t)PC + 0x1002;
+        end->done = 1;
+        assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+        hart.pc = page;
+        hart.instret = 1;
+        assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
+        assert_int_equal(hart.pc, page + (now == translated ? 0x1002 : 0xffe));
+        assert_int_equal(hart.instret, now == translated ? 2 : 1);
+        assert_int_equal(cpu.counts.executed - before, now == translated ? 0 : 1);
+        fetch->page = JIT_EMPTY;
+    }
+}
+
 /* Loads and stores of a page that the TLB knows: widths, signs, every placement; x0 as a value. */
 static void memory_of_a_page_that_the_tlb_knows(void **state)
 {
@@ -566,6 +597,7 @@ int main(void)
         cmocka_unit_test(operations_with_a_constant),
         cmocka_unit_test(constants_of_all_sizes),
         cmocka_unit_test(addresses_move_with_the_page),
+        cmocka_unit_test(the_second_half_is_compared_in_its_page),
         cmocka_unit_test(branches_leave_where_their_condition_holds),
         cmocka_unit_test(memory_of_a_page_that_the_tlb_knows),
         cmocka_unit_test(cache_blocks_are_zeroed_where_that_is_allowed),

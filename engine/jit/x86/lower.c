@@ -496,10 +496,25 @@ static void lower_execute(struct lowering *l, const struct ir *ir)
         x_here(&l->c, done);
 }
 
+/* The halfword is the first of the next page, which is looked for as jit_context_fetch does. */
 static void lower_same(struct lowering *l, const struct ir *ir)
 {
-    x_const(&l->c, RDX, ir->imm);
+    struct x86_code *c = &l->c;
+    x_load(c, RAX, mem_at(RSP, FRAME_PAGE));
+    x_alu_const(c, true, ALU_ADD, RAX, (int32_t)MEM_PAGE_SIZE);
+    x_mov32(c, RDX, RAX);
+    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - JIT_FETCH_SHIFT);
+    x_alu_const(c, false, ALU_AND, RDX, (JIT_FETCH_SIZE - 1) << JIT_FETCH_SHIFT);
+    x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(fetch[0].page)));
+    x86_hole unknown = x_jcc(c, CC_NE);
+    x_load(c, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(fetch[0].hva)));
+    x_mem(c, false, 0x0fb7, RAX, mem_at(RAX, 0)); /* movzx */
+    x_alu_const(c, false, ALU_CMP, RAX, (int32_t)ir->imm);
+    x86_hole same = x_jcc(c, CC_E);
+    x_here(c, unknown);
+    x_const(c, RDX, ir->imm);
     call_execute(l, ir, jit_code(0, JIT_SAME, false, false));
+    x_here(c, same);
 }
 
 /* ---- leaving ---- */
