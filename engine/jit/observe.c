@@ -254,7 +254,7 @@ static void tell_all(struct jit_observer *o, FILE *to, FILE *objdump)
 {
     struct telling t = {.to = to, .listing = {.from = objdump}};
     struct record r;
-    uint8_t guest[IR_GUEST_MAX * 4 + 4];
+    uint8_t guest[IR_REGION_MAX * 4 + 4]; /* the longest */
     static struct ir ir[IR_BLOCK_MAX];
     static uint32_t op_at[IR_BLOCK_MAX];
     FILE *host = fopen(o->host_path, "rbe");
