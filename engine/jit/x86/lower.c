@@ -798,7 +798,7 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
     case IR_SC: x86_lower_atomic(l, ir); break;
     case IR_FENCE:
         if (ir->sub == IR_FENCE_FULL)
-            x_mfence(&l->c);
+            x_full_fence(&l->c);
         break;
     case IR_FP_ON: lower_fp_on(l, ir); break;
     case IR_LABEL: lower_label(l, ir); break;

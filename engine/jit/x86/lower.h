@@ -31,7 +31,7 @@ struct late {
 
 /*
  * Loads and stores of one block by one base register, close to each other, share one look at the
- * TLB: the first checks for all, and keeps the host's address of the base in a slot of the frame,
+ * TLB: the first checks for all, and keeps the addend of the page in a slot of the frame,
  * or 0: then each finds its own way.
  */
 #define GROUPS_MAX 64

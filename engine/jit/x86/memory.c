@@ -153,6 +153,29 @@ static void index_of(struct x86_code *c, unsigned va)
     x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << JIT_TLB_SHIFT);
 }
 
+/* rdx: the addend of the page that has the bytes from base + low to before base + high, or a jump
+ * to the rare path. Clobbers rcx. */
+static x86_hole find_page(struct x86_code *c, unsigned base, int32_t low, int32_t high,
+                          int32_t tags)
+{
+    if (low == 0 && x86_features.bmi2) {
+        x_rorx32(c, RDX, base, MEM_PAGE_SHIFT - JIT_TLB_SHIFT);
+        x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << JIT_TLB_SHIFT);
+    } else {
+        x_lea32(c, RDX, mem_at(base, low));
+        index_of(c, RDX);
+    }
+    if (high == 1)
+        x_mov(c, RCX, base);
+    else
+        x_lea(c, RCX, mem_at(base, high - 1));
+    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
+    x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, tags));
+    x86_hole miss = x_jcc(c, CC_NE);
+    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
+    return miss;
+}
+
 /* rax: the guest's address of [a + imm] */
 static void guest_address(struct lowering *l, const struct ir *ir)
 {
@@ -168,17 +191,10 @@ static void guest_address(struct lowering *l, const struct ir *ir)
 }
 
 /* rax: the host's address of what rax says, or a jump to the rare path; rdx, rcx are clobbered. */
-static x86_hole host_address(struct x86_code *c, unsigned width, int32_t tags)
+static x86_hole host_address(struct x86_code *c, int32_t tags)
 {
-    index_of(c, RAX);
-    if (width == 1)
-        x_mov(c, RCX, RAX);
-    else
-        x_lea(c, RCX, mem_at(RAX, (int32_t)width - 1));
-    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
-    x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, tags));
-    x86_hole miss = x_jcc(c, CC_NE);
-    x_alu_mem(c, true, ALU_ADD, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
+    x86_hole miss = find_page(c, RAX, 0, 1, tags);
+    x_alu(c, true, ALU_ADD, RAX, RDX);
     return miss;
 }
 
@@ -346,28 +362,22 @@ static struct x86_mem find(struct lowering *l, const struct ir *ir, x86_hole *mi
         return find_by_window(l, ir, g, miss);
     }
     if (g == NULL || g->slot == NO_GROUP) {
-        guest_address(l, ir);
-        *miss = host_address(c, (unsigned)width_of(ir), tags);
-        return mem_at(RAX, 0);
+        const unsigned a = x86_use(l, ir->a, RAX);
+        const int32_t imm = (int32_t)ir->imm;
+        *miss = find_page(c, a, imm, imm + width_of(ir), tags);
+        return mem_indexed(RDX, a, 0, imm);
     }
     if (g->first != i) {
-        x_load(c, RAX, slot_at(g->slot));
-        x_test(c, true, RAX, RAX);
+        x_load(c, RDX, slot_at(g->slot));
+        x_test(c, true, RDX, RDX);
         *miss = x_jcc(c, CC_E);
-        return mem_at(RAX, (int32_t)ir->imm);
+        return mem_indexed(RDX, x86_use(l, ir->a, RAX), 0, (int32_t)ir->imm);
     }
     unsigned base = x86_use(l, ir->a, RAX);
-    x_lea32(c, RDX, mem_at(base, g->low));
-    index_of(c, RDX);
-    x_lea(c, RCX, mem_at(base, g->high - 1));
-    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
-    x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, tags));
-    *miss = x_jcc(c, CC_NE);
+    *miss = find_page(c, base, g->low, g->high, tags);
     *clear = g->slot;
-    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
-    x_alu(c, true, ALU_ADD, RDX, base);
     x_store(c, slot_at(g->slot), RDX);
-    return mem_at(RDX, (int32_t)ir->imm);
+    return mem_indexed(RDX, base, 0, (int32_t)ir->imm);
 }
 
 static void later(struct lowering *l, enum late_kind kind, x86_hole miss, const struct ir *ir,
@@ -479,7 +489,7 @@ x86_hole x86_lower_zero(struct lowering *l, const struct ir *ir)
 
     x86_get(l, RAX, ir->a);
     x_alu_const(c, true, ALU_AND, RAX, -64);
-    x86_hole miss = host_address(c, 1, CONTEXT(tlb[0].write));
+    x86_hole miss = host_address(c, CONTEXT(tlb[0].write));
     x_reg(c, false, X86_PREFIX(0x66, 0x0fef), 0, 0); /* pxor */
     for (int32_t at = 0; at < 64; at += 16)
         x_mem(c, false, 0x0f29, 0, mem_at(RAX, at)); /* movaps */
@@ -562,8 +572,7 @@ void x86_lower_atomic(struct lowering *l, const struct ir *ir)
     put8(c, 0xa8);
     put8(c, wide ? 7 : 3);
     rare[count++] = x_jcc(c, CC_NE);
-    rare[count++] =
-        host_address(c, 1, ir->op == IR_LR ? CONTEXT(tlb[0].read) : CONTEXT(tlb[0].write));
+    rare[count++] = host_address(c, ir->op == IR_LR ? CONTEXT(tlb[0].read) : CONTEXT(tlb[0].write));
     if (ir->op == IR_LR) {
         x_store(c, mem_at(R_VCPU, VCPU(reserved_at)), RAX);
         x_mem(c, wide, 0x8b, RAX, mem_at(RAX, 0));
@@ -627,7 +636,7 @@ void x86_late_memory(struct lowering *l, const struct late *late)
     } else if (g != NULL && g->kind != GROUP_PLAIN) {
         move_window(l, late, g);
         guest_address(l, ir);
-    } else if (g != NULL && g->slot != NO_GROUP) { /* else rax has the address */
+    } else {
         if (late->clear != NO_GROUP)
             x_store_const(c, slot_at(late->clear), 0);
         guest_address(l, ir);
