@@ -14,12 +14,15 @@ struct jit_room {
     const uint8_t *run;
     uint32_t offset; /* of both in the cache: what sites are counted in */
     uint32_t size;
+    /* Where what is rarely executed goes, in the same cache; NULL: behind the rest. */
+    uint8_t *rare;
+    uint32_t rare_size;
     unsigned windows; /* of struct jit_context: those below are given away; `emit` takes more */
 };
 
 /* What was made of a block. */
 struct jit_emitted {
-    uint32_t size;                /* bytes */
+    uint32_t size, rare_size;     /* bytes */
     uint32_t op_at[IR_BLOCK_MAX]; /* where each operation's code begins */
     unsigned link_count;
     struct {

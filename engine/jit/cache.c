@@ -16,7 +16,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define CODE_BYTES  (128u << 20)
+#define CODE_BYTES (128u << 20)
+#define RARE_BASE  (72u << 20) /* from here on: what is rarely executed, so that the rest is dense \
+                                */
 #define BLOCKS_BITS 18
 #define BLOCKS_MAX  (1u << BLOCKS_BITS)
 #define HASH_BITS   (BLOCKS_BITS + 1)
@@ -63,7 +65,8 @@ struct jit_vm {
     struct host_lock lock;
     uint8_t *write;
     const uint8_t *run;
-    uint32_t fixed, used; /* bytes of fixed code, of all code */
+    uint32_t fixed, used; /* bytes of fixed code, of all code below RARE_BASE */
+    uint32_t rare_used;   /* up to where there is code above it */
     const struct jit_backend *backend;
     struct jit_block *blocks; /* in the order of their code; block 0 is not used */
     uint8_t *copies;          /* the guest's bytes of all blocks */
@@ -122,8 +125,8 @@ uint32_t jit_epoch(struct jit_vm *jv)
 
 static bool is_full(const struct jit_vm *jv)
 {
-    return jv->used + EMIT_ROOM > CODE_BYTES || jv->block_count == BLOCKS_MAX ||
-           jv->copies_used + IR_REGION_MAX * 4 > COPIES_BYTES;
+    return jv->used + EMIT_ROOM > RARE_BASE || jv->rare_used + EMIT_ROOM > CODE_BYTES ||
+           jv->block_count == BLOCKS_MAX || jv->copies_used + IR_REGION_MAX * 4 > COPIES_BYTES;
 }
 
 /* ---- its life ---- */
@@ -184,6 +187,7 @@ int jit_cache_init(struct vm *vm, struct jit_vm **out)
         long fixed = jv->backend->init(&room);
         error = fixed < 0 ? (int)fixed : 0;
         jv->fixed = jv->used = fixed < 0 ? 0 : ((uint32_t)fixed + 63) & ~63u;
+        jv->rare_used = RARE_BASE;
     }
     if (error == 0)
         error = jit_observer_open(&jv->observer, jit_options(), jv->backend);
@@ -320,7 +324,7 @@ static uint8_t *copy_of(const struct jit_vm *jv, const struct jit_block *b)
 static struct jit_block *block_of(struct jit_vm *jv, uint32_t site)
 {
     unsigned i = jv->owners[site >> OWNER_SHIFT];
-    while (i > 0 && jv->blocks[i].code > site)
+    while (i > 0 && (site < RARE_BASE ? jv->blocks[i].code : jv->blocks[i].rare) > site)
         i--;
     return i > 0 ? &jv->blocks[i] : NULL;
 }
@@ -545,6 +549,7 @@ static void flush_all(struct jit_vm *jv, struct jit_cpu *cpu)
     memset(jv->hash, 0, sizeof jv->hash);
     free_pages(jv);
     jv->used = jv->fixed;
+    jv->rare_used = RARE_BASE;
     jv->copies_used = 0;
     jv->windows = 0;
     jv->block_count = 1;
@@ -576,7 +581,7 @@ void jit_code_rest(struct jit_cpu *cpu)
     unsigned enough = jit_options()->rest_bytes != 0 ? jit_options()->rest_bytes : REST_BYTES;
 
     host_lock_acquire(&jv->lock);
-    if (jv->used >= enough) {
+    if (jv->used + (jv->rare_used - RARE_BASE) >= enough) {
         uint64_t now = clock_now(&jv->vm->clock), executed = 0;
         for (unsigned i = 0; i < jv->vm->vcpu_count; i++)
             executed += atomic_load_explicit(&jv->vm->vcpus[i]->instructions, memory_order_relaxed);
@@ -648,6 +653,14 @@ static struct code_page *page_make(struct jit_cpu *cpu, uint64_t pa, const uint8
     return page;
 }
 
+/* The newest block has `size` bytes of code at `at`. */
+static void own(struct jit_vm *jv, uint32_t at, uint32_t size)
+{
+    const uint32_t past = (at + size + (1u << OWNER_SHIFT) - 1) >> OWNER_SHIFT;
+    for (uint32_t i = at >> OWNER_SHIFT; size > 0 && i < past; i++)
+        jv->owners[i] = jv->block_count;
+}
+
 /* Lock held. `region`: the loop whose head is there. NULL: it cannot be kept, or is none. */
 static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa,
                                    const uint8_t *source, bool region)
@@ -688,7 +701,9 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     struct jit_room place = {.write = jv->write + jv->used,
                              .run = jv->run + jv->used,
                              .offset = jv->used,
-                             .size = CODE_BYTES - jv->used,
+                             .size = RARE_BASE - jv->used,
+                             .rare = jv->write + jv->rare_used,
+                             .rare_size = CODE_BYTES - jv->rare_used,
                              .windows = jv->windows};
     if (!jv->backend->emit(&jv->ir, &place, &emitted))
         return NULL;
@@ -700,17 +715,19 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
                             .instructions = jv->ir.code[jv->ir.count - 1].done,
                             .code = jv->used,
                             .code_size = emitted.size,
+                            .rare = jv->rare_used,
+                            .rare_size = emitted.rare_size,
                             .region = region,
                             .link_count = (uint8_t)emitted.link_count};
     for (unsigned i = 0; i < emitted.link_count; i++)
         b->links[i] = (struct jit_link){.offset = emitted.links[i].pc & PAGE_OFFSET,
                                         .site = emitted.links[i].site};
-    for (uint32_t at = b->code >> OWNER_SHIFT; at <= (b->code + b->code_size - 1) >> OWNER_SHIFT;
-         at++)
-        jv->owners[at] = jv->block_count;
+    own(jv, b->code, b->code_size);
+    own(jv, b->rare, b->rare_size);
     jv->block_count++;
     jv->copies_used += (jv->ir.bytes + 7u) & ~7u;
     jv->used = (jv->used + emitted.size + 15) & ~15u;
+    jv->rare_used += emitted.rare_size;
     page->lines |= lines_of_block(b);
     page->strays = 0;
     b->page_next = page->blocks;
@@ -720,7 +737,7 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     if (region)
         count(&jv->stats.regions, 1);
     count(&jv->stats.instructions, b->instructions);
-    count(&jv->stats.host_bytes, emitted.size);
+    count(&jv->stats.host_bytes, emitted.size + emitted.rare_size);
     if (jv->observer != NULL)
         jit_observe(jv->observer, b, &jv->ir, &emitted, copy, jv->write + b->code,
                     jv->run + b->code);

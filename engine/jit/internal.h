@@ -135,6 +135,7 @@ struct jit_block {
     uint8_t link_count;
     uint32_t copy;            /* offset of the guest's bytes as they were translated */
     uint32_t code, code_size; /* offset and size in the cache */
+    uint32_t rare, rare_size; /* of the part that is rarely executed */
     struct jit_block *page_next;
     struct jit_link *incoming;
     struct jit_link links[JIT_LINKS_MAX];

@@ -34,6 +34,7 @@ struct record {
     uint64_t host_at; /* in the file of host code */
     uint32_t code, code_size;
     uint16_t bytes, instructions, ir_count;
+    bool rare; /* it is what the block before it rarely executes */
 };
 
 static struct jit_options the_options;
@@ -107,6 +108,9 @@ void jit_observe(struct jit_observer *o, const struct jit_block *block, const st
     if (o->map != NULL) {
         name_of(o, ir->pc, name, sizeof name);
         fprintf(o->map, "%" PRIxPTR " %x %s\n", (uintptr_t)run, block->code_size, name);
+        if (block->rare_size > 0)
+            fprintf(o->map, "%" PRIxPTR " %x %s, rare\n",
+                    (uintptr_t)run + (block->rare - block->code), block->rare_size, name);
     }
     if (o->records == NULL || o->count >= o->options.dump_count || ir->pc < o->options.dump_first ||
         ir->pc > o->options.dump_last)
@@ -126,6 +130,13 @@ void jit_observe(struct jit_observer *o, const struct jit_block *block, const st
     fwrite(host, 1, block->code_size, o->host);
     o->host_at += block->code_size;
     o->count++;
+    if (block->rare_size == 0)
+        return;
+    r = (struct record){
+        .rare = true, .host_at = o->host_at, .code = block->rare, .code_size = block->rare_size};
+    fwrite(&r, sizeof r, 1, o->records);
+    fwrite(host + (block->rare - block->code), 1, block->rare_size, o->host);
+    o->host_at += block->rare_size;
 }
 
 /* ---- telling ---- */
@@ -224,6 +235,12 @@ static void tell_block(struct telling *t, const struct jit_observer *o, unsigned
     char name[128], text[128], left[200];
     unsigned told = 0; /* bytes of guest code */
 
+    if (r->rare) {
+        fprintf(t->to, "%18srare paths, at %x, %u bytes\n", "", r->code, r->code_size);
+        while (more(t, r->code_size))
+            tell_line(t, "", r->code_size);
+        return;
+    }
     name_of(o, r->pc, name, sizeof name);
     fprintf(t->to,
             "\nblock %u: %s, pc %" PRIx64 ", physical %" PRIx64 "; %u instructions in %u bytes, "
@@ -261,7 +278,7 @@ static void tell_all(struct jit_observer *o, FILE *to, FILE *objdump)
 
     listing_next(&t.listing);
     rewind(o->records);
-    for (unsigned number = 0; fread(&r, sizeof r, 1, o->records) == 1; number++) {
+    for (unsigned number = 0; fread(&r, sizeof r, 1, o->records) == 1; number += !r.rare) {
         if (fread(ir, sizeof ir[0], r.ir_count, o->records) != r.ir_count ||
             fread(op_at, sizeof op_at[0], r.ir_count, o->records) != r.ir_count ||
             fread(guest, 1, r.bytes, o->records) != r.bytes)

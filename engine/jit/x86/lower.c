@@ -856,6 +856,11 @@ static void lower_late(struct lowering *l, const struct late *late)
     }
 }
 
+static bool is_rare(const struct late *late)
+{
+    return late->kind != LATE_BRANCH;
+}
+
 static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct jit_emitted *out)
 {
     struct lowering l; /* field by field: most of it is room for rare paths */
@@ -892,13 +897,23 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
         if (l.slides > 0)
             x86_slides_follow(&l, &block->code[i]);
     }
-    for (unsigned i = 0; i < l.late_count && !l.c.full; i++)
-        lower_late(&l, &l.late[i]);
+    const bool split = room->rare != NULL && !block->region;
+    for (unsigned i = 0; i < l.late_count && !l.c.full; i++) {
+        if (!split || !is_rare(&l.late[i]))
+            lower_late(&l, &l.late[i]);
+    }
     if (block->region)
         end_region(&l);
     out->size = (uint32_t)(l.c.at - room->write);
+    bool full = l.c.full;
+    l.c = (struct x86_code){.at = room->rare, .end = room->rare + room->rare_size};
+    for (unsigned i = 0; split && i < l.late_count && !l.c.full; i++) {
+        if (is_rare(&l.late[i]))
+            lower_late(&l, &l.late[i]);
+    }
+    out->rare_size = (uint32_t)(l.c.at - room->rare);
     room->windows = l.windows;
-    return !l.c.full;
+    return !full && !l.c.full;
 }
 
 /* ---- links ---- */
