@@ -27,7 +27,7 @@ struct jit_emitted {
     unsigned link_count;
     struct {
         uint64_t pc;
-        uint32_t site;
+        uint32_t site, ask;
     } links[JIT_LINKS_MAX]; /* direct jumps within the page, unlinked: they call jit_go_on */
 };
 
@@ -42,7 +42,7 @@ struct jit_backend {
     /* Makes the jump at `site` go to `target` (offset in the cache), or leave again. One store that
      * harts which execute it see whole. `cache`: the writable mapping's first byte. */
     void (*link)(uint8_t *cache, uint32_t site, uint32_t target);
-    void (*unlink)(uint8_t *cache, uint32_t site);
+    void (*unlink)(uint8_t *cache, uint32_t site, uint32_t ask);
     /* Runs code in `context` until it leaves. hart->instret and hart->pc are exact on return. */
     enum jit_leave (*enter)(struct jit_context *context, struct riscv_vcpu *hart, const void *code);
 };

@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #define CODE_BYTES (128u << 20)
-#define RARE_BASE  (72u << 20) /* from here on: what is rarely executed, so that the rest is dense \
-                                */
+#define RARE_BASE                                                                                  \
+    (72u << 20) /* from here on: what is rarely executed, so that the rest is dense                \
+                 */
 #define BLOCKS_BITS 18
 #define BLOCKS_MAX  (1u << BLOCKS_BITS)
 #define HASH_BITS   (BLOCKS_BITS + 1)
@@ -349,7 +350,7 @@ static void drop(struct jit_vm *jv, struct jit_cpu *cpu, struct jit_block *b)
         .pa = b->pa, .page_va = b->page_va, .code = jv->run + b->code, .elsewhere = b->elsewhere};
     block_remove(jv, b);
     for (struct jit_link *link = b->incoming; link != NULL; link = link->next) {
-        jv->backend->unlink(jv->write, link->site);
+        jv->backend->unlink(jv->write, link->site, link->ask);
         link->to = NULL;
     }
     b->incoming = NULL;
@@ -721,7 +722,8 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
                             .link_count = (uint8_t)emitted.link_count};
     for (unsigned i = 0; i < emitted.link_count; i++)
         b->links[i] = (struct jit_link){.offset = emitted.links[i].pc & PAGE_OFFSET,
-                                        .site = emitted.links[i].site};
+                                        .site = emitted.links[i].site,
+                                        .ask = emitted.links[i].ask};
     own(jv, b->code, b->code_size);
     own(jv, b->rare, b->rare_size);
     jv->block_count++;

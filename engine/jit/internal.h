@@ -120,7 +120,7 @@ enum jit_leave {
 struct jit_link {
     struct jit_block *to;  /* NULL: not linked */
     struct jit_link *next; /* others that go to `to` */
-    uint32_t site;         /* offset in the cache, for backend_link */
+    uint32_t site, ask;    /* offsets in the cache, for the back end's link and unlink */
     uint16_t offset;       /* where it goes: in the page */
     uint8_t heat;          /* how often it was asked for, and not made: backward jumps */
 };

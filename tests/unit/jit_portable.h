@@ -264,8 +264,9 @@ static inline void portable_link(uint8_t *cache, uint32_t site, uint32_t target)
     (void)cache, (void)site, (void)target;
 }
 
-static inline void portable_unlink(uint8_t *cache, uint32_t site)
+static inline void portable_unlink(uint8_t *cache, uint32_t site, uint32_t ask)
 {
+    (void)ask;
     (void)cache, (void)site;
 }
 

@@ -225,10 +225,18 @@ static void go_by_link(struct lowering *l, uint64_t pc)
         put8(c, 0x90);
     out->links[out->link_count].pc = pc;
     out->links[out->link_count].site = l->offset + (uint32_t)(c->at + 1 - l->start);
-    uint32_t site = out->links[out->link_count++].site;
-    x_jmp_to(c, c->at + 5); /* to what follows */
-    x_const(c, RAX, from_page(l, pc));
-    x_const(c, RCX, site);
+    x86_later(l, LATE_ASK, x_jmp(c), NULL);
+    if (l->late_count > 0)
+        l->late[l->late_count - 1].link = (uint8_t)out->link_count;
+    out->link_count++;
+}
+
+static void ask_for_link(struct lowering *l, unsigned link)
+{
+    struct x86_code *c = &l->c;
+    l->out->links[link].ask = l->offset + (uint32_t)(c->at - l->start);
+    x_const(c, RAX, from_page(l, l->out->links[link].pc));
+    x_const(c, RCX, l->out->links[link].site);
     x_jmp_to(c, x86_stub(l, x86_stubs.link));
 }
 
@@ -823,8 +831,6 @@ static void lower_late(struct lowering *l, const struct late *late)
 {
     struct x86_code *c = &l->c;
     const struct ir *ir = late->ir;
-    x86_hole kicked = NULL;
-
     l->counted = late->counted;
     x_here(c, late->from);
     switch (late->kind) {
@@ -834,14 +840,12 @@ static void lower_late(struct lowering *l, const struct late *late)
     case LATE_BRANCH:
         if (is_backward(l, ir, (uint64_t)ir->imm)) {
             x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
-            kicked = x_jcc(c, CC_NE);
+            x86_later(l, LATE_BRANCH_KICK, x_jcc(c, CC_NE), ir);
         }
         x86_go_on_at(l, (uint64_t)ir->imm, ir->done);
-        if (kicked != NULL) {
-            x_here(c, kicked);
-            leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
-        }
         break;
+    case LATE_BRANCH_KICK: leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK); break;
+    case LATE_ASK: ask_for_link(l, late->link); break;
     case LATE_NAN: x86_late_nan(l, late); break;
     case LATE_LEAVE: leave_at(l, l->block->pc + ir->at, ir->done, JIT_STEP); break;
     case LATE_NEXT: leave_at(l, l->block->pc + ir->at + 4, ir->done + 1u, JIT_LOOKUP); break;
@@ -929,9 +933,9 @@ static void x86_link(uint8_t *cache, uint32_t site, uint32_t target)
     patch(cache, site, (int32_t)(target - (site + 4)));
 }
 
-static void x86_unlink(uint8_t *cache, uint32_t site)
+static void x86_unlink(uint8_t *cache, uint32_t site, uint32_t ask)
 {
-    patch(cache, site, 0); /* what follows the jump asks for the link */
+    x86_link(cache, site, ask);
 }
 
 static enum jit_leave x86_enter(struct jit_context *context, struct riscv_vcpu *hart,

@@ -4,13 +4,15 @@
 
 #include "engine/jit/x86/regs.h"
 
-#define LATE_MAX 512 /* rare paths of a block */
+#define LATE_MAX 1024 /* rare paths of a block */
 
 enum late_kind {
     LATE_LOAD,
     LATE_STORE,
     LATE_ATOMIC,
     LATE_BRANCH,
+    LATE_BRANCH_KICK,
+    LATE_ASK,
     LATE_LEAVE,
     LATE_KICK,
     LATE_NAN,
@@ -26,6 +28,7 @@ struct late {
     uint8_t host;     /* where a load's result goes */
     uint8_t width;    /* log2 */
     uint8_t clear;    /* slot of the group whose check failed, or NO_GROUP */
+    uint8_t link;     /* LATE_ASK: which */
     uint16_t counted; /* lowering.counted there */
 };
 
