@@ -305,6 +305,11 @@ static struct jit_context *context_make(struct jit_cpu *cpu)
 #define KEY_SUM (1u << 4) /* of jit_cpu.keys[].mode */
 #define KEY_MXR (1u << 5)
 
+static bool is_for(const struct jit_cpu *cpu, unsigned n, uint64_t satp, uint8_t mode)
+{
+    return cpu->keys[n].mode == mode && cpu->keys[n].satp == satp && cpu->keys[n].valid;
+}
+
 void jit_context_choose(struct jit_cpu *cpu)
 {
     const struct riscv_vcpu *hart = cpu->hart;
@@ -319,11 +324,13 @@ void jit_context_choose(struct jit_cpu *cpu)
 
     if (cpu->global_seen && hart->priv == PRIV_S && data == PRIV_S)
         key &= SATP_MODE;
-    if (cpu->keys[n].mode != mode || cpu->keys[n].satp != key || !cpu->keys[n].valid) {
-        for (n = 0; n < JIT_CONTEXTS; n++) {
-            if (cpu->keys[n].satp == key && cpu->keys[n].mode == mode && cpu->keys[n].valid)
-                break;
+    if (!is_for(cpu, n, key, mode)) {
+        n = cpu->before; /* there and back, as a rule */
+        if (!is_for(cpu, n, key, mode)) {
+            for (n = 0; n < JIT_CONTEXTS && !is_for(cpu, n, key, mode);)
+                n++;
         }
+        cpu->before = before;
         if (n == JIT_CONTEXTS) {
             n = (unsigned)(context_make(cpu) - cpu->contexts);
             cpu->keys[n].mode = mode;

@@ -180,6 +180,7 @@ struct jit_cpu {
         uint8_t mode;
         bool valid;
     } keys[JIT_CONTEXTS];
+    unsigned before; /* the context that was chosen before the present one */
     uint64_t trap_instret;
     unsigned trap_streak;
     struct jit_context *contexts; /* JIT_CONTEXTS */
