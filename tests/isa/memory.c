@@ -80,6 +80,13 @@ static void reservations(void)
                      : "r"(cell), "r"(cell + 4)
                      : "memory");
     CHECK_EQ("sc.d elsewhere", result != 0, 1);
+    /* Whether it succeeds or not, it ends the reservation (13.2). */
+    __asm__ volatile("lr.d %0, (%1)\n sc.d %0, zero, (%2)\n sc.d %0, zero, (%1)"
+                     : "=&r"(result)
+                     : "r"(cell), "r"(cell + 4)
+                     : "memory");
+    CHECK_EQ("sc.d after an sc.d elsewhere", result != 0, 1);
+    CHECK_EQ("sc.d after an sc.d elsewhere stores nothing", cell[0], 0x1122334455667788);
     /* A store in between that changes the bytes, even by the same hart: ours fails by value, and
      * may. */
     __asm__ volatile("lr.d %0, (%2)\n sd %3, 0(%2)\n sc.d %1, zero, (%2)"

@@ -555,6 +555,25 @@ static void modify(struct lowering *l, const struct ir *ir, bool wide)
     }
 }
 
+/* rax: the host's address. rax becomes 0, or 1 if there is no reservation of it, or it is lost. */
+static void lower_sc(struct lowering *l, const struct ir *ir, bool wide)
+{
+    struct x86_code *c = &l->c;
+    x_mov(c, RCX, RAX);
+    x_alu_mem(c, true, ALU_CMP, RAX, mem_at(R_VCPU, VCPU(reserved_at)));
+    x86_hole elsewhere = x_jcc(c, CC_NE);
+    x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(reserved_width)), wide ? 8 : 4);
+    x86_hole other = x_jcc(c, CC_NE);
+    x_load(c, RAX, mem_at(R_VCPU, VCPU(reserved_value)));
+    x86_get(l, RDX, ir->b);
+    x_cmpxchg(c, wide, mem_at(RCX, 0), RDX);
+    x_here(c, elsewhere); /* all with the flags of what was compared */
+    x_here(c, other);
+    x_setcc(c, CC_NE, RAX);
+    x_extend8(c, RAX, RAX, false);
+    x_store_const(c, mem_at(R_VCPU, VCPU(reserved_at)), 0);
+}
+
 void x86_lower_atomic(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
@@ -579,17 +598,7 @@ void x86_lower_atomic(struct lowering *l, const struct ir *ir)
         x_store(c, mem_at(R_VCPU, VCPU(reserved_value)), RAX);
         x_store_const32(c, mem_at(R_VCPU, VCPU(reserved_width)), wide ? 8 : 4);
     } else if (ir->op == IR_SC) {
-        x_alu_mem(c, true, ALU_CMP, RAX, mem_at(R_VCPU, VCPU(reserved_at)));
-        rare[count++] = x_jcc(c, CC_NE);
-        x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(reserved_width)), wide ? 8 : 4);
-        rare[count++] = x_jcc(c, CC_NE);
-        x_mov(c, RCX, RAX);
-        x_load(c, RAX, mem_at(R_VCPU, VCPU(reserved_value)));
-        x_store_const(c, mem_at(R_VCPU, VCPU(reserved_at)), 0);
-        x86_get(l, RDX, ir->b);
-        x_cmpxchg(c, wide, mem_at(RCX, 0), RDX);
-        x_setcc(c, CC_NE, RAX);
-        x_extend8(c, RAX, RAX, false);
+        lower_sc(l, ir, wide);
     } else {
         modify(l, ir, wide);
     }
