@@ -47,6 +47,85 @@ static uint64_t value_of(const struct front *f, unsigned reg)
 static void forget(struct front *f, unsigned reg)
 {
     f->known &= ~(1u << reg);
+    f->words &= ~(1u << reg);
+}
+
+static bool is_word(const struct front *f, ir_reg reg)
+{
+    return reg == IR_X(0) || (reg < 32 && (f->words >> reg & 1) != 0);
+}
+
+/* Whether the result is a sign-extended word; `words` is of before the operation. */
+static bool gives_word(const struct front *f, const struct ir *ir)
+{
+    const bool constant = ir->b == IR_NONE;
+    switch ((enum ir_op)ir->op) {
+    case IR_AND:
+        if (constant && ir->imm >= 0)
+            return true; /* of 12 bits */
+        return is_word(f, ir->a) && (constant || is_word(f, ir->b));
+    case IR_OR:
+    case IR_XOR: return is_word(f, ir->a) && (constant || is_word(f, ir->b));
+    case IR_ANDN:
+    case IR_ORN:
+    case IR_XNOR:
+    case IR_MIN:
+    case IR_MAX: return is_word(f, ir->a) && is_word(f, ir->b);
+    case IR_MOV: return is_word(f, ir->a);
+    case IR_SRL: return constant && ir->imm > 32;
+    case IR_SRA: return constant && (ir->imm >= 32 || is_word(f, ir->a));
+    case IR_LOAD: return ir->sub != IR_W8 && ir->sub != IR_W4;
+    case IR_ZEXT_W: return false;
+    default:
+        return (ir->op >= IR_ADDW && ir->op <= IR_CPOPW) || ir->op == IR_SLT || ir->op == IR_SLTU;
+    }
+}
+
+/* The operation that was just added is all there is to know of rd. */
+static void settle(struct front *f, unsigned rd)
+{
+    const bool word = gives_word(f, &f->block->code[f->block->count - 1]);
+    forget(f, rd);
+    f->words |= word ? 1u << rd : 0;
+}
+
+/* rd = rs1 << n, then rd = rd >> `count`, as `op` says: an extension of a part. False: it is none.
+ */
+static bool extension(struct front *f, unsigned rd, unsigned rs1, enum ir_op op, unsigned count)
+{
+    struct ir *last = f->block->count > 0 ? &f->block->code[f->block->count - 1] : NULL;
+    if (last == NULL || last->op != IR_SLL || last->b != IR_NONE || last->dst != IR_X(rd) ||
+        rs1 != rd || rd == 0)
+        return false;
+    const unsigned shift = (unsigned)last->imm & 63;
+    const bool same = shift == count;
+    enum ir_op part;
+    if (op == IR_SRL && shift == 32 && count <= 32)
+        part = IR_ZEXT_W;
+    else if (same && shift == 48)
+        part = op == IR_SRL ? IR_ZEXT_H : IR_SEXT_H;
+    else if (same && shift == 56)
+        part = op == IR_SRL ? IR_ZEXT_B : IR_SEXT_B;
+    else if (same && shift == 32)
+        part = IR_SEXT_W;
+    else
+        return false;
+    *last = (struct ir){.op = (uint8_t)part,
+                        .dst = last->dst,
+                        .a = last->a,
+                        .b = IR_NONE,
+                        .c = IR_NONE,
+                        .at = f->at,
+                        .done = f->done,
+                        .length = f->length};
+    settle(f, rd);
+    if (!same) {
+        struct ir *ir = front_add(f, IR_SLL);
+        ir->dst = ir->a = IR_X(rd);
+        ir->imm = 32 - (int64_t)count;
+        settle(f, rd);
+    }
+    return true;
 }
 
 static void known_value(struct front *f, unsigned rd, uint64_t value, enum ir_op op)
@@ -62,6 +141,8 @@ static void known_value(struct front *f, unsigned rd, uint64_t value, enum ir_op
     ir->imm = (int64_t)value;
     f->known |= 1u << rd;
     f->moves = (f->moves & ~(1u << rd)) | (op == IR_ADDRESS ? 1u << rd : 0);
+    f->words = (f->words & ~(1u << rd)) |
+               (op == IR_CONST && (int64_t)value == (int32_t)value ? 1u << rd : 0);
     f->value[rd] = value;
 }
 
@@ -82,7 +163,7 @@ static void binary(struct front *f, const struct insn *in, enum ir_op op)
     ir->dst = IR_X(in->rd);
     ir->a = IR_X(in->rs1);
     ir->b = IR_X(in->rs2);
-    forget(f, in->rd);
+    settle(f, in->rd);
 }
 
 static void binary_imm(struct front *f, const struct insn *in, enum ir_op op)
@@ -103,6 +184,10 @@ static void binary_imm(struct front *f, const struct insn *in, enum ir_op op)
         constant(f, in->rd, value_of(f, in->rs1) << (in->imm & 63));
         return;
     }
+    if ((op == IR_SRL || op == IR_SRA) && extension(f, in->rd, in->rs1, op, (unsigned)in->imm & 63))
+        return;
+    if (op == IR_ADDW && in->imm == 0 && in->rd == in->rs1 && is_word(f, IR_X(in->rd)))
+        return;
     struct ir *ir = front_add(f, op);
     ir->dst = IR_X(in->rd);
     ir->a = IR_X(in->rs1);
@@ -110,10 +195,10 @@ static void binary_imm(struct front *f, const struct insn *in, enum ir_op op)
     if (op == IR_ADD && in->imm == 0)
         ir->op = IR_MOV;
     if (op == IR_ADDW && in->imm == 0)
-        ir->op = IR_SEXT_W;
+        ir->op = is_word(f, ir->a) ? IR_MOV : IR_SEXT_W;
     if (op == IR_AND && in->imm == 255)
         ir->op = IR_ZEXT_B;
-    forget(f, in->rd);
+    settle(f, in->rd);
 }
 
 static void unary(struct front *f, const struct insn *in, enum ir_op op)
@@ -121,7 +206,7 @@ static void unary(struct front *f, const struct insn *in, enum ir_op op)
     struct ir *ir = front_add(f, op);
     ir->dst = IR_X(in->rd);
     ir->a = IR_X(in->rs1);
-    forget(f, in->rd);
+    settle(f, in->rd);
 }
 
 static void fp_on(struct front *f, bool written)
@@ -143,7 +228,7 @@ static void load(struct front *f, const struct insn *in, unsigned sub, bool fp)
     ir->imm = in->imm;
     ir->sub = (uint8_t)sub;
     if (!fp)
-        forget(f, in->rd);
+        settle(f, in->rd);
 }
 
 static void store(struct front *f, const struct insn *in, unsigned sub, bool fp)

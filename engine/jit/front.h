@@ -14,6 +14,7 @@ struct front {
     bool fp_nearest;          /* IR_FP_NEAREST, too */
     /* Integer registers whose value is a constant here; `moves`: an address, as of IR_ADDRESS. */
     uint32_t known, moves;
+    uint32_t words; /* integer registers whose value is a sign-extended word */
     uint64_t value[32];
 };
 

@@ -182,7 +182,7 @@ static void emit(const struct region *r, unsigned i, struct front *f)
     f->pc = head + n->at;
     if (n->is_target) {
         front_add(f, IR_LABEL)->imm = (int64_t)f->pc;
-        f->known = 0;
+        f->known = f->words = 0;
     }
     front_translate(f, &n->in);
     f->done++;

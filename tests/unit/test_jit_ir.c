@@ -49,6 +49,26 @@ static void jumps_to_a_known_register_are_direct(void **state)
     assert_non_null(strstr(t, "ra = address 80000ff8\njump 0x80001fe0\n"));
 }
 
+static void words_are_extended_once(void **state)
+{
+    (void)state;
+    /* slli a0, a1, 32; srli a0, a0, 32: of a1; and then scaled: slli a2, a1, 32; srli a2, a2, 29 */
+    const char *t = TRANSLATED(0x02059513, 0x02055513, 0x02059613, 0x01d65613);
+    assert_non_null(strstr(t, "a0 = zext.w a1\na2 = zext.w a1\na2 = sll a2, 3\n"));
+    /* slli a0, a1, 48; srai a0, a0, 48; slli a0, a0, 56; srli a0, a0, 56 */
+    t = TRANSLATED(0x03059513, 0x43055513, 0x03851513, 0x03855513);
+    assert_non_null(strstr(t, "a0 = sext.h a1\na0 = zext.b a0\n"));
+    /* lw a0, 0(a2); lw a1, 4(a2); xor a0, a0, a1; sext.w a0, a0; sext.w a3, a0; ld a1, 0(a2);
+     * or a0, a0, a1; sext.w a0, a0 */
+    t = TRANSLATED(0x00062503, 0x00462583, 0x00b54533, 0x0005051b, 0x0005069b, 0x00063583,
+                   0x00b56533, 0x0005051b);
+    assert_non_null(strstr(t, "a0 = xor a0, a1\na3 = mov a0\n"));
+    assert_non_null(strstr(t, "a0 = or a0, a1\na0 = sext.w a0\n"));
+    /* andi a0, a1, -1; sext.w a0, a0: not a word */
+    t = TRANSLATED(0xfff5f513, 0x0005051b);
+    assert_non_null(strstr(t, "a0 = sext.w a0\n"));
+}
+
 static void registers_that_change_are_no_constants_any_more(void **state)
 {
     (void)state;
@@ -242,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_made_of_two_instructions_become_constants),
         cmocka_unit_test(jumps_to_a_known_register_are_direct),
+        cmocka_unit_test(words_are_extended_once),
         cmocka_unit_test(registers_that_change_are_no_constants_any_more),
         cmocka_unit_test(results_for_x0_are_no_constants),
         cmocka_unit_test(loads_and_stores_keep_width_and_sign),

@@ -365,7 +365,8 @@ static void lower_shift(struct lowering *l, const struct ir *ir)
         x86_get(l, to, ir->a);
         x_shift_cl(c, !word, shift, to);
     }
-    if (word)
+    /* A word that was shifted to the right by more than 0 is extended by that. */
+    if (word && !(ir->op == IR_SRLW && is_imm(ir) && (ir->imm & 31) != 0))
         x_movsxd(c, to, to);
     x86_put(l, ir->dst, to);
 }
