@@ -28,7 +28,8 @@ struct jit_emitted {
     struct {
         uint64_t pc;
         uint32_t site, ask;
-    } links[JIT_LINKS_MAX]; /* direct jumps within the page, unlinked: they call jit_go_on */
+    } links[JIT_LINKS_MAX]; /* direct jumps within the page, unlinked: they call jit_go_on; those
+                             * that go backwards only when they have been taken jit_hot() times */
 };
 
 struct jit_backend {

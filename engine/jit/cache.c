@@ -757,20 +757,21 @@ static const void *remember(struct jit_context *context, uint64_t pc, const void
     return code;
 }
 
+unsigned jit_hot(void)
+{
+    return jit_options()->hot != 0 ? jit_options()->hot : HOT;
+}
+
 /*
- * `link` jumps backwards to `b`: it is linked only when it was taken often, and then to the loop as
- * a whole, if it is one. The block that was there stays for those who still know it. NULL: not yet.
- * Lock held.
+ * What a jump backwards to `b`, which has been taken often, is linked to: the loop as a whole, if
+ * it is one. The block that was there stays for those who still know it. Lock held.
  */
-static struct jit_block *heat(struct jit_cpu *cpu, struct jit_link *link, struct jit_block *b,
-                              uint64_t pc, const uint8_t *source)
+static struct jit_block *loop_at(struct jit_cpu *cpu, struct jit_block *b, uint64_t pc,
+                                 const uint8_t *source)
 {
     struct jit_vm *jv = cpu->vm;
-    const unsigned hot = jit_options()->hot != 0 ? jit_options()->hot : HOT;
     if (b->region || b->no_loop || cpu->audit != NULL)
         return b;
-    if (++link->heat < hot)
-        return NULL;
     struct jit_block *region = is_full(jv) ? NULL : translate(cpu, pc, b->pa, source, true);
     if (region == NULL) {
         b->no_loop = true;
@@ -798,12 +799,8 @@ static struct jit_block *link_to(struct jit_cpu *cpu, uint32_t site, struct jit_
     if (link == NULL || link->to != NULL || link->offset != (b->pa & PAGE_OFFSET) ||
         ((from->pa ^ b->pa) & ~PAGE_OFFSET) != 0)
         return b;
-    if (link->offset < (from->pa & PAGE_OFFSET) + from->bytes) {
-        struct jit_block *loop = heat(cpu, link, b, pc, source);
-        if (loop == NULL)
-            return b;
-        b = loop;
-    }
+    if (link->offset < (from->pa & PAGE_OFFSET) + from->bytes)
+        b = loop_at(cpu, b, pc, source);
     link->to = b;
     link->next = b->incoming;
     b->incoming = link;

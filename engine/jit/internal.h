@@ -17,6 +17,7 @@
 #define JIT_FETCH_SIZE  256u
 #define JIT_FETCH_SHIFT 5 /* log2 of the bytes of an entry */
 #define JIT_FOUND_SIZE  16384u
+#define JIT_HEATS       32768u
 #define JIT_PAGES       4096u
 #define JIT_CONTEXTS    16 /* of a VCPU */
 #define JIT_WRITERS     8192u
@@ -122,7 +123,6 @@ struct jit_link {
     struct jit_link *next; /* others that go to `to` */
     uint32_t site, ask;    /* offsets in the cache, for the back end's link and unlink */
     uint16_t offset;       /* where it goes: in the page */
-    uint8_t heat;          /* how often it was asked for, and not made: backward jumps */
 };
 
 struct jit_block {
@@ -213,6 +213,8 @@ struct jit_cpu {
         const void *code;
         uint32_t epoch;
     } found[JIT_FOUND_SIZE];
+    /* How often backward jumps were taken that are not linked, by a hash of their sites. */
+    uint8_t heats[JIT_HEATS];
 };
 
 #define JIT_WRITER(context, entry) (1u << 31 | (uint32_t)(context) << 16 | (entry))
@@ -361,6 +363,8 @@ const struct jit_backend *jit_backend(const struct jit_vm *jv);
  * cache; NULL: take a step. `site`: the link to make, or 0.
  */
 const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site);
+/* After so many turns a backward jump asks for its link: then its loop is translated as a whole. */
+unsigned jit_hot(void);
 /* [gpa, gpa + len) was written, or is about to be; by `cpu`, or by a device (NULL). */
 void jit_code_written(struct jit_vm *jv, struct jit_cpu *cpu, uint64_t gpa, uint64_t len);
 /* The page holds code: stores must come by jit_code_written. */

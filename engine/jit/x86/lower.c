@@ -234,10 +234,11 @@ static void go_by_link(struct lowering *l, uint64_t pc)
 static void ask_for_link(struct lowering *l, unsigned link)
 {
     struct x86_code *c = &l->c;
+    const uint64_t pc = l->out->links[link].pc;
     l->out->links[link].ask = l->offset + (uint32_t)(c->at - l->start);
-    x_const(c, RAX, from_page(l, l->out->links[link].pc));
+    x_const(c, RAX, from_page(l, pc));
     x_const(c, RCX, l->out->links[link].site);
-    x_jmp_to(c, x86_stub(l, x86_stubs.link));
+    x_jmp_to(c, x86_stub(l, pc < l->block->pc + l->block->bytes ? x86_stubs.turn : x86_stubs.link));
 }
 
 void x86_go_on_at(struct lowering *l, uint64_t pc, unsigned done)

@@ -68,6 +68,7 @@ struct x86_stubs {
     /* Jumped to. Go on in code, or leave. */
     const uint8_t *lookup; /* rax: pc, bit 0 ignored; r14 exact */
     const uint8_t *link;   /* eax: offset in the page, ecx: site; r14 exact */
+    const uint8_t *turn;   /* the same, for a jump backwards: counts it before it asks */
     const uint8_t *system; /* eax: x86_where, ecx: jit_system_code */
     const uint8_t *fault;  /* of the other stubs: where FRAME_WHERE says */
     /* eax: x86_where, ecx: jit_code, rdx: operand. Gives rax and the flags of the comparison of

@@ -405,6 +405,33 @@ static void emit_lookup(struct x86_code *c, bool linked)
     emit_go_on(c);
 }
 
+static void emit_turn(struct x86_code *c)
+{
+    x_store(c, mem_at(RSP, FRAME_VALUE), RCX);
+    x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(cpu)));
+    x_shift(c, false, SHIFT_SHR, RCX, 2); /* sites are aligned */
+    x_alu_const(c, false, ALU_AND, RCX, JIT_HEATS - 1);
+    struct x86_mem heat = mem_indexed(RDX, RCX, 0, offsetof(struct jit_cpu, heats));
+    x_mem8(c, 0x80, ALU_ADD, heat);
+    put8(c, 1);
+    x_mem8(c, 0x80, ALU_CMP, heat);
+    put8(c, jit_hot() & 0xff);
+    x86_hole hot = x_jcc(c, CC_AE);
+    x_alu_mem(c, true, ALU_ADD, RAX, mem_at(RSP, FRAME_PAGE));
+    x_mov32(c, RDX, RAX);
+    x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
+    x_shift(c, false, SHIFT_SHL, RDX, 3);
+    x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
+    x_jcc_to(c, CC_NE, x86_stubs.lookup);
+    x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
+                             CONTEXT(jump) + (int32_t)offsetof(struct jit_jump, code)));
+    x_here(c, hot);
+    x_mem8(c, 0xc6, 0, heat); /* mov */
+    put8(c, 0);
+    x_load(c, RCX, mem_at(RSP, FRAME_VALUE));
+    x_jmp_to(c, x86_stubs.link);
+}
+
 /* The same, after a change of pc and perhaps of the context. */
 static void emit_go_elsewhere(struct x86_code *c)
 {
@@ -499,6 +526,8 @@ long x86_init(struct jit_room *room)
     emit_lookup(&c, true);
     x86_stubs.lookup = c.at;
     emit_lookup(&c, false);
+    x86_stubs.turn = c.at;
+    emit_turn(&c);
     x86_stubs.system = c.at;
     emit_system(&c);
     x86_stubs.fault = c.at;
@@ -526,7 +555,8 @@ long x86_init(struct jit_room *room)
     const uint8_t **const all[] = {&x86_stubs.enter,      &x86_stubs.leave,  &x86_stubs.lookup,
                                    &x86_stubs.link,       &x86_stubs.system, &x86_stubs.execute,
                                    &x86_stubs.execute_fp, &x86_stubs.atomic, &x86_stubs.compute,
-                                   &x86_stubs.leave_at,   &x86_stubs.stack,  &x86_stubs.fault};
+                                   &x86_stubs.leave_at,   &x86_stubs.stack,  &x86_stubs.fault,
+                                   &x86_stubs.turn};
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i] += to_run;
     for (unsigned i = 0; i < 4; i++) {
