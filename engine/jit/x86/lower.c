@@ -889,6 +889,8 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
         x86_place_pinned(&l.place);
     }
     x86_find_groups(&l);
+    if (block->region)
+        x86_place_slides(&l);
     out->size = 0;
     out->link_count = 0;
     if (l.place.moved)

@@ -63,13 +63,16 @@ enum group_kind {
  * registers. Between blocks all of them are where x86_pins says. XMM registers hold guest
  * floating-point registers only within a region.
  */
+#define PLACE_SLIDE 32
 struct placement {
     uint8_t host[32];  /* of x0..x31, or NO_REG: in memory */
     uint8_t xmm[32];   /* of f0..f31, or NO_REG */
     bool moved;        /* something is not where x86_pins says */
     uint8_t guest[16]; /* in a pinned host register that holds another guest register than x86_pins
-                        * says: which; else 0 */
-    uint32_t written, fp_written; /* guest registers that the region changes */
+                        * says: which; or PLACE_SLIDE and a word of the frame's windows; else 0 */
+    uint8_t slide[2 * X86_SLIDES]; /* of the words of the frame's windows, or NO_REG: there alone */
+    uint32_t used;                 /* integer registers of the guest that the region knows */
+    uint32_t written, fp_written;  /* guest registers that the region changes */
 };
 
 #define LABELS_MAX 64
@@ -95,6 +98,7 @@ struct lowering {
     unsigned slides;  /* windows of the frame */
     uint8_t slide_base[X86_SLIDES];
     bool slide_down[X86_SLIDES];
+    uint16_t slide_weight[X86_SLIDES];
     uint16_t
         weights[IR_BLOCK_MAX]; /* of a region's operations: how often they are executed, guessed */
     const uint8_t *again;      /* see struct late */
@@ -151,6 +155,9 @@ void x86_place_pinned(struct placement *place);
 void x86_find_weights(uint16_t weights[IR_BLOCK_MAX], const struct ir_block *block);
 void x86_place_region(struct placement *place, const struct ir_block *block,
                       const uint16_t weights[IR_BLOCK_MAX]);
+/* The words of the frame's windows that are used most have host registers too, where any are left.
+ */
+void x86_place_slides(struct lowering *l);
 /* Moves guest registers from where x86_pins says to where the region has them, and back. Only the
  * registers of guests are changed. */
 void x86_emit_fill(struct x86_code *c, const struct placement *place, bool entry);

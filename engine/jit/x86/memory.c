@@ -83,6 +83,7 @@ static void assign_windows(struct lowering *l, unsigned count)
             g->kind = m.down ? GROUP_DOWN : GROUP_UP;
             g->window = (uint16_t)l->slides;
             l->slide_base[l->slides] = base;
+            l->slide_weight[l->slides] = l->weights[g->first];
             l->slide_down[l->slides++] = m.down;
         } else if (!m.loaded && l->windows < JIT_WINDOWS) {
             g->kind = GROUP_WINDOW;
@@ -214,16 +215,12 @@ static struct x86_mem window_at(const struct group *g, size_t field)
     return mem_at(R_CONTEXT, CONTEXT_WINDOW(g->window) + (int32_t)field);
 }
 
-/* Of the frame: the last base that is good (GROUP_UP: the first that is not), and what makes a host
- * address of it. */
-static struct x86_mem slide_bound(unsigned slide)
+/* To a word of the frame's windows, and to its register. */
+static void put_word(struct lowering *l, unsigned word, unsigned from)
 {
-    return mem_at(RSP, FRAME_SLIDES + 16 * (int32_t)slide);
-}
-
-static struct x86_mem slide_addend(unsigned slide)
-{
-    return mem_at(RSP, FRAME_SLIDES + 16 * (int32_t)slide + 8);
+    x_store(&l->c, x86_slide_word(word, 0), from);
+    if (l->place.slide[word] != NO_REG)
+        x_mov(&l->c, l->place.slide[word], from);
 }
 
 /* Nothing is good. Clobbers rax. */
@@ -238,7 +235,7 @@ static void close_slides(struct lowering *l, ir_reg base)
             if (!loaded)
                 x_const(c, RAX, down ? -1 : 0);
             loaded = true;
-            x_store(c, slide_bound(i), RAX);
+            put_word(l, 2 * i, RAX);
         }
     }
 }
@@ -287,12 +284,19 @@ static struct x86_mem find_by_window(struct lowering *l, const struct ir *ir, co
         x_load(c, RDX, window_at(g, offsetof(struct jit_window, addend)));
         base = x86_use(l, ir->a, RAX);
     } else {
+        const unsigned bound = l->place.slide[2 * g->window];
+        const unsigned addend = l->place.slide[2 * g->window + 1];
         base = x86_use(l, ir->a, RAX);
         if (first) {
-            x_alu_mem(c, true, ALU_CMP, base, slide_bound(g->window));
+            if (bound != NO_REG)
+                x_alu(c, true, ALU_CMP, base, bound);
+            else
+                x_alu_mem(c, true, ALU_CMP, base, x86_slide_word(2 * g->window, 0));
             *miss = x_jcc(c, g->kind == GROUP_UP ? CC_AE : CC_BE);
         }
-        x_load(c, RDX, slide_addend(g->window));
+        if (addend != NO_REG)
+            return mem_indexed(addend, base, 0, (int32_t)ir->imm);
+        x_load(c, RDX, x86_slide_word(2 * g->window + 1, 0));
     }
     return mem_indexed(RDX, base, 0, (int32_t)ir->imm);
 }
@@ -311,10 +315,10 @@ static void show_window(struct lowering *l, const struct group *g)
         put8(c, 1u << g->window % 8);
         return;
     }
-    x_store(c, slide_addend(g->window), RDX);
+    put_word(l, 2 * g->window + 1, RDX);
     x_lea(c, RCX,
           mem_at(RCX, g->kind == GROUP_UP ? (int32_t)MEM_PAGE_SIZE - g->high + 1 : -g->low - 1));
-    x_store(c, slide_bound(g->window), RCX);
+    put_word(l, 2 * g->window, RCX);
 }
 
 /* Moves the window if the TLB has the page and all of the group's bytes are in it, and tries again;

@@ -10,6 +10,7 @@ void x86_place_pinned(struct placement *place)
     memset(place, 0, sizeof *place);
     memcpy(place->host, x86_host, sizeof place->host);
     memset(place->xmm, NO_REG, sizeof place->xmm);
+    memset(place->slide, NO_REG, sizeof place->slide);
 }
 
 struct uses {
@@ -90,6 +91,8 @@ static void count_uses(struct uses *uses, struct placement *place, const struct 
             place->fp_written |= 1u << (ir->dst - 32);
     }
     uses->x[0] = 0;
+    for (unsigned i = 1; i < 32; i++)
+        place->used |= uses->x[i] > 0 ? 1u << i : 0;
 }
 
 static unsigned most_used(const unsigned *uses, uint32_t except)
@@ -113,6 +116,7 @@ void x86_place_region(struct placement *place, const struct ir_block *block,
     memset(place, 0, sizeof *place);
     memset(place->host, NO_REG, sizeof place->host);
     memset(place->xmm, NO_REG, sizeof place->xmm);
+    memset(place->slide, NO_REG, sizeof place->slide);
     count_uses(&uses, place, block, weights);
     for (unsigned n = 0; n < X86_PINS; n++) {
         unsigned reg = most_used(uses.x, chosen);
@@ -155,6 +159,39 @@ void x86_place_region(struct placement *place, const struct ir_block *block,
     }
 }
 
+/* A pinned register whose guest register the region does not use, or NO_REG. */
+static unsigned unused_pin(const struct placement *place)
+{
+    for (unsigned i = 0; i < X86_PINS; i++) {
+        if (place->guest[x86_pins[i].host] == 0 && (place->used >> x86_pins[i].guest & 1) == 0)
+            return x86_pins[i].host;
+    }
+    return NO_REG;
+}
+
+void x86_place_slides(struct lowering *l)
+{
+    struct placement *place = &l->place;
+    for (;;) {
+        unsigned best = l->slides, pin = unused_pin(place);
+        for (unsigned i = 0; i < l->slides; i++) {
+            if (place->slide[2 * i] == NO_REG &&
+                (best == l->slides || l->slide_weight[i] > l->slide_weight[best]))
+                best = i;
+        }
+        if (best == l->slides || pin == NO_REG)
+            return;
+        const unsigned word = 2 * best + (place->slide[2 * best + 1] == NO_REG); /* addends first */
+        for (unsigned i = 0; i < X86_PINS; i++) {
+            if (x86_pins[i].host == pin)
+                place->host[x86_pins[i].guest] = NO_REG;
+        }
+        place->guest[pin] = (uint8_t)(PLACE_SLIDE + word);
+        place->slide[word] = (uint8_t)pin;
+        place->moved = true;
+    }
+}
+
 static struct x86_mem home_x(unsigned guest)
 {
     return mem_at(R_VCPU, VCPU_X(guest));
@@ -170,8 +207,11 @@ void x86_emit_fill(struct x86_code *c, const struct placement *place, bool entry
             x_store(c, home_x(x86_pins[i].guest), x86_pins[i].host);
     }
     for (unsigned i = 0; i < X86_PINS; i++) {
-        if (place->guest[x86_pins[i].host] != 0)
-            x_load(c, x86_pins[i].host, home_x(place->guest[x86_pins[i].host]));
+        const unsigned host = x86_pins[i].host, guest = place->guest[host];
+        if (guest >= PLACE_SLIDE && !entry) /* in a subroutine: behind its return address */
+            x_load(c, host, x86_slide_word(guest - PLACE_SLIDE, 8));
+        else if (guest != 0 && guest < PLACE_SLIDE)
+            x_load(c, host, home_x(guest));
     }
     for (unsigned i = 0; i < 32; i++) {
         if (place->xmm[i] != NO_REG)
@@ -183,7 +223,7 @@ void x86_emit_spill(struct x86_code *c, const struct placement *place)
 {
     for (unsigned i = 0; i < X86_PINS; i++) {
         unsigned guest = place->guest[x86_pins[i].host];
-        if (guest != 0 && (place->written >> guest & 1))
+        if (guest != 0 && guest < PLACE_SLIDE && (place->written >> guest & 1))
             x_store(c, home_x(guest), x86_pins[i].host);
     }
     for (unsigned i = 0; i < X86_PINS; i++) {

@@ -54,6 +54,13 @@ enum {
     FRAME_SIZE = FRAME_SLIDES + 16 * X86_SLIDES + 8,
 };
 
+/* A window of the frame has two words: the last base that is good, or the first that is not; and
+ * what makes a host address of it. `rsp`: bytes from the stack pointer to the frame. */
+static inline struct x86_mem x86_slide_word(unsigned word, int32_t rsp)
+{
+    return mem_at(RSP, rsp + FRAME_SLIDES + 8 * (int32_t)word);
+}
+
 /* A place in a block: bytes from the page's begin, and instructions that r14 lacks there. */
 static inline int32_t x86_where(uint64_t offset, int64_t lacks)
 {
