@@ -7,6 +7,7 @@
 #include "engine/jit/internal.h"
 #include "engine/jit/jit.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -451,6 +452,46 @@ static void code_that_is_in_two_places_is_translated_once(void **state)
     assert_int_equal(A0, 0x100300c);
 }
 
+static void *kick_soon(void *arg)
+{
+    (void)arg;
+    usleep(50000);
+    atomic_store(&harts[0].vcpu.kick, 1);
+    return NULL;
+}
+
+/* Who is kicked in a loop through 253 GiB, which is translated as a whole, comes out at once; here
+ * all addresses are one page. */
+static void a_loop_through_memory_hears_a_kick(void **state)
+{
+    static const uint32_t code[] = {
+        0x18061073, /* csrw satp, a2 */
+        0x0005c503, /* lbu a0, 0(a1) */
+        0x00158593, /* addi a1, a1, 1 */
+        0xff9ff06f, /* j -8 */
+    };
+    struct exit exit = {0};
+    pthread_t thread;
+    (void)state;
+    memcpy(ram, code, sizeof code);
+    make_space(0x10000, 0x20000);
+    for (unsigned i = 0; i < 512; i++) {
+        put_entry(0x12000, i, PTE(0x20000, DATA));
+        put_entry(0x11000, i, PTE(0x12000, POINTER));
+        if (i > BOARD_RAM >> 30 && i < 256)
+            put_entry(0x10000, i, PTE(0x11000, POINTER));
+    }
+    harts[0].x[11] = ((BOARD_RAM >> 30) + 1) << 30;
+    harts[0].x[12] = SATP(0x10000, 1);
+    harts[0].pc = BOARD_RAM;
+    alarm(20);
+    assert_int_equal(pthread_create(&thread, NULL, kick_soon, NULL), 0);
+    assert_int_equal(jit_engine.run(&harts[0].vcpu, &exit), EXIT_KICKED);
+    alarm(0);
+    pthread_join(thread, NULL);
+    assert_true(figure("regions_translated") > 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -466,6 +507,7 @@ int main(void)
         TEST(address_spaces_see_their_own_pages),
         TEST(stores_by_any_mapping_of_a_page_of_code_are_seen),
         TEST(code_that_is_in_two_places_is_translated_once),
+        TEST(a_loop_through_memory_hears_a_kick),
         TEST(a_fence_of_an_address_space_is_heard),
         TEST(code_of_a_guest_at_rest_is_given_back),
         TEST(pages_are_code_as_long_as_blocks_are_made_of_them),

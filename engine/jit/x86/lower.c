@@ -164,8 +164,7 @@ static void count_done(struct lowering *l, unsigned done)
         x_lea(&l->c, R_INSTRET, mem_at(R_INSTRET, (int32_t)(done - l->counted)));
 }
 
-/* To the loop, from a rare path. */
-static void leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why)
+void x86_leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why)
 {
     struct x86_code *c = &l->c;
     x86_spill(l);
@@ -585,10 +584,32 @@ static void to_label(struct lowering *l, x86_hole from, uint64_t pc)
     }
 }
 
+/*
+ * The loop that ends with `end` cannot go round for long without a rare path that looks at the
+ * kick: it is straight, and has a look at a window of the frame whose base moves each time.
+ */
+static bool leaves_its_window(const struct lowering *l, const struct ir *end)
+{
+    uint32_t moved = 0, looked = 0; /* registers */
+    for (const struct ir *ir = end; ir-- > l->block->code;) {
+        if (ir->op == IR_LABEL)
+            return ir->imm == end->imm && (moved & looked) != 0;
+        if (ir->op == IR_BRANCH || ir->op == IR_JUMP)
+            return false;
+        const struct group *g = x86_group_of(l, ir);
+        if (g != NULL && g->kind >= GROUP_UP && &l->block->code[g->first] == ir)
+            looked |= 1u << ir->a;
+        if (ir->op == IR_ADD && ir->dst < 32 && ir->a == ir->dst && ir->b == IR_NONE &&
+            ir->imm != 0)
+            moved |= 1u << ir->dst;
+    }
+    return false;
+}
+
 /* Before a branch or jump inside: counted is what it says, but for itself if the kick is seen. */
 static void before_inside(struct lowering *l, const struct ir *ir)
 {
-    if (is_backward(l, ir, (uint64_t)ir->imm))
+    if (is_backward(l, ir, (uint64_t)ir->imm) && !leaves_its_window(l, ir))
         check_kick(l, ir);
     count_all(l, ir->done);
 }
@@ -823,7 +844,7 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
         x_const(&l->c, RCX, ir->imm);
         x_jmp_to(&l->c, x86_stub(l, x86_stubs.system));
         break;
-    case IR_STEP: leave_at(l, (uint64_t)ir->imm, ir->done, JIT_STEP); break;
+    case IR_STEP: x86_leave_at(l, (uint64_t)ir->imm, ir->done, JIT_STEP); break;
     default: return x86_lower_integer(l, ir) || x86_lower_float(l, ir);
     }
     return true;
@@ -846,18 +867,19 @@ static void lower_late(struct lowering *l, const struct late *late)
         }
         x86_go_on_at(l, (uint64_t)ir->imm, ir->done);
         break;
-    case LATE_BRANCH_KICK: leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK); break;
+    case LATE_BRANCH_KICK: x86_leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK); break;
     case LATE_ASK: ask_for_link(l, late->link); break;
     case LATE_NAN: x86_late_nan(l, late); break;
-    case LATE_LEAVE: leave_at(l, l->block->pc + ir->at, ir->done, JIT_STEP); break;
-    case LATE_NEXT: leave_at(l, l->block->pc + ir->at + 4, ir->done + 1u, JIT_LOOKUP); break;
+    case LATE_LEAVE: x86_leave_at(l, l->block->pc + ir->at, ir->done, JIT_STEP); break;
+    case LATE_NEXT: x86_leave_at(l, l->block->pc + ir->at + 4, ir->done + 1u, JIT_LOOKUP); break;
     case LATE_KICK:
         if (ir->c == IR_INSIDE && (ir->op == IR_JUMP || ir->op == IR_BRANCH))
-            leave_at(l, l->block->pc + ir->at, ir->done - 1u, JIT_KICK); /* it is executed later */
+            x86_leave_at(l, l->block->pc + ir->at, ir->done - 1u,
+                         JIT_KICK); /* it is executed later */
         else if (ir->op == IR_JUMP)
-            leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
+            x86_leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK);
         else
-            leave_at(l, l->block->pc + ir->at, ir->done, JIT_KICK);
+            x86_leave_at(l, l->block->pc + ir->at, ir->done, JIT_KICK);
         break;
     }
 }

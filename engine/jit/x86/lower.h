@@ -163,8 +163,13 @@ void x86_place_slides(struct lowering *l);
 void x86_emit_fill(struct x86_code *c, const struct placement *place, bool entry);
 void x86_emit_spill(struct x86_code *c, const struct placement *place);
 
+/* Leaves for `why` at `pc`, with `done` instructions of the block retired. */
+void x86_leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why);
+
 /* memory.c */
 void x86_find_groups(struct lowering *l);
+/* The group of a load or store; NULL: it has none. */
+const struct group *x86_group_of(const struct lowering *l, const struct ir *ir);
 void x86_lower_load(struct lowering *l, const struct ir *ir);
 void x86_lower_store(struct lowering *l, const struct ir *ir);
 void x86_lower_atomic(struct lowering *l, const struct ir *ir);

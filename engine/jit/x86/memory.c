@@ -138,6 +138,12 @@ void x86_find_groups(struct lowering *l)
     assign_slots(l, count);
 }
 
+const struct group *x86_group_of(const struct lowering *l, const struct ir *ir)
+{
+    const unsigned i = (unsigned)(ir - l->block->code);
+    return is_access(ir) && l->group_of[i] != NO_GROUP ? &l->groups[l->group_of[i]] : NULL;
+}
+
 static struct x86_mem slot_at(unsigned slot)
 {
     return mem_at(RSP, FRAME_GROUPS + 8 * (int32_t)slot);
@@ -329,6 +335,12 @@ static void move_window(struct lowering *l, const struct late *late, const struc
     const struct ir *ir = late->ir;
     x86_hole edge = NULL;
 
+    if (g->kind != GROUP_WINDOW) { /* loops rely on it: leaves_its_window */
+        x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
+        x86_hole calm = x_jcc(c, CC_E);
+        x86_leave_at(l, l->block->pc + ir->at, ir->done, JIT_KICK);
+        x_here(c, calm);
+    }
     group_address(l, ir, g);
     index_of(c, RAX);
     x_lea(c, RCX, mem_at(RAX, g->high - g->low - 1));
@@ -357,7 +369,7 @@ static struct x86_mem find(struct lowering *l, const struct ir *ir, x86_hole *mi
 {
     struct x86_code *c = &l->c;
     unsigned i = (unsigned)(ir - l->block->code);
-    const struct group *g = l->group_of[i] != NO_GROUP ? &l->groups[l->group_of[i]] : NULL;
+    const struct group *g = x86_group_of(l, ir);
     int32_t tags = ir->op == IR_STORE ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read);
 
     *clear = NO_GROUP;
@@ -639,9 +651,7 @@ void x86_late_memory(struct lowering *l, const struct late *late)
         x_jmp_to(c, late->back);
         return;
     }
-    const struct group *g = l->group_of[ir - l->block->code] != NO_GROUP
-                                ? &l->groups[l->group_of[ir - l->block->code]]
-                                : NULL;
+    const struct group *g = x86_group_of(l, ir);
     if (g != NULL && g->kind == GROUP_STACK) {
         find_stack(l, ir, g);
         x_jcc_to(c, CC_E, late->again);
