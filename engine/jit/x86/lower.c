@@ -609,8 +609,12 @@ static bool leaves_its_window(const struct lowering *l, const struct ir *end)
 /* Before a branch or jump inside: counted is what it says, but for itself if the kick is seen. */
 static void before_inside(struct lowering *l, const struct ir *ir)
 {
-    if (is_backward(l, ir, (uint64_t)ir->imm) && !leaves_its_window(l, ir))
-        check_kick(l, ir);
+    if (is_backward(l, ir, (uint64_t)ir->imm)) {
+        if (leaves_its_window(l, ir))
+            l->slides_kick = true;
+        else
+            check_kick(l, ir);
+    }
     count_all(l, ir->done);
 }
 
@@ -902,6 +906,7 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
     l.counted = 0;
     l.windows = room->windows;
     l.slides = 0;
+    l.slides_kick = false;
     l.stack_next = NULL;
     if (block->region) {
         x86_find_weights(l.weights, block);

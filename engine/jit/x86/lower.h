@@ -98,6 +98,7 @@ struct lowering {
     unsigned slides;  /* windows of the frame */
     uint8_t slide_base[X86_SLIDES];
     bool slide_down[X86_SLIDES];
+    bool slides_kick; /* a loop relies on their rare paths to look at the kick */
     uint16_t slide_weight[X86_SLIDES];
     uint16_t
         weights[IR_BLOCK_MAX]; /* of a region's operations: how often they are executed, guessed */

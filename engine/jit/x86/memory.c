@@ -335,7 +335,7 @@ static void move_window(struct lowering *l, const struct late *late, const struc
     const struct ir *ir = late->ir;
     x86_hole edge = NULL;
 
-    if (g->kind != GROUP_WINDOW) { /* loops rely on it: leaves_its_window */
+    if (g->kind != GROUP_WINDOW && l->slides_kick) {
         x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
         x86_hole calm = x_jcc(c, CC_E);
         x86_leave_at(l, l->block->pc + ir->at, ir->done, JIT_KICK);
