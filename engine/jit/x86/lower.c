@@ -594,7 +594,7 @@ static bool leaves_its_window(const struct lowering *l, const struct ir *end)
     for (const struct ir *ir = end; ir-- > l->block->code;) {
         if (ir->op == IR_LABEL)
             return ir->imm == end->imm && (moved & looked) != 0;
-        if (ir->op == IR_BRANCH || ir->op == IR_JUMP)
+        if ((ir->op == IR_BRANCH && ir->c == IR_INSIDE) || ir->op == IR_JUMP)
             return false;
         const struct group *g = x86_group_of(l, ir);
         if (g != NULL && g->kind >= GROUP_UP && &l->block->code[g->first] == ir)
