@@ -42,7 +42,8 @@ def crowd(board, files, **more):
 @test(long=True)
 def more_vcpus_than_guest_interrupt_files_lose_no_interrupt(board):
     moves = crowd(board, 1)
-    if len(moves) != 5 or sum(moves) < 10:
+    # Five VCPUs have two files: at least three are taken from somebody. How often more depends on when they sleep.
+    if len(moves) != 5 or sum(moves) < 3:
         raise Failed(f"files were taken from harts {moves} times")
 
 
