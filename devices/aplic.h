@@ -16,9 +16,10 @@
 #include "core/irq.h"
 #include "core/state.h"
 
-#define APLIC_SIZE    0x8000ULL
-#define APLIC_SOURCES 96 /* with source 0, which does not exist */
-#define APLIC_WORDS   (APLIC_SOURCES / 32)
+#define APLIC_SIZE       0x8000ULL
+#define APLIC_SOURCES    96 /* with source 0, which does not exist */
+#define APLIC_WORDS      (APLIC_SOURCES / 32)
+#define APLIC_LEVEL_HIGH 4 /* the second cell of a line in device trees */
 
 /*
  * Wires of devices that do not drive them through aplic_set alone, because the real wire goes to

@@ -1,6 +1,7 @@
 #include "type1/dev_pass.h"
 
 #include "core/error.h"
+#include "devices/aplic.h"
 #include "type1/dev_virtio.h"
 
 #include <stdatomic.h>
@@ -494,12 +495,17 @@ static void put_cell(uint8_t *at, uint32_t value)
         at[i] = (uint8_t)(value >> (24 - 8 * i));
 }
 
-/* Buses, windows and the way of interrupts; the set's lines are those of pass_add. */
+/*
+ * Buses, windows and the way of interrupts; the set's lines are those of pass_add. An APLIC is
+ * named itself and not by the nexus before it: Linux starts a PCI host when the controllers that
+ * its map names are there, and no driver is ever there for a nexus.
+ */
 static void describe_host(const struct pass_set *set, const struct pass *pass, struct fdt_writer *w,
-                          uint32_t plic_phandle)
+                          uint32_t plic_phandle, uint32_t aplic_phandle)
 {
-    enum { ROUTES_MAX = 32, ROUTE = 24 };
+    enum { ROUTES_MAX = 32, ROUTE = 28 };
     uint8_t map[ROUTES_MAX * ROUTE];
+    const uint32_t route_size = aplic_phandle != 0 ? ROUTE : ROUTE - 4;
     uint32_t ranges[PCI_WINDOWS_MAX * 7], count = 0, len;
     struct pci_route route = {0};
     struct pci_window window;
@@ -520,21 +526,24 @@ static void describe_host(const struct pass_set *set, const struct pass *pass, s
     }
     fdt_put_cells(w, "ranges", ranges, count);
     len = 0;
-    while (len < sizeof map && pci_next_route(set->fdt, pass->node, set->intc->phandle, &route)) {
+    while (len + ROUTE <= sizeof map &&
+           pci_next_route(set->fdt, pass->node, set->intc->phandle, &route)) {
         uint32_t line = fdt_cell(route.cells);
         memcpy(map + len, route.pin, 16);
-        put_cell(map + len + 16, plic_phandle);
+        put_cell(map + len + 16, aplic_phandle != 0 ? aplic_phandle : plic_phandle);
         for (unsigned i = 0; i < set->line_count; i++) {
             if (set->lines[i].line == line)
                 put_cell(map + len + 20, PASS_LINE + i);
         }
-        len += ROUTE;
+        if (aplic_phandle != 0)
+            put_cell(map + len + 24, APLIC_LEVEL_HIGH);
+        len += route_size;
     }
     fdt_put(w, "interrupt-map", map, len);
 }
 
 static void describe(const struct pass_set *set, const struct pass *pass, struct fdt_writer *w,
-                     uint32_t plic_phandle)
+                     uint32_t plic_phandle, uint32_t aplic_phandle)
 {
     char name[40];
     const char *full = fdt_name(set->fdt, pass->node), *property;
@@ -552,7 +561,7 @@ static void describe(const struct pass_set *set, const struct pass *pass, struct
         fdt_put_u32(w, "interrupts", PASS_LINE + pass->line);
     }
     if (pass->pci)
-        describe_host(set, pass, w, plic_phandle);
+        describe_host(set, pass, w, plic_phandle, aplic_phandle);
     while (fdt_next_prop(set->fdt, pass->node, &cursor, &property, &value, &len)) {
         if (!left_out(property))
             fdt_put(w, property, value, len);
@@ -560,7 +569,7 @@ static void describe(const struct pass_set *set, const struct pass *pass, struct
     fdt_end(w);
 }
 
-void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle)
+void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle, uint32_t aplic_phandle)
 {
     const struct pass_set *set = arg;
     const uint32_t dma[6] = {(uint32_t)(set->ram_hpa >> 32),  (uint32_t)set->ram_hpa,
@@ -570,7 +579,7 @@ void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle)
     unsigned trusted = 0;
     for (unsigned i = 0; i < set->count; i++) {
         if (set->passes[i].grant >= 0)
-            describe(set, &set->passes[i], w, plic_phandle);
+            describe(set, &set->passes[i], w, plic_phandle, aplic_phandle);
         else
             trusted++;
     }
@@ -584,7 +593,7 @@ void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle)
     fdt_put_cells(w, "dma-ranges", dma, 6);
     for (unsigned i = 0; i < set->count; i++) {
         if (set->passes[i].grant < 0)
-            describe(set, &set->passes[i], w, plic_phandle);
+            describe(set, &set->passes[i], w, plic_phandle, aplic_phandle);
     }
     fdt_end(w);
 }

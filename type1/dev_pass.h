@@ -98,7 +98,8 @@ void pass_reset(struct pass_set *set);
 bool pass_confined(const struct pass_set *set);
 /* The devices are the board's again. */
 void pass_close(struct pass_set *set);
-/* Writes the node that holds the guest's view of them. `arg`: the struct pass_set. */
-void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle);
+/* Writes the node that holds the guest's view of them. `arg`: the struct pass_set. The others: as
+ * of struct board, describe_more. */
+void pass_describe(void *arg, struct fdt_writer *w, uint32_t plic_phandle, uint32_t aplic_phandle);
 
 #endif

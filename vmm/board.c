@@ -456,13 +456,13 @@ static void describe_harts(struct fdt_writer *w, const struct board *board, bool
  */
 static void describe_nexus(struct fdt_writer *w)
 {
-    enum { LEVEL_HIGH = 4, CELLS = 4 };
+    enum { CELLS = 4 };
     uint32_t map[(APLIC_SOURCES - 1) * CELLS];
     for (uint32_t line = 1; line < APLIC_SOURCES; line++) {
         uint32_t *entry = &map[(line - 1) * CELLS];
         entry[0] = entry[2] = line;
         entry[1] = PHANDLE_APLIC;
-        entry[3] = LEVEL_HIGH;
+        entry[3] = APLIC_LEVEL_HIGH;
     }
     fdt_node(w, "interrupt-nexus");
     fdt_put_u32(w, "#interrupt-cells", 1);
@@ -535,7 +535,8 @@ long board_describe(struct board *board, const struct board_chosen *chosen, uint
     finisher_power_fdt(&board->finisher, w, PHANDLE_FINISHER);
     describe_soc(w, board, chosen->sbi);
     if (board->describe_more != NULL)
-        board->describe_more(board->describe_arg, w, PHANDLE_PLIC);
+        board->describe_more(board->describe_arg, w, PHANDLE_PLIC,
+                             has_imsic(board) ? PHANDLE_APLIC : 0);
     fdt_end(w);
 
     long size = fdt_finish(w);

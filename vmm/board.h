@@ -99,8 +99,11 @@ struct board {
     struct virtio_rng rng;
     struct virtio_balloon balloon;
     struct board_backends backends;
-    /* Adds nodes of devices that are not the board's own to its root. NULL (set by board_init). */
-    void (*describe_more)(void *arg, struct fdt_writer *w, uint32_t plic_phandle);
+    /* Adds nodes of devices that are not the board's own to its root. NULL (set by board_init).
+     * Lines are those of `plic_phandle`, in one cell, and of `aplic_phandle`, in two; 0: there is
+     * none. */
+    void (*describe_more)(void *arg, struct fdt_writer *w, uint32_t plic_phandle,
+                          uint32_t aplic_phandle);
     void *describe_arg;
     uint8_t *rom; /* BOARD_ROM_SIZE bytes, a read-only slot of guest memory; NULL: there is none */
     _Atomic uint8_t rom_flags[BOARD_ROM_SIZE / MEM_PAGE_SIZE];

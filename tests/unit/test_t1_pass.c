@@ -406,7 +406,7 @@ static void guest_is_told_where_they_are_and_where_its_memory_is(void **state)
     fdt_node(&w, "");
     fdt_put_u32(&w, "#address-cells", 2);
     fdt_put_u32(&w, "#size-cells", 2);
-    pass_describe(&set, &w, 1);
+    pass_describe(&set, &w, 1, 0);
     fdt_end(&w);
     long total = fdt_finish(&w);
     assert_true(total > 0);

@@ -391,22 +391,27 @@ static uint32_t cell_at(int node, const char *name, unsigned index)
     return fdt_cell(bytes + 4 * (size_t)index);
 }
 
-static void the_guests_tree_has_the_host_with_the_guests_lines(void **state)
+static void describe_to_guest(uint32_t aplic_phandle)
 {
-    (void)state;
     struct fdt_writer w;
-    uint64_t address, size;
-    uint32_t len;
-    pass_it();
     fdt_begin(&w, described, sizeof described);
     fdt_node(&w, "");
     fdt_put_u32(&w, "#address-cells", 2);
     fdt_put_u32(&w, "#size-cells", 2);
-    pass_describe(&set, &w, 7);
+    pass_describe(&set, &w, 7, aplic_phandle);
     fdt_end(&w);
     long total = fdt_finish(&w);
     assert_true(total > 0);
     assert_int_equal(fdt_open(&tree, described, (size_t)total), 0);
+}
+
+static void the_guests_tree_has_the_host_with_the_guests_lines(void **state)
+{
+    (void)state;
+    uint64_t address, size;
+    uint32_t len;
+    pass_it();
+    describe_to_guest(0);
     /* Not on the bus where addresses of memory are the board's. */
     assert_true(fdt_path(&tree, "/passthrough") < 0);
     int pci = fdt_path(&tree, "/pci@30000000");
@@ -430,6 +435,14 @@ static void the_guests_tree_has_the_host_with_the_guests_lines(void **state)
     static const char *const gone[] = {"msi-parent", "iommu-map", "interrupts"};
     for (unsigned i = 0; i < 3; i++)
         assert_null(fdt_prop(&tree, pci, gone[i], NULL));
+    /* The lines of an APLIC are its own, with how they are active: 4, high level. */
+    describe_to_guest(9);
+    pci = fdt_path(&tree, "/pci@30000000");
+    assert_non_null(fdt_prop(&tree, pci, "interrupt-map", &len));
+    assert_int_equal(len, 8 * 28);
+    static const uint32_t of_aplic[] = {0x800, 0, 0, 4, 9, PASS_LINE, 4};
+    for (unsigned i = 0; i < 7; i++)
+        assert_int_equal(cell_at(pci, "interrupt-map", 7 * 7 + i), of_aplic[i]);
 }
 
 static void each_of_its_lines_comes_to_the_guest(void **state)
