@@ -6,7 +6,7 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 trivisor=$(realpath "${1:-${TRIVISOR:-build/trivisor}}")
-guest=$(realpath "${GUEST_DIR:-guests/cache/debian}")
+guest=$(realpath "${GUEST_DIR:-${TRIVISOR_CACHE:-guests/cache}/debian}")
 work=$(mktemp -d)
 export XDG_RUNTIME_DIR=$work
 pid=
