@@ -17,9 +17,8 @@
 #include <unistd.h>
 
 #define CODE_BYTES (128u << 20)
-#define RARE_BASE                                                                                  \
-    (72u << 20) /* from here on: what is rarely executed, so that the rest is dense                \
-                 */
+/* From here on: what is rarely executed, so that the rest is dense. */
+#define RARE_BASE   (72u << 20)
 #define BLOCKS_BITS 18
 #define BLOCKS_MAX  (1u << BLOCKS_BITS)
 #define HASH_BITS   (BLOCKS_BITS + 1)
@@ -37,7 +36,6 @@
 #define STRAYS_MIN   16u
 #define STRAYS_SHIFT 10u /* at most: each time that the page is code again it is twice as many */
 #define OWNER_SHIFT  6
-#define PAGE_OFFSET  (MEM_PAGE_SIZE - 1)
 /* What a guest that does next to nothing (a kernel's ticks are less) for so long has no use for. */
 #define REST_BYTES        (8u << 20)
 #define REST_TICKS        10000000u /* of guest time: a second */

@@ -7,7 +7,6 @@ typedef uint16_t __attribute__((aligned(1), may_alias)) u16_any;
 typedef uint32_t __attribute__((aligned(1), may_alias)) u32_any;
 typedef uint64_t __attribute__((aligned(1), may_alias)) u64_any;
 
-#define PAGE_OFFSET (MEM_PAGE_SIZE - 1)
 #define PAGE_JUMPS  (MEM_PAGE_SIZE / 2) /* entries of the jump cache, which is not smaller */
 #define BLOCK_BYTES 64u                 /* of CBO.* */
 

@@ -10,6 +10,7 @@
 
 /* ---- contexts: what translated code sees of an address space ---- */
 
+#define PAGE_OFFSET     (MEM_PAGE_SIZE - 1)
 #define JIT_TLB_BITS    14
 #define JIT_TLB_SIZE    (1u << JIT_TLB_BITS)
 #define JIT_JUMP_BITS   15

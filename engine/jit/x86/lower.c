@@ -7,8 +7,6 @@
 
 #include <stdatomic.h>
 
-#define PAGE_OFFSET (MEM_PAGE_SIZE - 1)
-
 /* ---- where registers are ---- */
 
 /* As a destination: rdx. */
@@ -194,15 +192,13 @@ static void check_kick(struct lowering *l, const struct ir *ir)
     x86_later(l, LATE_KICK, x_jcc(&l->c, CC_NE), ir);
 }
 
-/* To the pc in rax by the jump cache. */
-static void go_by_cache(struct lowering *l)
+void x86_go_by_cache(struct x86_code *c, const uint8_t *lookup)
 {
-    struct x86_code *c = &l->c;
     x_mov32(c, RDX, RAX);
     x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
     x_shift(c, false, SHIFT_SHL, RDX, 3);
     x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
-    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
+    x_jcc_to(c, CC_NE, lookup);
     x_alu_const(c, true, ALU_AND, RAX, -(int32_t)MEM_PAGE_SIZE);
     x_store(c, mem_at(RSP, FRAME_PAGE), RAX);
     x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
@@ -216,7 +212,7 @@ static void go_by_link(struct lowering *l, uint64_t pc)
     struct jit_emitted *out = l->out;
     if (out->link_count == JIT_LINKS_MAX) {
         get_address(l, RAX, pc);
-        go_by_cache(l);
+        x86_go_by_cache(&l->c, x86_stub(l, x86_stubs.lookup));
         return;
     }
     /* Patched while others may execute it: the distance must be within one aligned word. */
@@ -249,7 +245,7 @@ void x86_go_on_at(struct lowering *l, uint64_t pc, unsigned done)
         go_by_link(l, pc);
     } else {
         get_address(l, RAX, pc);
-        go_by_cache(l);
+        x86_go_by_cache(&l->c, x86_stub(l, x86_stubs.lookup));
     }
 }
 
@@ -765,7 +761,7 @@ static void lower_jump_reg(struct lowering *l, const struct ir *ir)
     /* A kick is looked at by whoever answers the look-up. */
     x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
     x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
-    go_by_cache(l); /* an odd pc is in no entry */
+    x86_go_by_cache(&l->c, x86_stub(l, x86_stubs.lookup)); /* an odd pc is in no entry */
 }
 
 static void lower_fp_on(struct lowering *l, const struct ir *ir)

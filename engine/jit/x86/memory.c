@@ -151,8 +151,7 @@ static struct x86_mem slot_at(unsigned slot)
 
 /* ---- addresses ---- */
 
-/* edx: where the page of `va` is in the TLB, in bytes; `va` is rdx or another. */
-static void index_of(struct x86_code *c, unsigned va)
+void x86_tlb_index(struct x86_code *c, unsigned va)
 {
     if (va != RDX)
         x_mov32(c, RDX, va);
@@ -160,8 +159,8 @@ static void index_of(struct x86_code *c, unsigned va)
     x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << JIT_TLB_SHIFT);
 }
 
-/* rdx: the addend of the page that has the bytes from base + low to before base + high, or a jump
- * to the rare path. Clobbers rcx. */
+/* rdx: the addend, rcx: the address of the page that has the bytes from base + low to before base +
+ * high, or a jump to the rare path. */
 static x86_hole find_page(struct x86_code *c, unsigned base, int32_t low, int32_t high,
                           int32_t tags)
 {
@@ -170,7 +169,7 @@ static x86_hole find_page(struct x86_code *c, unsigned base, int32_t low, int32_
         x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << JIT_TLB_SHIFT);
     } else {
         x_lea32(c, RDX, mem_at(base, low));
-        index_of(c, RDX);
+        x86_tlb_index(c, RDX);
     }
     if (high == 1)
         x_mov(c, RCX, base);
@@ -197,10 +196,9 @@ static void guest_address(struct lowering *l, const struct ir *ir)
         x_mov(c, RAX, a);
 }
 
-/* rax: the host's address of what rax says, or a jump to the rare path; rdx, rcx are clobbered. */
-static x86_hole host_address(struct x86_code *c, int32_t tags)
+x86_hole x86_host_address(struct x86_code *c, unsigned width, int32_t tags)
 {
-    x86_hole miss = find_page(c, RAX, 0, 1, tags);
+    x86_hole miss = find_page(c, RAX, 0, (int32_t)width, tags);
     x_alu(c, true, ALU_ADD, RAX, RDX);
     return miss;
 }
@@ -342,14 +340,8 @@ static void move_window(struct lowering *l, const struct late *late, const struc
         x_here(c, calm);
     }
     group_address(l, ir, g);
-    index_of(c, RAX);
-    x_lea(c, RCX, mem_at(RAX, g->high - g->low - 1));
-    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
-    x_alu_mem(c, true, ALU_CMP, RCX,
-              mem_indexed(R_CONTEXT, RDX, 0,
-                          ir->op == IR_STORE ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read)));
-    x86_hole none = x_jcc(c, CC_NE);
-    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
+    x86_hole none = find_page(c, RAX, 0, g->high - g->low,
+                              ir->op == IR_STORE ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read));
     if (g->kind != GROUP_WINDOW) {
         /* Bounds beside the first and the last pages would wrap around. */
         x_lea(c, RAX, mem_at(RCX, 2 * (int32_t)MEM_PAGE_SIZE));
@@ -505,7 +497,7 @@ x86_hole x86_lower_zero(struct lowering *l, const struct ir *ir)
 
     x86_get(l, RAX, ir->a);
     x_alu_const(c, true, ALU_AND, RAX, -64);
-    x86_hole miss = host_address(c, CONTEXT(tlb[0].write));
+    x86_hole miss = x86_host_address(c, 1, CONTEXT(tlb[0].write));
     x_reg(c, false, X86_PREFIX(0x66, 0x0fef), 0, 0); /* pxor */
     for (int32_t at = 0; at < 64; at += 16)
         x_mem(c, false, 0x0f29, 0, mem_at(RAX, at)); /* movaps */
@@ -607,7 +599,8 @@ void x86_lower_atomic(struct lowering *l, const struct ir *ir)
     put8(c, 0xa8);
     put8(c, wide ? 7 : 3);
     rare[count++] = x_jcc(c, CC_NE);
-    rare[count++] = host_address(c, ir->op == IR_LR ? CONTEXT(tlb[0].read) : CONTEXT(tlb[0].write));
+    rare[count++] =
+        x86_host_address(c, 1, ir->op == IR_LR ? CONTEXT(tlb[0].read) : CONTEXT(tlb[0].write));
     if (ir->op == IR_LR) {
         x_store(c, mem_at(R_VCPU, VCPU(reserved_at)), RAX);
         x_mem(c, wide, 0x8b, RAX, mem_at(RAX, 0));

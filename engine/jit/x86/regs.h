@@ -101,6 +101,13 @@ extern struct x86_features x86_features;
 
 long x86_init(struct jit_room *room);
 
+/* What stubs and blocks emit alike. To the pc in rax by the jump cache, or to `lookup`: */
+void x86_go_by_cache(struct x86_code *c, const uint8_t *lookup);
+/* edx: where the page of `va` is in the TLB, in bytes; `va` is rdx or another. */
+void x86_tlb_index(struct x86_code *c, unsigned va);
+/* rax: the host's address of what rax says, or a jump to the rare path. Clobbers rcx, rdx. */
+x86_hole x86_host_address(struct x86_code *c, unsigned width, int32_t tags);
+
 /* What `ecx` says at the atomic stub. */
 static inline uint32_t x86_atomic_code(enum ir_op op, unsigned sub, int64_t which)
 {

@@ -252,24 +252,10 @@ static void emit_leave_at(struct x86_code *c)
 
 enum { STUB_FRAME = 8 }; /* aligns the stack behind a return address */
 
-/* rax: the host's address of what rax says, if the TLB has it; else jumps. Clobbers rcx, rdx. */
-static x86_hole emit_find(struct x86_code *c, unsigned width, int32_t tags)
-{
-    x_mov32(c, RDX, RAX);
-    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - JIT_TLB_SHIFT);
-    x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << JIT_TLB_SHIFT);
-    x_lea(c, RCX, mem_at(RAX, (int32_t)width - 1));
-    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
-    x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, tags));
-    x86_hole miss = x_jcc(c, CC_NE);
-    x_alu_mem(c, true, ALU_ADD, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
-    return miss;
-}
-
 static void emit_load(struct x86_code *c, unsigned width)
 {
     static const uint32_t opcodes[] = {0, 0x0fb6, 0x0fb7, 0, 0x8b, 0, 0, 0, 0x8b};
-    x86_hole miss = emit_find(c, width, CONTEXT(tlb[0].read));
+    x86_hole miss = x86_host_address(c, width, CONTEXT(tlb[0].read));
     x_mem(c, width == 8, opcodes[width], RAX, mem_at(RAX, 0));
     x_ret(c);
     x_here(c, miss);
@@ -293,7 +279,7 @@ static void emit_load(struct x86_code *c, unsigned width)
 static void emit_store(struct x86_code *c, unsigned width)
 {
     x_store(c, mem_at(RSP, 8 + FRAME_VALUE), RDX);
-    x86_hole miss = emit_find(c, width, CONTEXT(tlb[0].write));
+    x86_hole miss = x86_host_address(c, width, CONTEXT(tlb[0].write));
     x_load(c, RDX, mem_at(RSP, 8 + FRAME_VALUE));
     if (width == 1) {
         x_mem8(c, 0x88, RDX, mem_at(RAX, 0));
@@ -323,9 +309,7 @@ static void emit_store(struct x86_code *c, unsigned width)
 
 static void emit_stack(struct x86_code *c)
 {
-    x_mov32(c, RDX, RAX);
-    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - JIT_TLB_SHIFT);
-    x_alu_const(c, false, ALU_AND, RDX, (JIT_TLB_SIZE - 1) << JIT_TLB_SHIFT);
+    x86_tlb_index(c, RAX);
     x_alu(c, true, ALU_ADD, RCX, RAX);
     x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
     x_alu_mem(c, true, ALU_CMP, RCX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].write)));
@@ -418,13 +402,7 @@ static void emit_turn(struct x86_code *c)
     put8(c, jit_hot() & 0xff);
     x86_hole hot = x_jcc(c, CC_AE);
     x_alu_mem(c, true, ALU_ADD, RAX, mem_at(RSP, FRAME_PAGE));
-    x_mov32(c, RDX, RAX);
-    x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
-    x_shift(c, false, SHIFT_SHL, RDX, 3);
-    x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
-    x_jcc_to(c, CC_NE, x86_stubs.lookup);
-    x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
-                             CONTEXT(jump) + (int32_t)offsetof(struct jit_jump, code)));
+    x86_go_by_cache(c, x86_stubs.lookup);
     x_here(c, hot);
     x_mem8(c, 0xc6, 0, heat); /* mov */
     put8(c, 0);
