@@ -25,7 +25,9 @@ SANITIZED := $(PLAIN)-sanitize
 BUILD     := $(if $(SANITIZE),$(SANITIZED),$(PLAIN))
 
 # Freestanding code: compiled unchanged into type 2, type 1 and type 0.
-FREE_SRC := $(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c)
+FREE_SRC := $(filter-out riscv/v_%,$(wildcard core/*.c riscv/*.c devices/*.c devices/virtio/*.c vmm/*.c))
+# The vector extension, for software engines: a firmware's guests have the hart's own.
+V_SRC    := $(wildcard riscv/v_*.c)
 # Parts of type 1 that know no hart: compiled for the host too, for their tests.
 T1_PURE  := engine/hext/access.c engine/hext/gstage.c type1/pages.c type1/platform.c type1/policy.c \
             type1/stacks.c \
@@ -38,7 +40,7 @@ T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
 T0_PURE  := type0/plic.c type0/access.c
 # The translator's back end for this host, or none.
 JIT_HOST := $(if $(filter x86_64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))),x86,none)
-LIB_SRC  := $(FREE_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c engine/jit/*.c engine/jit/$(JIT_HOST)/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
+LIB_SRC  := $(FREE_SRC) $(V_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c engine/jit/*.c engine/jit/$(JIT_HOST)/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -54,13 +56,15 @@ all: $(TRIVISOR) $(PLAIN)/type1.bin $(PLAIN)/type0.bin
 RUN_FLAGS := $(if $(filter gcc%,$(notdir $(CC))),-fno-gcse -fno-crossjumping) \
              $(if $(filter x86_64,$(shell uname -m)),-mcx16)
 %/engine/interp/run.o: OURFLAGS += $(RUN_FLAGS)
+# Loops over elements are to be vectorized.
+$(V_SRC:%.c=$(PLAIN)/%.o) $(V_SRC:%.c=$(SANITIZED)/%.o): override CFLAGS := $(CFLAGS:-O2=-O3)
 
 # $(1): the configuration's folder, $(2): its extra flags.
 define CONFIGURATION
 $(1)/%.o: %.c
 	@mkdir -p $$(@D)
 	@echo "  CC      $$@"
-	@$(CC) $$(OURFLAGS) $(2) $(CFLAGS) -c $$< -o $$@
+	@$(CC) $$(OURFLAGS) $(2) $$(CFLAGS) -c $$< -o $$@
 $(1)/libtrivisor.a: $(LIB_SRC:%.c=$(1)/%.o)
 	@echo "  AR      $$@"
 	@rm -f $$@ && ar rcs $$@ $$^
@@ -210,7 +214,7 @@ help:
 	@echo "make demo GUEST=tiny                         the demo with our own small kernel, no network needed"
 	@echo "make bench       side by side with QEMU      make soak            hours of boots, an hour of storms"
 	@echo "make demo-type0  one board divided between two Debian systems and a small kernel"
-	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays)"
+	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays, or we: BOARD=trivisor)"
 	@echo "make bench-type0 what type 0 costs, in instructions, beside OpenSBI"
 	@echo "make bench-type1 what type 1 costs, in instructions, beside the firmware alone"
 	@echo "make install     to PREFIX ($(PREFIX))        make clean"

@@ -774,6 +774,12 @@ static void turn_names(struct fdt_writer *w, uint32_t strings_size)
     }
 }
 
+void fdt_put_line(struct fdt_writer *w, const struct fdt_line *line)
+{
+    fdt_put_u32(w, "interrupt-parent", line->parent);
+    fdt_put_cells(w, "interrupts", &line->line, line->type != 0 ? 2 : 1);
+}
+
 long fdt_finish(struct fdt_writer *w)
 {
     if (w->depth != 0 || w->struct_at == 0)

@@ -99,6 +99,13 @@ void fdt_put_reg64(struct fdt_writer *w, uint64_t address,
 void fdt_put_str(struct fdt_writer *w, const char *name, const char *value);
 /* "a\0b\0" list from an array. */
 void fdt_put_strs(struct fdt_writer *w, const char *name, const char *const *values, size_t count);
+/* The line of an interrupt controller that a device drives. */
+struct fdt_line {
+    uint32_t parent; /* the controller's phandle */
+    uint32_t line;
+    uint32_t type; /* the second cell, for a controller that wants two; else 0 */
+};
+void fdt_put_line(struct fdt_writer *w, const struct fdt_line *line);
 /* Total size of the finished blob at `buf`, or a negative error (-E_NOSPC, -E_INVAL unbalanced). */
 long fdt_finish(struct fdt_writer *w);
 

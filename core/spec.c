@@ -128,6 +128,8 @@ static int check_payload(const struct place *place, const struct spec_vm *vm)
         strcmp(vm->engine, "kvm") != 0)
         return fail_at(place, "engine: '%s' is not an engine; write interp, jit or kvm",
                        vm->engine);
+    if (vm->vlen != 0 && vm->vlen != 128 && vm->vlen != 256 && vm->vlen != 512)
+        return fail_at(place, "vlen: %u is no length of vectors; write 128, 256 or 512", vm->vlen);
     return 0;
 }
 
@@ -525,7 +527,6 @@ static int check_hosted(const struct place *place, const struct spec_vm *vm)
                          : vm->pin_count != 0                  ? "pin"
                          : vm->watchdog != 0                   ? "watchdog"
                          : vm->on_failure != SPEC_FAILURE_STOP ? "on_failure"
-                         : vm->irq != NULL                     ? "irq"
                          : vm->placed                          ? "address"
                          : vm->trusted_dma                     ? "trusted_dma"
                          : vm->control                         ? "control"
@@ -600,6 +601,9 @@ static void flatten_vm(struct fdt_writer *w, const struct spec_vm *vm)
     put_optional(w, "firmware", vm->firmware);
     put_optional(w, "cmdline", vm->cmdline);
     put_optional(w, "engine", vm->engine);
+    put_optional(w, "cpu", vm->cpu);
+    if (vm->vlen != 0)
+        fdt_put_u32(w, "vlen", vm->vlen);
     put_flag(w, "no-reboot", vm->no_reboot);
     put_flag(w, "no-balloon", vm->no_balloon);
     put_flag(w, "lazy-memory", vm->lazy_memory);
@@ -870,8 +874,30 @@ int spec_decode(struct spec_fleet *fleet, const void *blob, size_t size,
     return 0;
 }
 
+/* What firmware, whose harts are the board's, has no room to read. The rest has been read. */
+static int read_models(struct spec_fleet *fleet, const void *blob, size_t size,
+                       struct spec_problem *problem)
+{
+    struct fdt fdt;
+    unsigned index = 0;
+    struct reader reader = {.fdt = &fdt, .place = {.problem = problem}};
+    fdt_open(&fdt, blob, size);
+    for (int node = fdt_first_child(&fdt, fdt_root(&fdt)); node >= 0;
+         node = fdt_next_sibling(&fdt, node)) {
+        if (!node_is(&fdt, node, "vm"))
+            continue;
+        reader.place.index = index;
+        struct spec_vm *vm = &fleet->vms[index++];
+        vm->cpu = read_str(&reader, node, "cpu");
+        vm->vlen = fdt_u32(&fdt, node, "vlen", 0);
+    }
+    return reader.error;
+}
+
 int spec_read(struct spec_fleet *fleet, const void *blob, size_t size, struct spec_problem *problem)
 {
     int error = spec_decode(fleet, blob, size, problem);
+    if (error == 0)
+        error = read_models(fleet, blob, size, problem);
     return error == 0 ? spec_check(fleet, problem) : error;
 }

@@ -79,6 +79,8 @@ struct spec_vm {
     const char *initrd; /* or NULL */
     const char *firmware; /* or NULL: our own SBI */
     const char *cmdline;  /* or NULL */
+    const char *cpu;      /* type 2: the model of its harts; NULL: the default */
+    unsigned vlen;        /* type 2: bits of a vector register, 128, 256 or 512; 0: the default */
     const char *engine;   /* "interp", "jit", "kvm"; NULL: the default */
     bool no_reboot;       /* a reboot request ends the VM */
     bool no_balloon;      /* leave the balloon device out */
@@ -99,7 +101,9 @@ struct spec_vm {
     unsigned pin_count;           /* 0: all */
     unsigned watchdog; /* seconds without a sign of life after which it has failed; 0: never */
     enum spec_on_failure on_failure;
-    const char *irq; /* its interrupt controller, "plic" or "aia"; NULL: what suits the board */
+    /* Type 2 and 1: its interrupt controller, "plic" or "aia"; NULL: the PLIC, or what suits the
+     * board. */
+    const char *irq;
     /* Type 0 alone. */
     bool placed;      /* its RAM begins at `address` (a multiple of 2 MiB); else where it suits */
     bool trusted_dma; /* may have bus masters, which PMP does not confine */

@@ -1,11 +1,14 @@
 /*
  * Advanced platform-level interrupt controller (RISC-V AIA 1.0, chapter 4) of a machine whose harts
- * have IMSICs: one domain, of supervisor level, which delivers by messages alone (domaincfg.DM is
- * 1) and has no child domains. Little-endian; 32-bit accesses only.
+ * have IMSICs: a domain of supervisor level, and above it, where there is M-mode software, the root
+ * domain of machine level, which delegates sources to it. Without that the first is the root. Both
+ * deliver by messages alone (domaincfg.DM is 1). Little-endian; 32-bit accesses only.
  *
- * Hart n's interrupt file is the page APLIC's `imsic` + n * 4 KiB; an interrupt is a write of its
- * identity there. Invariant, under the lock: a source that is pending and enabled while
- * domaincfg.IE is set is forwarded at once, so the three never hold together for long.
+ * Where messages go is fixed, so that mmsiaddrcfgh reads as locked (4.5.3): hart n's interrupt file
+ * of machine level is the page `imsic_m` + n * 4 KiB; of supervisor level and of guest g it is
+ * `imsic` + (n << guest_bits | g) * 4 KiB. Invariant, under the lock: a source that is pending and
+ * enabled while domaincfg.IE is set is forwarded at once, so the three never hold together for
+ * long.
  */
 #ifndef DEVICES_APLIC_H
 #define DEVICES_APLIC_H
@@ -34,23 +37,37 @@ struct aplic_real {
     bool (*again)(void *arg, uint32_t source);
 };
 
-struct aplic {
-    struct host_lock lock;
-    struct msi msi;
-    uint64_t imsic; /* guest-physical, of hart 0's interrupt file */
+/* Where messages go. */
+struct aplic_where {
     unsigned hart_count;
+    uint64_t imsic; /* guest-physical, of hart 0's interrupt file of supervisor level */
+    unsigned guest_bits;
+    bool machine; /* there is a machine level */
+    uint64_t imsic_m;
+};
+
+struct aplic_domain {
+    bool machine;                /* the root domain of machine level */
     bool enabled;                /* domaincfg.IE */
     uint8_t mode[APLIC_SOURCES]; /* sourcecfg.SM */
     uint32_t target[APLIC_SOURCES];
-    uint32_t level[APLIC_WORDS]; /* input wires */
     uint32_t pending[APLIC_WORDS];
     uint32_t enable[APLIC_WORDS];
-    struct aplic_real real;
+};
+
+struct aplic {
+    struct aplic_domain s, m; /* m: if where.machine */
+    struct host_lock lock;
+    struct msi msi;
+    struct aplic_where where;
+    uint32_t level[APLIC_WORDS];     /* input wires */
+    uint32_t delegated[APLIC_WORDS]; /* to the supervisor level's domain */
+    struct aplic_real real;          /* of the supervisor level's domain */
 };
 
 /* `msi` takes the messages, with the APLIC's lock held. */
-void aplic_init(struct aplic *aplic, unsigned hart_count, uint64_t imsic, const struct msi *msi);
-extern const struct bus_ops aplic_bus_ops;
+void aplic_init(struct aplic *aplic, const struct aplic_where *where, const struct msi *msi);
+extern const struct bus_ops aplic_bus_ops; /* device: &aplic->s or &aplic->m */
 /* A struct irq sink: drives input `line` (1..95; others go nowhere). Any thread. */
 void aplic_set(void *aplic, uint32_t line, bool level);
 /*
@@ -61,13 +78,16 @@ uint32_t aplic_target(const struct aplic *aplic, uint32_t source);
 /* Registers back to 0; the input wires keep their levels. */
 void aplic_reset(struct aplic *aplic);
 void aplic_state(struct aplic *aplic, struct state *state);
-/* Writes the node interrupt-controller@base; a device names line n of it as interrupts = <n 4>. */
-void aplic_fdt(struct fdt_writer *w, uint64_t base, uint32_t phandle, uint32_t imsic_phandle);
-/*
- * Writes the node of the harts' interrupt files for supervisor level (chapter 3): one page each
- * from `base` on, with `ids` identities.
- */
-void imsic_fdt(struct fdt_writer *w, uint64_t base, uint32_t phandle, uint32_t ids,
-               const uint32_t *intc_phandles, unsigned hart_count);
+/* What nodes of a device tree are named by; m and imsic_m without a machine level by nothing. */
+struct aplic_phandles {
+    uint32_t s, m, imsic, imsic_m;
+};
+/* Writes the nodes interrupt-controller@base of the domains; a device names line n of that of
+ * supervisor level as interrupts = <n 4>. */
+void aplic_fdt(const struct aplic *aplic, struct fdt_writer *w, uint64_t base, uint64_t base_m,
+               const struct aplic_phandles *phandles);
+/* Writes the nodes of the harts' interrupt files (chapter 3), which have `ids` identities. */
+void imsic_fdt(const struct aplic *aplic, struct fdt_writer *w, uint32_t ids,
+               const struct aplic_phandles *phandles, const uint32_t *intc_phandles);
 
 #endif

@@ -405,14 +405,13 @@ void ns16550a_state(struct ns16550a *uart, struct state *state)
 }
 
 void ns16550a_fdt(const struct ns16550a *uart, struct fdt_writer *w, uint64_t base,
-                  uint32_t interrupt_parent, uint32_t line)
+                  const struct fdt_line *line)
 {
     (void)uart;
     fdt_node_at(w, "serial", base);
     fdt_put_str(w, "compatible", "ns16550a");
     fdt_put_reg64(w, base, NS16550A_SIZE);
     fdt_put_u32(w, "clock-frequency", NS16550A_CLOCK_HZ);
-    fdt_put_u32(w, "interrupt-parent", interrupt_parent);
-    fdt_put_u32(w, "interrupts", line);
+    fdt_put_line(w, line);
     fdt_end(w);
 }

@@ -46,6 +46,6 @@ void ns16550a_break(struct ns16550a *uart);
 size_t ns16550a_take(struct ns16550a *uart, uint8_t *bytes, size_t len);
 /* Writes the node serial@base. */
 void ns16550a_fdt(const struct ns16550a *uart, struct fdt_writer *w, uint64_t base,
-                  uint32_t interrupt_parent, uint32_t line);
+                  const struct fdt_line *line);
 
 #endif

@@ -168,15 +168,14 @@ void rtc_state(struct rtc *rtc, struct state *state)
     host_lock_release(&rtc->lock);
 }
 
-void rtc_fdt(const struct rtc *rtc, struct fdt_writer *w, uint64_t base, uint32_t interrupt_parent,
-             uint32_t line)
+void rtc_fdt(const struct rtc *rtc, struct fdt_writer *w, uint64_t base,
+             const struct fdt_line *line)
 {
     (void)rtc;
     fdt_node_at(w, "rtc", base);
     fdt_put_str(w, "compatible", "google,goldfish-rtc");
     fdt_put_reg64(w, base, RTC_SIZE);
-    fdt_put_u32(w, "interrupt-parent", interrupt_parent);
-    fdt_put_u32(w, "interrupts", line);
+    fdt_put_line(w, line);
     fdt_end(w);
 }
 

@@ -39,8 +39,8 @@ void rtc_reset(struct rtc *rtc);
 /* The clock must be stopped. */
 void rtc_state(struct rtc *rtc, struct state *state);
 /* Writes the node rtc@base. */
-void rtc_fdt(const struct rtc *rtc, struct fdt_writer *w, uint64_t base, uint32_t interrupt_parent,
-             uint32_t line);
+void rtc_fdt(const struct rtc *rtc, struct fdt_writer *w, uint64_t base,
+             const struct fdt_line *line);
 void rtc_fini(struct rtc *rtc);
 
 #endif

@@ -6,6 +6,7 @@
 #define END INSN_END
 #define MEM INSN_MEM
 #define FP  INSN_FP
+#define VEC INSN_VEC
 
 const struct insn_info insn_table[OP_COUNT] = {
     [OP_ILLEGAL] = {"unimp", 0, 0, FMT_NONE, EXT_I, INSN_END},
@@ -49,6 +50,7 @@ static void decode_operands(uint32_t w, enum insn_format format, struct insn *in
     case FMT_FENCE: in->imm = (int32_t)w >> 20; break;
     case FMT_SHIFT: in->imm = (int32_t)bits(w, 25, 20); break;
     case FMT_SHIFTW: in->imm = (int32_t)bits(w, 24, 20); break;
+    case FMT_ROUND: in->imm = (int32_t)bits(w, 23, 20); break;
     case FMT_U: in->imm = (int32_t)(w & 0xfffff000); break;
     case FMT_STORE:
     case FMT_FSTORE: in->imm = sext(bits(w, 31, 25) << 5 | bits(w, 11, 7), 12); break;
@@ -65,6 +67,30 @@ static void decode_operands(uint32_t w, enum insn_format format, struct insn *in
         break;
     case FMT_CSR:
     case FMT_CSRI: in->imm = (int32_t)bits(w, 31, 20); break;
+    case FMT_VSETVLI:
+    case FMT_VSETIVLI:
+    case FMT_VSETVL:
+    case FMT_VMEM:
+    case FMT_VMEMS:
+    case FMT_VMEMX:
+    case FMT_VVV:
+    case FMT_VVX:
+    case FMT_VVI:
+    case FMT_VVU:
+    case FMT_VVU6:
+    case FMT_VVF:
+    case FMT_VMV:
+    case FMT_VMX:
+    case FMT_VMF:
+    case FMT_VV:
+    case FMT_VD:
+    case FMT_VDV:
+    case FMT_VDX:
+    case FMT_VDI:
+    case FMT_VDF:
+    case FMT_VXV:
+    case FMT_VXS:
+    case FMT_VFS: in->imm = (int32_t)w; break;
     case FMT_AMO:
     case FMT_LR: in->rm = (uint8_t)bits(w, 26, 25); break;
     default: break;
@@ -100,17 +126,23 @@ static unsigned row_begin(uint32_t w)
     return row;
 }
 
+static bool has(const struct riscv_isa *isa, unsigned extension)
+{
+    return isa == NULL || riscv_isa_has(isa, extension);
+}
+
 /* Rows are grouped by major opcode. */
-static unsigned row_find(uint32_t w)
+static unsigned row_find(uint32_t w, const struct riscv_isa *isa)
 {
     for (unsigned row = row_begin(w); row < OP_COUNT && ((insn_table[row].match ^ w) & 0x7f) == 0;
          row++)
-        if ((w & insn_table[row].mask) == insn_table[row].match)
+        if ((w & insn_table[row].mask) == insn_table[row].match &&
+            has(isa, insn_table[row].extension))
             return row;
     return OP_ILLEGAL;
 }
 
-int insn_crow(uint16_t raw)
+static int crow_find(uint16_t raw, const struct riscv_isa *isa)
 {
     const uint16_t fixed = 0xfc03; /* funct6 or what it begins with, and the quadrant */
     _Atomic uint8_t *first = &crow_first[bits(raw, 15, 10) << 2 | bits(raw, 1, 0)];
@@ -122,9 +154,15 @@ int insn_crow(uint16_t raw)
         atomic_store_explicit(first, (uint8_t)row, memory_order_relaxed);
     }
     for (; row < insn_ctable_count; row++)
-        if ((raw & insn_ctable[row].mask) == insn_ctable[row].match)
+        if ((raw & insn_ctable[row].mask) == insn_ctable[row].match &&
+            has(isa, insn_ctable[row].extension))
             return (int)row;
     return -1;
+}
+
+int insn_crow(uint16_t raw)
+{
+    return crow_find(raw, NULL);
 }
 
 static int32_t c_shamt(uint32_t w)
@@ -264,17 +302,24 @@ static bool decode_compressed(uint32_t w, enum insn_cformat format, struct insn 
 
 bool insn_decode(uint32_t raw, struct insn *in)
 {
+    return insn_decode_of(raw, NULL, in);
+}
+
+bool insn_decode_of(uint32_t raw, const struct riscv_isa *isa, struct insn *in)
+{
     in->op = OP_ILLEGAL;
     if (insn_length((uint16_t)raw) == 2) {
         in->raw = raw & 0xffff;
         in->length = 2;
-        int row = insn_crow((uint16_t)raw);
-        if (row >= 0 && decode_compressed(in->raw, insn_ctable[row].format, in))
+        int row = crow_find((uint16_t)raw, isa);
+        /* What it means is of an extension too: C.SEXT.B needs Zbb beside Zcb. */
+        if (row >= 0 && has(isa, insn_table[insn_ctable[row].target].extension) &&
+            decode_compressed(in->raw, insn_ctable[row].format, in))
             in->op = insn_ctable[row].target;
     } else {
         in->raw = raw;
         in->length = 4;
-        unsigned op = row_find(raw);
+        unsigned op = row_find(raw, isa);
         decode_operands(raw, insn_table[op].format, in);
         in->op = (uint16_t)op;
     }

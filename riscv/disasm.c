@@ -84,6 +84,110 @@ static void put_list(struct text *t, const char *a, const char *b, const char *c
     }
 }
 
+/* The fields of a vector instruction, which are its operand imm. */
+static void put_vector(struct text *t, unsigned reg)
+{
+    put(t, "v");
+    put_decimal(t, reg);
+}
+
+static void put_vtype(struct text *t, unsigned vtype)
+{
+    static const char *const lmul[8] = {"m1", "m2", "m4", "m8", NULL, "mf8", "mf4", "mf2"};
+    if ((vtype >> 5 & 1) != 0 || vtype >> 8 != 0 || lmul[vtype & 7] == NULL) {
+        put_decimal(t, vtype);
+        return;
+    }
+    put(t, "e");
+    put_decimal(t, 8 << (vtype >> 3 & 3));
+    put_list(t, "", lmul[vtype & 7], vtype & 0x40 ? "ta" : "tu", vtype & 0x80 ? "ma" : "mu");
+}
+
+/* Of segments, "segN" stands before the width: vlseg2e8.v, vluxseg2ei8.v. */
+static void put_segment(struct text *t, const char *mnemonic, unsigned fields)
+{
+    size_t width = 0;
+    while (mnemonic[width] < '0' || mnemonic[width] > '9')
+        width++;
+    width -= mnemonic[width - 1] == 'i' ? 2 : 1;
+    for (size_t i = 0; i < width && t->left > 1; i++)
+        *t->at++ = mnemonic[i], t->left--;
+    put(t, "seg");
+    put_decimal(t, fields);
+    put(t, mnemonic + width);
+}
+
+/* What stands between vd and the mask. */
+enum vpart { V_VS2, V_VS1, V_RS1, V_FS1, V_SIMM, V_UIMM, V_UIMM6, V_RS2, V_ADDRESS };
+
+static void put_vpart(struct text *t, uint32_t raw, enum vpart part)
+{
+    const unsigned rs1 = raw >> 15 & 31, rs2 = raw >> 20 & 31;
+    put(t, ", ");
+    switch (part) {
+    case V_VS2: put_vector(t, rs2); break;
+    case V_VS1: put_vector(t, rs1); break;
+    case V_RS1: put(t, riscv_reg_names[rs1]); break;
+    case V_FS1: put(t, riscv_freg_names[rs1]); break;
+    case V_SIMM: put_decimal(t, rs1 < 16 ? (int64_t)rs1 : (int64_t)rs1 - 32); break;
+    case V_UIMM: put_decimal(t, rs1); break;
+    case V_UIMM6: put_decimal(t, rs1 | (raw >> 26 & 1) << 5); break;
+    case V_RS2: put(t, riscv_reg_names[rs2]); break;
+    case V_ADDRESS:
+        put(t, "(");
+        put(t, riscv_reg_names[rs1]);
+        put(t, ")");
+        break;
+    }
+}
+
+/* Those of insn_v.def but for vset*, with vd or what is in its place. */
+static void put_voperands(struct text *t, const struct insn *in, const struct insn_info *info)
+{
+    static const struct {
+        uint8_t count;
+        uint8_t part[2];
+    } parts[] = {
+        [FMT_VMEM] = {1, {V_ADDRESS}},
+        [FMT_VMEMS] = {2, {V_ADDRESS, V_RS2}},
+        [FMT_VMEMX] = {2, {V_ADDRESS, V_VS2}},
+        [FMT_VVV] = {2, {V_VS2, V_VS1}},
+        [FMT_VVX] = {2, {V_VS2, V_RS1}},
+        [FMT_VVI] = {2, {V_VS2, V_SIMM}},
+        [FMT_VVU] = {2, {V_VS2, V_UIMM}},
+        [FMT_VVU6] = {2, {V_VS2, V_UIMM6}},
+        [FMT_VVF] = {2, {V_VS2, V_FS1}},
+        [FMT_VMV] = {2, {V_VS1, V_VS2}},
+        [FMT_VMX] = {2, {V_RS1, V_VS2}},
+        [FMT_VMF] = {2, {V_FS1, V_VS2}},
+        [FMT_VV] = {1, {V_VS2}},
+        [FMT_VD] = {0, {0}},
+        [FMT_VDV] = {1, {V_VS1}},
+        [FMT_VDX] = {1, {V_RS1}},
+        [FMT_VDI] = {1, {V_SIMM}},
+        [FMT_VDF] = {1, {V_FS1}},
+        [FMT_VXV] = {1, {V_VS2}},
+        [FMT_VXS] = {1, {V_VS2}},
+        [FMT_VFS] = {1, {V_VS2}},
+    };
+
+    if (info->format == FMT_VXV || info->format == FMT_VXS)
+        put(t, riscv_reg_names[in->rd]);
+    else if (info->format == FMT_VFS)
+        put(t, riscv_freg_names[in->rd]);
+    else
+        put_vector(t, in->rd);
+    for (unsigned i = 0; i < parts[info->format].count; i++)
+        put_vpart(t, in->raw, (enum vpart)parts[info->format].part[i]);
+    if ((in->raw >> 25 & 1) != 0)
+        return;
+    /* Where the mask is an operand, the row's encoding has its bit. */
+    size_t last = 0;
+    while (info->mnemonic[last + 1] != 0)
+        last++;
+    put(t, (info->mask >> 25 & 1) != 0 && info->mnemonic[last] == 'm' ? ", v0" : ", v0.t");
+}
+
 void insn_disassemble(uint32_t raw, uint64_t pc, char *buf, size_t capacity)
 {
     struct text text = {buf, capacity}, *t = &text;
@@ -100,7 +204,12 @@ void insn_disassemble(uint32_t raw, uint64_t pc, char *buf, size_t capacity)
     const char *const *x = riscv_reg_names, *const *f = riscv_freg_names;
     const char *rm = in.rm == 7 ? NULL : rounding_names[in.rm & 7];
 
-    put(t, info->mnemonic);
+    const unsigned fields = 1 + (in.raw >> 29);
+    if ((info->flags & INSN_VEC) != 0 && (info->flags & INSN_MEM) != 0 && fields > 1 &&
+        (info->mask >> 29) == 0)
+        put_segment(t, info->mnemonic, fields);
+    else
+        put(t, info->mnemonic);
     if ((info->format == FMT_AMO || info->format == FMT_LR) && in.rm != 0)
         put(t, in.rm == 3 ? ".aqrl" : in.rm == 2 ? ".aq" : ".rl");
     if (info->format == FMT_NONE || info->format == FMT_FENCE)
@@ -112,6 +221,7 @@ void insn_disassemble(uint32_t raw, uint64_t pc, char *buf, size_t capacity)
     case FMT_I:
     case FMT_SHIFT:
     case FMT_SHIFTW:
+    case FMT_ROUND:
         put_list(t, x[in.rd], x[in.rs1], "", NULL);
         put_decimal(t, in.imm);
         break;
@@ -139,6 +249,12 @@ void insn_disassemble(uint32_t raw, uint64_t pc, char *buf, size_t capacity)
         put(t, x[in.rs1]);
         put(t, ")");
         break;
+    case FMT_HSV:
+        put_list(t, x[in.rs2], "(", NULL, NULL);
+        put(t, x[in.rs1]);
+        put(t, ")");
+        break;
+    case FMT_HLV:
     case FMT_LR:
         put_list(t, x[in.rd], "(", NULL, NULL);
         put(t, x[in.rs1]);
@@ -174,7 +290,19 @@ void insn_disassemble(uint32_t raw, uint64_t pc, char *buf, size_t capacity)
         put_list(t, f[in.rd], "", NULL, NULL);
         put_decimal(t, in.rs1);
         break;
+    case FMT_VSETVLI:
+        put_list(t, x[in.rd], x[in.rs1], "", NULL);
+        put_vtype(t, in.raw >> 20 & 0x7ff);
+        break;
+    case FMT_VSETIVLI:
+        put_list(t, x[in.rd], "", NULL, NULL);
+        put_decimal(t, in.rs1);
+        put(t, ", ");
+        put_vtype(t, in.raw >> 20 & 0x3ff);
+        break;
+    case FMT_VSETVL: put_list(t, x[in.rd], x[in.rs1], x[in.rs2], NULL); break;
     case FMT_NONE:
     case FMT_FENCE: break;
+    default: put_voperands(t, &in, info); break;
     }
 }

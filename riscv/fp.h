@@ -48,7 +48,10 @@ enum fp_flag { FP_NX = 1, FP_UF = 2, FP_OF = 4, FP_DZ = 8, FP_NV = 16 };
     T fp_from_i64_##s(int64_t a, unsigned rm, uint32_t *flags);                                    \
     T fp_from_u64_##s(uint64_t a, unsigned rm, uint32_t *flags);                                   \
     /* Zfa fli: the constant of index 0..31. */                                                    \
-    T fp_li_##s(unsigned index);
+    T fp_li_##s(unsigned index);                                                                   \
+    /* vfrec7, vfrsqrt7 (V, 13.9, 13.10): 1 / a and 1 / sqrt(a) to seven bits. */                  \
+    T fp_rec7_##s(T a, unsigned rm, uint32_t *flags);                                              \
+    T fp_rsqrt7_##s(T a, uint32_t *flags);
 
 FP_FORMAT(h, uint16_t)
 FP_FORMAT(s, uint32_t)

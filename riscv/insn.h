@@ -25,6 +25,7 @@ enum insn_format {
     FMT_I,        /* rd, rs1, imm */
     FMT_SHIFT,    /* rd, rs1, shamt 0..63 */
     FMT_SHIFTW,   /* rd, rs1, shamt 0..31 */
+    FMT_ROUND,    /* rd, rs1, round 0..10 */
     FMT_U,        /* rd, imm (already shifted by 12) */
     FMT_B,        /* rs1, rs2, offset */
     FMT_J,        /* rd, offset */
@@ -39,6 +40,8 @@ enum insn_format {
     FMT_CBO,      /* (rs1) */
     FMT_PREFETCH, /* imm(rs1) */
     FMT_SFENCE,   /* rs1, rs2 */
+    FMT_HLV,      /* rd, (rs1) */
+    FMT_HSV,      /* rs2, (rs1) */
     FMT_CSR,      /* rd, csr, rs1 */
     FMT_CSRI,     /* rd, csr, zimm in rs1 */
     FMT_FR,       /* frd, frs1, frs2, rm */
@@ -51,6 +54,32 @@ enum insn_format {
     FMT_FFROMX,   /* frd, rs1, rm */
     FMT_FFROMXX,  /* frd, rs1 */
     FMT_FLI,      /* frd, index in rs1 */
+    /* Vector instructions (riscv/insn_v.def); imm is the instruction itself. [vm]: ", v0.t" if
+     * masked. */
+    FMT_VSETVLI,  /* rd, rs1, vtype */
+    FMT_VSETIVLI, /* rd, uimm, vtype */
+    FMT_VSETVL,   /* rd, rs1, rs2 */
+    FMT_VMEM,     /* vd, (rs1) [vm] */
+    FMT_VMEMS,    /* vd, (rs1), rs2 [vm] */
+    FMT_VMEMX,    /* vd, (rs1), vs2 [vm] */
+    FMT_VVV,      /* vd, vs2, vs1 [vm] */
+    FMT_VVX,      /* vd, vs2, rs1 [vm] */
+    FMT_VVI,      /* vd, vs2, simm5 [vm] */
+    FMT_VVU,      /* vd, vs2, uimm5 [vm] */
+    FMT_VVU6,     /* vd, vs2, uimm6 [vm] */
+    FMT_VVF,      /* vd, vs2, frs1 [vm] */
+    FMT_VMV,      /* vd, vs1, vs2 [vm]: multiply-add */
+    FMT_VMX,      /* vd, rs1, vs2 [vm] */
+    FMT_VMF,      /* vd, frs1, vs2 [vm] */
+    FMT_VV,       /* vd, vs2 [vm] */
+    FMT_VD,       /* vd [vm] */
+    FMT_VDV,      /* vd, vs1 */
+    FMT_VDX,      /* vd, rs1 */
+    FMT_VDI,      /* vd, simm5 */
+    FMT_VDF,      /* vd, frs1 */
+    FMT_VXV,      /* rd, vs2 [vm] */
+    FMT_VXS,      /* rd, vs2 */
+    FMT_VFS,      /* frd, vs2 */
 };
 
 enum insn_cformat {
@@ -102,9 +131,17 @@ enum riscv_extension {
     EXT_F,
     EXT_D,
     EXT_C,
+    EXT_B,
+    EXT_V,
+    EXT_H,
+    EXT_ZIC64B,
     EXT_ZICBOM,
     EXT_ZICBOP,
     EXT_ZICBOZ,
+    EXT_ZICCAMOA,
+    EXT_ZICCIF,
+    EXT_ZICCLSM,
+    EXT_ZICCRSE,
     EXT_ZICNTR,
     EXT_ZICOND,
     EXT_ZICSR,
@@ -113,7 +150,10 @@ enum riscv_extension {
     EXT_ZIHINTPAUSE,
     EXT_ZIHPM,
     EXT_ZIMOP,
+    EXT_ZA64RS,
+    EXT_ZAAMO,
     EXT_ZACAS,
+    EXT_ZALRSC,
     EXT_ZAWRS,
     EXT_ZFA,
     EXT_ZFH,
@@ -125,23 +165,76 @@ enum riscv_extension {
     EXT_ZBA,
     EXT_ZBB,
     EXT_ZBC,
+    EXT_ZBKB,
+    EXT_ZBKC,
+    EXT_ZBKX,
     EXT_ZBS,
+    EXT_ZKND,
+    EXT_ZKNE,
+    EXT_ZKNH,
+    EXT_ZKR,
+    EXT_ZVBB,
+    EXT_ZVBC,
+    EXT_ZVFHMIN,
+    EXT_ZVKG,
+    EXT_ZVKNED,
+    EXT_ZVKNHB,
+    EXT_ZVKT,
+    EXT_SMAIA,
+    EXT_SMMPM,
+    EXT_SMNPM,
     EXT_SMSTATEEN,
+    EXT_SSAIA,
+    EXT_SSCCPTR,
+    EXT_SSCOFPMF,
+    EXT_SSCOUNTERENW,
+    EXT_SSNPM,
     EXT_SSSTATEEN,
     EXT_SSTC,
+    EXT_SSTVALA,
+    EXT_SSTVECD,
+    EXT_SSU64XL,
+    EXT_SUPM,
     EXT_SVADE,
     EXT_SVADU,
+    EXT_SVBARE,
     EXT_SVINVAL,
     EXT_SVNAPOT,
     EXT_SVPBMT,
+    EXT_SVVPTC,
     EXT_COUNT,
     EXT_S, /* supervisor instructions: part of every hart here, not named in the ISA string */
 };
+
+/* Which extensions a hart has. */
+struct riscv_isa {
+    uint64_t has[2]; /* bit n % 64 of word n / 64: enum riscv_extension n, EXT_S included */
+    uint16_t vlen;   /* bits of a vector register; 0 without V */
+};
+_Static_assert(EXT_S < 128, "struct riscv_isa");
+
+static inline bool riscv_isa_has(const struct riscv_isa *isa, enum riscv_extension extension)
+{
+    return (isa->has[extension / 64] >> extension % 64 & 1) != 0;
+}
+
+/* The model of a machine that names none: everything here but V and H. */
+#define RISCV_CPU_DEFAULT "rva23"
+extern const char riscv_cpu_names[]; /* for people: "rv64gc, rva22 or rva23 ..." */
+/*
+ * The extensions of a model, "rva22" or with options "rva22+zkn+zkr" (NULL: the default) with
+ * vector registers of `vlen` bits (0: 128 if the model has V). False: there is no such model, or
+ * not with these options.
+ */
+bool riscv_isa_of(const char *cpu, unsigned vlen, struct riscv_isa *isa);
+/* The harts have IMSICs: Smaia and Ssaia. */
+void riscv_isa_add_aia(struct riscv_isa *isa);
 
 enum insn_flag {
     INSN_END = 1, /* may change pc, privilege or translation: ends a block */
     INSN_MEM = 2, /* accesses memory: may fault */
     INSN_FP = 4,  /* needs mstatus.FS */
+    INSN_VEC = 8, /* needs mstatus.VS */
 };
 
 struct insn_info {
@@ -171,7 +264,7 @@ struct insn {
     uint8_t length; /* 2 or 4 bytes */
     uint8_t rd, rs1, rs2, rs3;
     uint8_t rm;   /* rounding mode field (7: dynamic); for AMO and LR: aq << 1 | rl */
-    int32_t imm;  /* sign-extended; CSR number for FMT_CSR and FMT_CSRI */
+    int32_t imm;  /* sign-extended; CSR number for FMT_CSR and FMT_CSRI; `raw` for FMT_V* */
     uint32_t raw; /* 16 or 32 bits as fetched */
 };
 
@@ -184,17 +277,24 @@ static inline bool insn_writes_x(enum insn_format format)
     case FMT_I:
     case FMT_SHIFT:
     case FMT_SHIFTW:
+    case FMT_ROUND:
     case FMT_U:
     case FMT_J:
     case FMT_JALR:
     case FMT_LOAD:
     case FMT_AMO:
     case FMT_LR:
+    case FMT_HLV:
     case FMT_CSR:
     case FMT_CSRI:
     case FMT_FCMP:
     case FMT_FTOX:
-    case FMT_FTOXX: return true;
+    case FMT_FTOXX:
+    case FMT_VSETVLI:
+    case FMT_VSETIVLI:
+    case FMT_VSETVL:
+    case FMT_VXV:
+    case FMT_VXS: return true;
     default: return false;
     }
 }
@@ -208,7 +308,12 @@ static inline unsigned insn_length(uint16_t first)
 /* Decodes `raw` (upper half ignored for 16-bit forms). False, and op OP_ILLEGAL, if it is not
  * implemented. */
 bool insn_decode(uint32_t raw, struct insn *insn);
-/* The compressed row that `raw` matches, or -1. */
+/*
+ * The same as a hart of `isa` has it (NULL: one that has everything): rows of extensions that it
+ * lacks are not there, so that a hint is what it is without its extension (ORI, FENCE).
+ */
+bool insn_decode_of(uint32_t raw, const struct riscv_isa *isa, struct insn *insn);
+/* The compressed row that `raw` matches, or -1. Of all extensions. */
 int insn_crow(uint16_t raw);
 
 /* "addi a0, a0, 1"; `pc` makes branch targets absolute. Always NUL-terminates. */

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "riscv/crypto.h"
+
 /* Zbb orc.b: each byte becomes 0x00 or 0xff. */
 static inline uint64_t or_combine(uint64_t v)
 {
@@ -13,21 +15,33 @@ static inline uint64_t or_combine(uint64_t v)
     return (v & 0x0101010101010101ULL) * 0xff;
 }
 
-/* Zbc: the product over GF(2), bits 63 to 0 and 127 to 64. */
+/*
+ * Zbc: bits 63 to 0 of the product over GF(2). Integer products of bits that are four apart: no
+ * more than 15 ones meet in a bit that counts, so what they carry ends before the next, but for
+ * bits 60 to 63, whose 16 are carried out of the word.
+ */
 static inline uint64_t carryless_low(uint64_t a, uint64_t b)
 {
-    uint64_t r = 0;
-    for (; b != 0; b >>= 1, a <<= 1)
-        r ^= a & (0 - (b & 1));
-    return r;
+    const uint64_t every_fourth = 0x1111111111111111ULL;
+    uint64_t product = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t sum = 0;
+        for (unsigned j = 0; j < 4; j++)
+            sum ^= (a & every_fourth << j) * (b & every_fourth << ((i - j) & 3));
+        product |= sum & every_fourth << i;
+    }
+    return product;
 }
 
+static inline uint64_t reverse_bits(uint64_t v)
+{
+    return __builtin_bswap64(riscv_reverse_in_bytes(v));
+}
+
+/* Bits 127 to 64: those of the mirrored factors' product, which has 127 bits, are its low ones. */
 static inline uint64_t carryless_high(uint64_t a, uint64_t b)
 {
-    uint64_t r = 0;
-    for (unsigned i = 1; i < 64; i++)
-        r ^= a >> (64 - i) & (0 - (b >> i & 1));
-    return r;
+    return reverse_bits(carryless_low(reverse_bits(a), reverse_bits(b))) >> 1;
 }
 
 #endif

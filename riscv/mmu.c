@@ -1,4 +1,4 @@
-/* Page-table walks (Privileged ISA 20240411, 10.3.2) and PMP (3.7). */
+/* Page-table walks (Privileged ISA 20240411, 10.3.2, 18.5) and PMP (3.7). */
 #include "riscv/mmu.h"
 
 #include "riscv/csr.h"
@@ -22,7 +22,7 @@ static bool pmp_permits(const struct riscv_pmp *p, enum riscv_access access, uns
 {
     if (priv == PRIV_M && (p->cfg & PMP_L) == 0)
         return true;
-    uint8_t need = access == ACCESS_FETCH ? PMP_X : access == ACCESS_LOAD ? PMP_R : PMP_W;
+    uint8_t need = access == ACCESS_FETCH ? PMP_X : access == ACCESS_STORE ? PMP_W : PMP_R;
     return (p->cfg & need) != 0;
 }
 
@@ -83,36 +83,139 @@ static unsigned page_finish(struct riscv_vcpu *hart, unsigned len, enum riscv_ac
 
 unsigned riscv_data_priv(const struct riscv_vcpu *hart)
 {
-    if (hart->mstatus & MSTATUS_MPRV)
-        return hart->mstatus >> MSTATUS_MPP_SHIFT & 3;
-    return hart->priv;
+    if (hart->mstatus & MSTATUS_MPRV && !riscv_virt(hart)) {
+        const unsigned priv = hart->mstatus >> MSTATUS_MPP_SHIFT & 3;
+        return RISCV_H && (hart->mstatus & MSTATUS_MPV) != 0 && priv != PRIV_M ? priv | PRIV_VIRT
+                                                                               : priv;
+    }
+    return riscv_fetch_priv(hart);
 }
 
-unsigned riscv_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
-                         enum riscv_access access, unsigned priv, struct riscv_page *page)
+unsigned riscv_hlv_priv(const struct riscv_vcpu *hart)
 {
-    const unsigned mode = (unsigned)(hart->satp >> SATP_MODE_SHIFT);
-    struct memory *mem = &hart->vcpu.vm->mem;
+    return (hart->hstatus & HSTATUS_SPVP ? PRIV_S : PRIV_U) | PRIV_VIRT;
+}
 
-    if (priv == PRIV_M || mode == SATP_BARE) {
-        page->pa = va;
-        page->span = MEM_PAGE_SIZE;
-        page->read = page->write = page->exec = true;
-        return page_finish(hart, len, access, priv, page);
+/* MXR of either world counts in the virtual one (18.4.1), and where it does nothing is masked. */
+static bool executable_readable(const struct riscv_vcpu *hart, unsigned priv)
+{
+    const uint64_t other = priv & PRIV_VIRT ? hart->bank.status : 0;
+    return ((hart->mstatus | other) & MSTATUS_MXR) != 0;
+}
+
+static unsigned pmm_of(uint64_t csr, uint64_t field)
+{
+    return (unsigned)((csr & field) / (field & -field));
+}
+
+unsigned riscv_pmm(const struct riscv_vcpu *hart, unsigned priv)
+{
+    uint64_t by;
+    if (executable_readable(hart, priv))
+        return 0;
+    switch (priv) {
+    case PRIV_M: by = hart->mseccfg; break;
+    case PRIV_S: by = hart->menvcfg; break;
+    case PRIV_S | PRIV_VIRT: by = hart->henvcfg; break;
+    default: by = hart->senvcfg; break;
     }
+    return pmm_of(by, ENVCFG_PMM);
+}
 
+/* The "ignore" transformation: of virtual addresses the rest is sign-extended, of physical and
+ * guest-physical ones zero-extended. */
+static uint64_t without_tag(const struct riscv_vcpu *hart, uint64_t va, unsigned pmm, unsigned priv)
+{
+    const unsigned bits = riscv_tag_bits(pmm);
+    const uint64_t atp = (priv & PRIV_VIRT) != 0 && !riscv_virt(hart) ? hart->bank.atp : hart->satp;
+    if (priv == PRIV_M || atp >> SATP_MODE_SHIFT == SATP_BARE)
+        return va << bits >> bits;
+    return (uint64_t)((int64_t)(va << bits) >> bits);
+}
+
+uint64_t riscv_data_address(const struct riscv_vcpu *hart, uint64_t va, unsigned priv)
+{
+    if (((hart->menvcfg | hart->senvcfg | hart->henvcfg | hart->mseccfg) & ENVCFG_PMM) == 0)
+        return va;
+    const unsigned pmm = riscv_pmm(hart, priv);
+    return pmm == 0 ? va : without_tag(hart, va, pmm, priv);
+}
+
+uint64_t riscv_hlv_address(const struct riscv_vcpu *hart, uint64_t va)
+{
+    const unsigned priv = riscv_hlv_priv(hart);
+    if (hart->priv != PRIV_U || priv == (PRIV_S | PRIV_VIRT))
+        return riscv_data_address(hart, va, priv);
+    const unsigned pmm = executable_readable(hart, priv) ? 0 : pmm_of(hart->hstatus, HSTATUS_HUPMM);
+    return pmm == 0 ? va : without_tag(hart, va, pmm, priv);
+}
+
+/* One stage of a translation, and where it finds what. */
+struct stage {
+    uint64_t atp;    /* satp, vsatp or hgatp */
+    uint64_t status; /* SUM and MXR */
+    uint64_t envcfg; /* ADUE and PBMTE */
+    unsigned priv;   /* U in the G stage (18.5.1) */
+};
+
+static struct stage guest_stage(const struct riscv_vcpu *hart)
+{
+    /* HS's MXR counts in both stages, VS's in its own (18.4.1). */
+    const uint64_t status = hart->virt ? hart->bank.status : hart->mstatus;
+    return (struct stage){hart->hgatp, status & MSTATUS_MXR, hart->menvcfg, PRIV_U};
+}
+
+/* Pseudoinstructions of implicit accesses to the tables of the VS stage, on RV64 (18.6.3). */
+#define INST_TABLE_READ  0x3000
+#define INST_TABLE_WRITE 0x3020
+
+static unsigned guest_translate(struct riscv_vcpu *hart, uint64_t gpa, enum riscv_access access,
+                                struct riscv_page *page);
+
+/* Where a table entry of the VS stage lies; 0, or the cause that an access of kind `access` gets.
+ */
+static unsigned table_entry(struct riscv_vcpu *hart, uint64_t gpa, bool write,
+                            enum riscv_access access, uint64_t *pa)
+{
+    struct riscv_page page;
+    unsigned cause = guest_translate(hart, gpa, write ? ACCESS_STORE : ACCESS_LOAD, &page);
+    *pa = page.pa;
+    if (cause == 0)
+        return 0;
+    if (cause < CAUSE_FETCH_GUEST_FAULT)
+        return riscv_access_fault(access);
+    hart->fault_inst = write ? INST_TABLE_WRITE : INST_TABLE_READ;
+    return riscv_page_fault(access) + (CAUSE_FETCH_GUEST_FAULT - CAUSE_FETCH_PAGE_FAULT);
+}
+
+/*
+ * The walk of one stage: fills pa, span, read, write and exec of *page. `second`: the G stage,
+ * whose root has four times the entries; `nested`: tables lie in guest-physical memory. Both are
+ * constants where it is called, so that each kind of walk is a function of its own.
+ */
+static inline __attribute__((always_inline)) unsigned
+walk(struct riscv_vcpu *hart, const struct stage *st, uint64_t va, enum riscv_access access,
+     const bool second, const bool nested, struct riscv_page *page)
+{
+    struct memory *mem = &hart->vcpu.vm->mem;
+    const unsigned mode = (unsigned)(st->atp >> SATP_MODE_SHIFT);
     const unsigned levels = mode - SATP_SV39 + 3, va_bits = 12 + 9 * levels;
     const unsigned page_fault = riscv_page_fault(access);
-    if ((uint64_t)((int64_t)(va << (64 - va_bits)) >> (64 - va_bits)) != va)
+    if (second ? va >> (va_bits + 2) != 0
+               : (uint64_t)((int64_t)(va << (64 - va_bits)) >> (64 - va_bits)) != va)
         return page_fault;
 
-    uint64_t table = (hart->satp & SATP_PPN) << 12;
+    uint64_t table = (st->atp & SATP_PPN) << 12;
     for (unsigned level = levels; level-- > 0;) {
         const unsigned shift = 12 + 9 * level;
-        const uint64_t pte_pa = table + (va >> shift & 511) * 8;
+        const uint64_t entries = second && level == levels - 1 ? 2048 : 512;
+        const uint64_t entry = table + (va >> shift & (entries - 1)) * 8;
+        uint64_t pte_pa = entry, pte, ppn;
         _Atomic uint64_t *slot;
-        uint64_t pte, ppn;
+        unsigned cause;
     again:
+        if (nested && (cause = table_entry(hart, entry, false, access, &pte_pa)) != 0)
+            return cause;
         slot = mem_map(mem, pte_pa, 8, false);
         if (slot == NULL || !riscv_pmp_allows(hart, pte_pa, 8, ACCESS_LOAD, PRIV_S))
             return riscv_access_fault(access);
@@ -127,9 +230,9 @@ unsigned riscv_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
             continue;
         }
         if ((pte & PTE_PBMT) != 0 &&
-            ((hart->menvcfg & ENVCFG_PBMTE) == 0 || (pte & PTE_PBMT) == PTE_PBMT))
+            ((st->envcfg & ENVCFG_PBMTE) == 0 || (pte & PTE_PBMT) == PTE_PBMT))
             return page_fault;
-        if (!riscv_leaf_allows(hart, pte, access, priv))
+        if (!riscv_pte_allows(st->status, pte, access, st->priv))
             return page_fault;
         if (pte & PTE_N) { /* Svnapot: only 64 KiB is defined */
             if (level != 0 || (ppn & 15) != 8)
@@ -140,8 +243,10 @@ unsigned riscv_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
             return page_fault; /* misaligned superpage */
         const uint64_t want = pte | PTE_A | (access == ACCESS_STORE ? PTE_D : 0);
         if (want != pte) {
-            if ((hart->menvcfg & ENVCFG_ADUE) == 0)
+            if ((st->envcfg & ENVCFG_ADUE) == 0)
                 return page_fault;
+            if (nested && (cause = table_entry(hart, entry, true, access, &pte_pa)) != 0)
+                return cause;
             slot = mem_map(mem, pte_pa, 8, true);
             if (slot == NULL || !riscv_pmp_allows(hart, pte_pa, 8, ACCESS_STORE, PRIV_S))
                 return riscv_access_fault(access);
@@ -153,10 +258,84 @@ unsigned riscv_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
         }
         page->pa = ppn << 12 | (va & ((1ULL << shift) - 1));
         page->span = pte & PTE_N ? 0x10000 : 1ULL << shift;
-        page->read = riscv_leaf_allows(hart, pte, ACCESS_LOAD, priv);
-        page->write = (pte & PTE_D) != 0 && riscv_leaf_allows(hart, pte, ACCESS_STORE, priv);
-        page->exec = riscv_leaf_allows(hart, pte, ACCESS_FETCH, priv);
-        return page_finish(hart, len, access, priv, page);
+        page->read = riscv_pte_allows(st->status, pte, ACCESS_LOAD, st->priv);
+        page->write =
+            (pte & PTE_D) != 0 && riscv_pte_allows(st->status, pte, ACCESS_STORE, st->priv);
+        page->exec = riscv_pte_allows(st->status, pte, ACCESS_FETCH, st->priv);
+        return 0;
     }
     return page_fault;
+}
+
+static void bare(uint64_t va, struct riscv_page *page)
+{
+    page->pa = va;
+    page->span = MEM_PAGE_SIZE;
+    page->read = page->write = page->exec = true;
+}
+
+/* The G stage (18.5). */
+static unsigned guest_translate(struct riscv_vcpu *hart, uint64_t gpa, enum riscv_access access,
+                                struct riscv_page *page)
+{
+    const struct stage st = guest_stage(hart);
+    page->pa = 0;
+    if (st.atp >> SATP_MODE_SHIFT == SATP_BARE) {
+        bare(gpa, page);
+        return 0;
+    }
+    unsigned cause = walk(hart, &st, gpa, access, true, false, page);
+    if (cause != riscv_page_fault(access))
+        return cause;
+    hart->fault_gpa = gpa;
+    hart->fault_inst = 0;
+    return cause + (CAUSE_FETCH_GUEST_FAULT - CAUSE_FETCH_PAGE_FAULT);
+}
+
+/* Both stages. */
+static unsigned virtual_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
+                                  enum riscv_access access, unsigned priv, struct riscv_page *page)
+{
+    const uint64_t own = hart->virt ? hart->mstatus : hart->bank.status;
+    const uint64_t hs = hart->virt ? hart->bank.status : hart->mstatus;
+    const struct stage st = {hart->virt ? hart->satp : hart->bank.atp, own | (hs & MSTATUS_MXR),
+                             riscv_henvcfg(hart), priv};
+    struct riscv_page guest;
+    unsigned cause = 0;
+
+    if (st.atp >> SATP_MODE_SHIFT == SATP_BARE)
+        bare(va, page);
+    else if (hart->hgatp >> SATP_MODE_SHIFT == SATP_BARE)
+        cause = walk(hart, &st, va, access, false, false, page);
+    else
+        cause = walk(hart, &st, va, access, false, true, page);
+    if (cause == 0)
+        cause = guest_translate(hart, page->pa, access, &guest);
+    if (cause != 0)
+        return cause;
+    page->pa = guest.pa;
+    page->read = page->read && guest.read;
+    page->write = page->write && guest.write;
+    page->exec = page->exec && guest.exec;
+    return page_finish(hart, len, access, priv, page);
+}
+
+unsigned riscv_translate(struct riscv_vcpu *hart, uint64_t va, unsigned len,
+                         enum riscv_access access, unsigned priv, struct riscv_page *page)
+{
+    if (RISCV_H) {
+        hart->access_virt = (priv & PRIV_VIRT) != 0;
+        if (hart->access_virt)
+            return virtual_translate(hart, va, len, access, priv & ~PRIV_VIRT, page);
+    }
+
+    const struct stage st = {hart->satp, hart->mstatus, hart->menvcfg, priv};
+    if (priv == PRIV_M || st.atp >> SATP_MODE_SHIFT == SATP_BARE) {
+        bare(va, page);
+    } else {
+        unsigned cause = walk(hart, &st, va, access, false, false, page);
+        if (cause != 0)
+            return cause;
+    }
+    return page_finish(hart, len, access, priv, page);
 }

@@ -8,13 +8,18 @@ and what the disks hold is looked at from outside.
 """
 
 import hashlib
+import os
 import secrets
 import subprocess
 
 from demo_board import BoardDemo, demonstrate
 from judge import KIB, Guest, check_description, checksum, print_table, repeated, say
 
-BOARD = "qemu-system-riscv64 -M virt -smp 4 -m 1G -display none -serial stdio -monitor none"
+BOARDS = {
+    "qemu": "qemu-system-riscv64 -M virt -smp 4 -m 1G -display none -serial stdio -monitor none",
+    "trivisor": "trivisor run --cpu rva23 --cpus 4 --memory 1G --no-reboot",
+}
+BOARD = os.environ.get("BOARD") or "qemu"
 BOOTS = 2  # of the guest that reboots itself
 DISK_SIZE = 8 << 20
 WRITTEN = 4194304  # bytes, by guests/debian/tasks/demo
@@ -70,10 +75,16 @@ class Demo(BoardDemo):
         disks = []
         # Linux names disks in the order of the device tree, which has the highest address first.
         for bus, name in ((0, "data.raw"), (1, "count.raw")):
-            disks += ["-drive", f"if=none,id=d{bus},format=raw,file={self.path(name)}"]
-            disks += ["-device", f"virtio-blk-device,drive=d{bus},bus=virtio-mmio-bus.{bus}"]
-        say(f"{BOARD} -bios web.fw and two disks")
-        self.start_board([*BOARD.split(), "-bios", self.path("web.fw"), *disks])
+            if BOARD == "trivisor":
+                disks = ["--disk", self.path(name), *disks]  # named in this order
+            else:
+                disks += ["-drive", f"if=none,id=d{bus},format=raw,file={self.path(name)}"]
+                disks += ["-device", f"virtio-blk-device,drive=d{bus},bus=virtio-mmio-bus.{bus}"]
+        words = BOARDS[BOARD].split() + ["--firmware" if BOARD == "trivisor" else "-bios"]
+        say(" ".join([*words, "web.fw and two disks"]))
+        if BOARD == "trivisor":
+            words[0] = self.vmm
+        self.start_board([*words, self.path("web.fw"), *disks])
 
     def again(self, name):
         return self.console.reports(name, "again")

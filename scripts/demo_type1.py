@@ -1,18 +1,24 @@
 """The demonstration of type 1, judged from outside: demo_type1.py TRIVISOR ROOT CACHE
 
-Three Debian guests share a board of two harts, which QEMU plays, under the bare-metal hypervisor. All that is known of
+Three Debian guests share a board of two harts, which QEMU or (BOARD=trivisor) our own type 2 machine plays, under the
+bare-metal hypervisor. All that is known of
 them comes over the board's one console, as it would from a real one. Nothing that a guest says is believed: each
 checksum is computed again here from a seed that was made here; what guests fetch from each other are tokens that were
 made here; the words on which they go on are made when all of them work.
 """
 
+import os
 import secrets
 import subprocess
 
 from demo_board import BoardDemo, demonstrate
 from judge import Guest, check_description, checksum, print_table, say
 
-BOARD = "qemu-system-riscv64 -M virt -smp 2 -m 1G -display none -serial stdio -monitor none"
+BOARDS = {
+    "qemu": "qemu-system-riscv64 -M virt -smp 2 -m 1G -display none -serial stdio -monitor none",
+    "trivisor": "trivisor run --cpu rva23 --cpus 2 --memory 1G --no-reboot",
+}
+BOARD = os.environ.get("BOARD") or "qemu"
 BOOTS = 4  # of the guest that reboots
 KIB = 512  # of text in each part of a checksum
 LOGLEVEL = 6  # of the kernels: each character is an exit or two, and for each QEMU forgets its TLB
@@ -66,8 +72,11 @@ class Demo(BoardDemo):
         bundle = [self.vmm, "bundle", "--type", "1", self.path("fleet.yaml"), "-o", self.path("fleet.img")]
         say("trivisor bundle --type 1 fleet.yaml -o fleet.img")
         subprocess.run(bundle, check=True)
-        say(f"{BOARD} -kernel fleet.img")
-        self.start_board([*BOARD.split(), "-kernel", self.path("fleet.img")])
+        words = BOARDS[BOARD].split() + ["--kernel" if BOARD == "trivisor" else "-kernel"]
+        say(" ".join([*words, "fleet.img"]))
+        if BOARD == "trivisor":
+            words[0] = self.vmm
+        self.start_board([*words, self.path("fleet.img")])
 
     def check_guest(self, guest):
         name, reports = guest.name, self.console.reports

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Fetches unmodified Debian 13 (trixie, riscv64) guests from the mirror that this machine itself uses.
 #
-#     scripts/guest-debian.sh kernel     vmlinux, initrd.img, modules/, version
+#     scripts/guest-debian.sh kernel     vmlinux, initrd.img, modules/, extra/, version
+#     scripts/guest-debian.sh extra      the same, extra/ too if the cache is older than that
 #     scripts/guest-debian.sh rootfs     root.raw: a disk with systemd, for U-Boot or for vmlinux and initrd.img
 #     scripts/guest-debian.sh tools      tools.raw: the same with gcc, python3, perl, sqlite3 and so on, for tests
 #     scripts/guest-debian.sh            kernel and rootfs
@@ -17,6 +18,8 @@ OUT=$CACHE/debian
 SOURCE=$ROOT/guests/debian
 # What the initramfs carries; their dependencies come along.
 MODULES="virtio_mmio virtio_blk virtio_net virtio_balloon virtio-rng crc32c_generic ext4"
+# Kept beside it, in extra/, for tests that bring them along.
+EXTRA_MODULES=kvm
 
 # unpack DEB FOLDER PATTERN...: only what the patterns name.
 unpack() {
@@ -44,17 +47,20 @@ fetch_kernel() {
         esac
     done
     tree=$(echo "$TEMP"/kernel/usr/lib/modules/* "$TEMP"/kernel/lib/modules/* | tr ' ' '\n' | grep -v '\*' | head -n 1)
-    mkdir "$TEMP/new" "$TEMP/new/modules"
+    mkdir "$TEMP/new" "$TEMP/new/modules" "$TEMP/new/extra"
     mv "$TEMP"/kernel/boot/vmlinux-* "$TEMP/new/vmlinux"
     mv "$TEMP"/kernel/boot/config-* "$TEMP/new/config"
     mv "$(find "$TEMP/busybox" -name busybox -type f)" "$TEMP/new/busybox"
     for module in $MODULES; do
         add_module "$tree" "$TEMP/new/modules" "$module" >/dev/null
     done
+    for module in $EXTRA_MODULES; do
+        add_module "$tree" "$TEMP/new/extra" "$module" >/dev/null
+    done
     printf '%s\n' "$version" >"$TEMP/new/version"
     mkdir -p "$OUT"
-    rm -rf "$OUT/modules" "$OUT/version"
-    mv "$TEMP"/new/modules "$TEMP"/new/{busybox,config,vmlinux} "$OUT/"
+    rm -rf "$OUT/modules" "$OUT/extra" "$OUT/version"
+    mv "$TEMP"/new/{modules,extra} "$TEMP"/new/{busybox,config,vmlinux} "$OUT/"
     mv "$TEMP/new/version" "$OUT/version" # last: the mark that all is there
     rm -rf "$TEMP"
 }
@@ -103,7 +109,7 @@ make_initrd() {
 
 kernel() {
     lock_cache kernel
-    [ -e "$OUT/version" ] || fetch_kernel
+    { [ -e "$OUT/version" ] && { [ -z "${1:-}" ] || [ -e "$OUT/extra/deps" ]; }; } || fetch_kernel
     if [ ! -e "$OUT/initrd.img" ] || [ -n "$(find "$SOURCE" "$OUT/version" -newer "$OUT/initrd.img" | head -n 1)" ]; then
         make_initrd
         say "ready: Debian's kernel $(cat "$OUT/version") and an initramfs in ${OUT#"$ROOT/"}"
@@ -115,6 +121,9 @@ need apt-get dpkg-deb tar cpio xz flock
 case ${1:-all} in
 kernel)
     kernel
+    ;;
+extra)
+    kernel extra # a cache may be of a time before these
     ;;
 rootfs | tools | all)
     need mmdebstrap mke2fs e2fsck

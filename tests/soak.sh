@@ -3,6 +3,10 @@
 # random moments; each must come to the right result. Then MINUTES (60) of real programs on four harts (real.sh).
 # `make soak`, for each engine (TRIVISOR_ENGINE: for one); JOBS (2) run at a time, SEED repeats a run. The result
 # becomes a line of docs/soak.md for each engine.
+#
+# `make soak` then runs more, and stops at the first that fails: tests/random/run.sh --long (100,000 random programs
+# against QEMU), tests/type1/run.sh --long on QEMU 10, an hour of its storms, and RESTARTS (10,000) restarts of a guest
+# under type 0.
 set -eu
 cd "$(dirname "$0")/.."
 export BUILD=${BUILD:-build} PYTHONDONTWRITEBYTECODE=1

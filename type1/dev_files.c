@@ -129,10 +129,9 @@ bool files_release(struct vcpu *vcpu)
 
 /* ---- Messages that come to the hypervisor ---- */
 
-static void receive(void *sink, uint64_t address, uint32_t identity)
+static void receive(void *arg, uint64_t index, uint32_t identity)
 {
-    struct vm *vm = sink;
-    uint64_t index = (address - BOARD_IMSIC) / IMSIC_PAGE;
+    struct vm *vm = arg;
     if (index >= vm->vcpu_count)
         return;
     struct hext_vcpu *v = vm->vcpus[index]->engine_data;
@@ -146,36 +145,23 @@ static void receive(void *sink, uint64_t address, uint32_t identity)
     host_lock_release(&v->imsic_lock);
 }
 
-/* seteipnum_le and, where a guest likes that, seteipnum_be (3.5); all else reads 0. */
-static int page_read(void *device, uint64_t offset, unsigned width, uint64_t *value)
+static void receive_message(void *vm, uint64_t address, uint32_t identity)
 {
-    (void)device, (void)offset, (void)width;
-    *value = 0;
-    return 0;
+    receive(vm, (address - BOARD_IMSIC) / IMSIC_PAGE, identity);
 }
-
-static int page_write(void *device, uint64_t offset, unsigned width, uint64_t value)
-{
-    (void)width;
-    uint64_t at = offset % IMSIC_PAGE;
-    if (at == 0)
-        receive(device, BOARD_IMSIC + offset, (uint32_t)value);
-    else if (at == 4)
-        receive(device, BOARD_IMSIC + offset, __builtin_bswap32((uint32_t)value));
-    return 0;
-}
-
-static const struct bus_ops page_ops = {.read = page_read, .write = page_write, .widths = 4};
 
 void files_offer(struct vm *vm, struct board_backends *backends)
 {
-    backends->imsic = (struct msi){.send = receive, .sink = vm};
+    backends->imsic = (struct msi){.send = receive_message, .sink = vm};
     backends->imsic_ids = map.ids;
 }
 
 int files_init(struct vm *vm)
 {
-    int error = bus_add(&vm->bus, "imsic", BOARD_IMSIC, vm->vcpu_count * IMSIC_PAGE, &page_ops, vm);
+    struct imsic_pages *pages = &((struct board *)vm->board)->imsic_s;
+    *pages = (struct imsic_pages){.receive = receive, .arg = vm};
+    int error = bus_add(&vm->bus, "imsic", BOARD_IMSIC, vm->vcpu_count * IMSIC_PAGE,
+                        &imsic_pages_bus_ops, pages);
     for (unsigned i = 0; error == 0 && i < vm->vcpu_count; i++)
         error = hext_vcpu_add_imsic(vm->vcpus[i]);
     return error;

@@ -26,6 +26,9 @@ const char cmd_run_help[] =
     "  --net user[,forward=PROTO:ADDRESS:PORT:GUESTPORT]...[,mac=MAC]\n"
     "  --net tap,ifname=NAME[,mac=MAC]\n"
     "                       a network card (virtio net); may be repeated\n"
+    "  --cpu MODEL          what the harts can do: rv64gc, rva22 or rva23 (default)\n"
+    "  --vlen BITS          of a vector register, for a model that has them: 128, 256 or 512\n"
+    "  --irq NAME           the interrupt controller: plic (default), or aia (APLIC and IMSICs)\n"
     "  --engine NAME        what executes: jit, which translates (default on x86-64), or interp\n"
     "  --no-reboot          end when the guest reboots\n"
     "  --no-balloon         leave the memory balloon out\n"
@@ -49,6 +52,9 @@ enum {
     OPT_DISK,
     OPT_NET,
     OPT_ENGINE,
+    OPT_CPU,
+    OPT_VLEN,
+    OPT_IRQ,
     OPT_NO_REBOOT,
     OPT_NO_BALLOON,
     OPT_VIRTIO_CONSOLE,
@@ -66,6 +72,9 @@ static const struct option options[] = {
     {"disk", required_argument, NULL, OPT_DISK},
     {"net", required_argument, NULL, OPT_NET},
     {"engine", required_argument, NULL, OPT_ENGINE},
+    {"cpu", required_argument, NULL, OPT_CPU},
+    {"vlen", required_argument, NULL, OPT_VLEN},
+    {"irq", required_argument, NULL, OPT_IRQ},
     {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
     {"no-balloon", no_argument, NULL, OPT_NO_BALLOON},
     {"virtio-console", no_argument, NULL, OPT_VIRTIO_CONSOLE},
@@ -95,6 +104,9 @@ static int run_take(struct spec_vm *spec, int option, char *value, struct proble
                                SPEC_NETS_MAX);
         return config_parse_net(value, &spec->nets[spec->net_count++], problem);
     case OPT_ENGINE: spec->engine = value; return 0;
+    case OPT_CPU: spec->cpu = value; return 0;
+    case OPT_VLEN: return config_parse_vlen(value, &spec->vlen, problem);
+    case OPT_IRQ: spec->irq = value; return 0;
     case OPT_NO_REBOOT: spec->no_reboot = true; return 0;
     case OPT_NO_BALLOON: spec->no_balloon = true; return 0;
     case OPT_VIRTIO_CONSOLE: spec->virtio_console = true; return 0;

@@ -42,7 +42,7 @@ struct yaml_shared {
 };
 
 struct yaml_vm {
-    char *name, *cpus, *memory, *kernel, *initrd, *firmware, *cmdline, *engine;
+    char *name, *cpus, *memory, *kernel, *initrd, *firmware, *cmdline, *engine, *cpu, *vlen;
     char *no_reboot, *no_balloon, *lazy_memory, *virtio_console;
     struct yaml_disk *disks;
     unsigned disk_count;
@@ -123,6 +123,8 @@ static const cyaml_schema_field_t vm_fields[] = {
     TEXT("firmware", struct yaml_vm, firmware),
     TEXT("cmdline", struct yaml_vm, cmdline),
     TEXT("engine", struct yaml_vm, engine),
+    TEXT("cpu", struct yaml_vm, cpu),
+    TEXT("vlen", struct yaml_vm, vlen),
     TEXT("no_reboot", struct yaml_vm, no_reboot),
     TEXT("no_balloon", struct yaml_vm, no_balloon),
     TEXT("lazy_memory", struct yaml_vm, lazy_memory),
@@ -547,6 +549,9 @@ static void convert_vm(struct reading *r, unsigned index, const struct yaml_vm *
     vm->firmware = convert_path(r, yaml->firmware);
     vm->cmdline = yaml->cmdline;
     vm->engine = yaml->engine;
+    vm->cpu = yaml->cpu;
+    if (yaml->vlen != NULL)
+        say_if(r, config_parse_vlen(yaml->vlen, &vm->vlen, &inner), &inner, base, "vlen");
     convert_bool(r, base, "no_reboot", yaml->no_reboot, &vm->no_reboot);
     convert_bool(r, base, "no_balloon", yaml->no_balloon, &vm->no_balloon);
     convert_bool(r, base, "lazy_memory", yaml->lazy_memory, &vm->lazy_memory);
@@ -585,6 +590,21 @@ static void check(struct reading *r)
     else
         snprintf(path, sizeof(path), "%.*s", (int)key_len, words);
     say(r, path, colon != NULL ? colon + 2 : words);
+}
+
+/* The same of config_isa. */
+static void check_cpus(struct reading *r)
+{
+    for (unsigned i = 0; r->error == 0 && i < r->config->fleet.vm_count; i++) {
+        struct riscv_isa isa;
+        struct problem inner;
+        char path[PATH_SIZE];
+        if (config_isa(&r->config->fleet.vms[i], &isa, &inner) == 0)
+            continue;
+        const char *colon = strchr(inner.text, ':');
+        snprintf(path, sizeof(path), "vms[%u].%.*s", i, (int)(colon - inner.text), inner.text);
+        say(r, path, colon + 2);
+    }
 }
 
 /* ---- What a description needs of this program and this host ---- */
@@ -684,6 +704,7 @@ static void load(struct reading *r, const void *bytes, size_t size)
         convert_vm(r, i, &yaml->vms[i], &r->config->fleet.vms[i]);
     r->config->fleet.vm_count = yaml->vm_count;
     check(r);
+    check_cpus(r);
 }
 
 static int read_bytes(struct config **config, const char *name, const char *folder,

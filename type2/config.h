@@ -10,6 +10,7 @@
 #define TYPE2_CONFIG_H
 
 #include "core/spec.h"
+#include "riscv/insn.h"
 #include "type2/problem.h"
 
 struct config;
@@ -41,6 +42,10 @@ void config_free(struct config *config);
 int config_parse_size(const char *text, uint64_t *bytes, struct problem *problem);
 /* "1" to "64". */
 int config_parse_cpus(const char *text, unsigned *cpus, struct problem *problem);
+/* "128", "256" or "512". */
+int config_parse_vlen(const char *text, unsigned *vlen, struct problem *problem);
+/* What the harts of `vm` can do; "cpu: ..." or "vlen: ..." if there is no such model. */
+int config_isa(const struct spec_vm *vm, struct riscv_isa *isa, struct problem *problem);
 /* "data.raw[,readonly][,serial=abc]" */
 int config_parse_disk(char *text, struct spec_disk *disk, struct problem *problem);
 /* "user[,forward=tcp:127.0.0.1:2222:22]...[,mac=..]", "tap,ifname=tap0[,mac=52:54:00:12:34:56]" */

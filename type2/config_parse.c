@@ -56,6 +56,29 @@ int config_parse_cpus(const char *text, unsigned *cpus, struct problem *problem)
     return 0;
 }
 
+int config_parse_vlen(const char *text, unsigned *vlen, struct problem *problem)
+{
+    const char *p = text;
+    uint64_t number;
+    if (!take_number(&p, &number) || *p != 0 || (number != 128 && number != 256 && number != 512))
+        return problem_set(problem, -E_INVAL,
+                           "'%s' is no length of vector registers; write 128, 256 or 512", text);
+    *vlen = (unsigned)number;
+    return 0;
+}
+
+int config_isa(const struct spec_vm *vm, struct riscv_isa *isa, struct problem *problem)
+{
+    if (!riscv_isa_of(vm->cpu, vm->vlen, isa))
+        return problem_set(problem, -E_INVAL, "cpu: '%.20s' is no model; write %s", vm->cpu,
+                           riscv_cpu_names);
+    if (vm->vlen != 0 && isa->vlen == 0)
+        return problem_set(problem, -E_INVAL,
+                           "vlen: the model '%s' has no vector registers; leave it out",
+                           vm->cpu != NULL ? vm->cpu : RISCV_CPU_DEFAULT);
+    return 0;
+}
+
 int config_parse_mac(const char *text, uint8_t mac[6], struct problem *problem)
 {
     unsigned bytes[6];

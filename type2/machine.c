@@ -2,6 +2,7 @@
 #include "type2/machine_impl.h"
 
 #include "type2/block_file.h"
+#include "type2/config.h"
 #include "type2/engines.h"
 #include "type2/entropy.h"
 #include "type2/host.h"
@@ -100,7 +101,10 @@ int machine_check(const struct spec_vm *spec, struct problem *problem)
     if (error == 0)
         error = spec_check(one, &why);
     free(one);
-    return error < 0 ? problem_set(problem, error, "%s", why.text + why.words) : 0;
+    if (error < 0)
+        return problem_set(problem, error, "%s", why.text + why.words);
+    struct riscv_isa isa;
+    return config_isa(spec, &isa, problem);
 }
 
 static int machine_set_spec(struct machine *machine, const struct spec_vm *spec,
@@ -204,6 +208,14 @@ static int machine_build_board(struct machine *machine, struct problem *problem)
     backends.entropy = entropy_host();
     if (!spec->no_balloon)
         backends.reclaim = &machine->ram.reclaim;
+    struct riscv_isa isa;
+    riscv_isa_of(spec->cpu, spec->vlen, &isa);
+    if (spec->irq != NULL && strcmp(spec->irq, "aia") == 0) {
+        riscv_isa_add_aia(&isa);
+        backends.aia = true;
+        backends.aia_machine = spec->firmware != NULL;
+        backends.aia_guests = riscv_isa_has(&isa, EXT_H) ? AIA_GUESTS_MAX : 0;
+    }
 
     int error = board_init(&machine->board, &machine->vm, machine->harts, spec->cpus, &backends);
     if (error < 0)
@@ -215,6 +227,8 @@ static int machine_build_board(struct machine *machine, struct problem *problem)
                 : "%s: cannot build the board: %s",
             spec->name, strerror(-error));
     machine->built_board = true;
+    for (unsigned i = 0; i < spec->cpus; i++)
+        machine->harts[i].isa = isa;
     struct stream_backend *mux = machine_mux_backend(machine);
     const struct stream_backend *chosen =
         spec_console_is_hvc(spec) ? &machine->hvc.backend : &machine->uart.backend;

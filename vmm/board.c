@@ -1,6 +1,7 @@
 #include "vmm/board.h"
 
 #include "core/error.h"
+#include "riscv/csr_pmu.h"
 
 /* Phandles of the device tree. */
 /* PHANDLE_PLIC: whatever devices name one cell to, which is the PLIC or stands before the APLIC. */
@@ -9,7 +10,9 @@ enum {
     PHANDLE_FINISHER = 2,
     PHANDLE_APLIC = 3,
     PHANDLE_IMSIC = 4,
-    PHANDLE_CPUS = 5
+    PHANDLE_APLIC_M = 5,
+    PHANDLE_IMSIC_M = 6,
+    PHANDLE_CPUS = 7
 };
 
 static uint32_t cpu_phandle(unsigned hart)
@@ -39,11 +42,30 @@ static void finish(void *arg, enum finisher_event event, uint32_t code)
     }
 }
 
+/* The harts have interrupt files, of the board's own. */
+static bool has_files(const struct board *board)
+{
+    return RISCV_AIA && board->backends.aia;
+}
+
+/* For the seed CSR: what the virtio device gives. */
+static int board_entropy(void *source, void *bytes, size_t len)
+{
+    struct entropy_backend *backend = source;
+    return backend->fill(backend, bytes, len);
+}
+
 static void init_harts(struct board *board, unsigned hart_count)
 {
     struct vm *vm = board->vm;
     for (unsigned i = 0; i < hart_count; i++) {
         riscv_vcpu_init(&board->harts[i], vm, i);
+        if (has_files(board))
+            riscv_aia_init(&board->aia[i], &board->harts[i], board->backends.aia_guests);
+        if (board->backends.entropy != NULL) {
+            board->harts[i].entropy = board_entropy;
+            board->harts[i].entropy_source = board->backends.entropy;
+        }
         vm->vcpus[i] = &board->harts[i].vcpu;
     }
     vm->vcpu_count = hart_count;
@@ -58,6 +80,69 @@ static bool has_imsic(const struct board *board)
 {
     return board->backends.imsic_ids != 0;
 }
+
+/* ---- Interrupt files of the board's own ---- */
+
+static unsigned guest_bits(const struct board *board)
+{
+    return has_files(board) && board->backends.aia_guests != 0 ? AIA_GUEST_BITS : 0;
+}
+
+static void receive_s(void *arg, uint64_t page, uint32_t identity)
+{
+    struct board *board = arg;
+    const unsigned bits = guest_bits(board);
+    riscv_aia_receive(&board->harts[page >> bits], (unsigned)page & ((1u << bits) - 1), identity);
+}
+
+static void receive_m(void *arg, uint64_t page, uint32_t identity)
+{
+    struct board *board = arg;
+    riscv_aia_receive_machine(&board->harts[page], identity);
+}
+
+/* A message is a write to memory. */
+static void send_message(void *vm, uint64_t address, uint32_t identity)
+{
+    bus_write(&((struct vm *)vm)->bus, address, 4, identity);
+}
+
+static int init_files(struct board *board, unsigned hart_count)
+{
+    if (!has_files(board))
+        return 0;
+    board->aia = host_alloc(hart_count * sizeof *board->aia, 64);
+    board->backends.imsic = (struct msi){.send = send_message, .sink = board->vm};
+    board->backends.imsic_ids = AIA_IDS;
+    board->imsic_s = (struct imsic_pages){.receive = receive_s, .arg = board};
+    board->imsic_m = (struct imsic_pages){.receive = receive_m, .arg = board};
+    return board->aia != NULL ? 0 : -E_NOMEM;
+}
+
+static void free_files(struct board *board, unsigned hart_count)
+{
+    if (has_files(board))
+        host_free(board->aia, hart_count * sizeof *board->aia);
+}
+
+static int place_files(struct board *board)
+{
+    struct bus *bus = &board->vm->bus;
+    const uint64_t size = (uint64_t)board->vm->vcpu_count << IMSIC_PAGE_SHIFT;
+
+    if (!has_files(board))
+        return 0;
+    int error = bus_add(bus, "imsic", BOARD_IMSIC, size << guest_bits(board), &imsic_pages_bus_ops,
+                        &board->imsic_s);
+    if (error != 0 || !board->backends.aia_machine)
+        return error;
+    error = bus_add(bus, "imsic-m", BOARD_IMSIC_M, size, &imsic_pages_bus_ops, &board->imsic_m);
+    return error != 0 ? error
+                      : bus_add(bus, "aplic-m", BOARD_APLIC_M, APLIC_SIZE, &aplic_bus_ops,
+                                &board->aplic.m);
+}
+
+/* ---- */
 
 static struct irq plic_wire(struct board *board, uint32_t line)
 {
@@ -79,7 +164,12 @@ static void init_controllers(struct board *board)
         local[i].ssi = hart_wire(board, i, IRQ_SSI);
     }
     plic_init(&board->plic, board->vm->vcpu_count, external);
-    aplic_init(&board->aplic, board->vm->vcpu_count, BOARD_IMSIC, &board->backends.imsic);
+    const struct aplic_where where = {.hart_count = board->vm->vcpu_count,
+                                      .imsic = BOARD_IMSIC,
+                                      .guest_bits = guest_bits(board),
+                                      .machine = board->backends.aia_machine,
+                                      .imsic_m = BOARD_IMSIC_M};
+    aplic_init(&board->aplic, &where, &board->backends.imsic);
     aclint_init(&board->aclint, &board->vm->clock, board->vm->vcpu_count, local);
 }
 
@@ -179,13 +269,15 @@ static int place_devices(struct board *board)
         {"clint", BOARD_CLINT, ACLINT_SIZE, &aclint_bus_ops, &board->aclint},
         {"sswi", BOARD_SSWI, ACLINT_SSWI_SIZE, &aclint_sswi_bus_ops, &board->aclint},
         {imsic ? "aplic" : "plic", imsic ? BOARD_APLIC : BOARD_PLIC, imsic ? APLIC_SIZE : PLIC_SIZE,
-         imsic ? &aplic_bus_ops : &plic_bus_ops, imsic ? (void *)&board->aplic : &board->plic},
+         imsic ? &aplic_bus_ops : &plic_bus_ops, imsic ? (void *)&board->aplic.s : &board->plic},
         {"uart", BOARD_UART, NS16550A_SIZE, &ns16550a_bus_ops, &board->uart},
     };
     int error = 0;
     for (unsigned i = 0; error == 0 && i < sizeof places / sizeof places[0]; i++)
         error = bus_add(bus, places[i].name, places[i].base, places[i].size, places[i].ops,
                         places[i].device);
+    if (error == 0)
+        error = place_files(board);
     for (unsigned i = 0; error == 0 && i < board->slot_count; i++)
         error = bus_add(bus, "virtio", slot_base(i), VIRTIO_MMIO_SIZE, &virtio_mmio_bus_ops,
                         &board->slots[i]);
@@ -227,8 +319,11 @@ int board_init(struct board *board, struct vm *vm, struct riscv_vcpu *harts, uns
     board->backends = *backends;
     int error = alloc_virtio(board);
     if (error == 0)
+        error = init_files(board, hart_count);
+    if (error == 0)
         error = init_rom(board);
     if (error != 0) {
+        free_files(board, hart_count);
         free_virtio(board);
         return error;
     }
@@ -255,6 +350,7 @@ void board_fini(struct board *board)
     aclint_fini(&board->aclint);
     for (unsigned i = 0; i < board->vm->vcpu_count; i++)
         riscv_vcpu_fini(&board->harts[i]);
+    free_files(board, board->vm->vcpu_count);
     host_free(board->rom, BOARD_ROM_SIZE);
     free_virtio(board);
 }
@@ -356,12 +452,12 @@ static bool isa_string(char *isa, const char *const *extensions, unsigned count)
     return true;
 }
 
-static unsigned own_extensions(const char **extensions, bool sbi)
+static unsigned own_extensions(const char **extensions, const struct riscv_isa *isa, bool sbi)
 {
     unsigned count = 0;
-    for (unsigned i = 0; count < EXTENSIONS_MAX && riscv_isa_extension(i) != NULL; i++)
-        if (riscv_isa_listed(i, sbi))
-            extensions[count++] = riscv_isa_extension(i);
+    for (unsigned i = 0; count < EXTENSIONS_MAX && i < EXT_COUNT; i++)
+        if (riscv_isa_listed(isa, i, sbi))
+            extensions[count++] = riscv_extension_names[i];
     return count;
 }
 
@@ -383,12 +479,17 @@ static void put_block(struct fdt_writer *w, const char *name, uint32_t size)
 
 static void describe_hart(struct fdt_writer *w, const struct board *board, unsigned hart, bool sbi)
 {
-    static const struct board_cpu own = {
-        .mmu_type = "riscv,sv57", .cbom_block = 64, .cbop_block = 64, .cboz_block = 64};
+    const struct riscv_isa *has = &board->harts[hart].isa;
+    const struct board_cpu own = {.mmu_type = "riscv,sv57",
+                                  .cbom_block = riscv_isa_has(has, EXT_ZICBOM) ? 64 : 0,
+                                  .cbop_block = riscv_isa_has(has, EXT_ZICBOP) ? 64 : 0,
+                                  .cboz_block = riscv_isa_has(has, EXT_ZICBOZ) ? 64 : 0};
     const struct board_cpu *cpu = board->cpu != NULL ? board->cpu : &own;
     const char *extensions[EXTENSIONS_MAX];
-    unsigned count = cpu->extensions != NULL ? given_extensions(extensions, cpu->extensions)
-                                             : own_extensions(extensions, sbi);
+    /* Where nothing is hosted, guests have the real harts. */
+    unsigned count = !__STDC_HOSTED__ || cpu->extensions != NULL
+                         ? given_extensions(extensions, cpu->extensions)
+                         : own_extensions(extensions, has, sbi);
     char isa[ISA_MAX];
 
     fdt_node_at(w, "cpu", hart);
@@ -428,6 +529,21 @@ static void describe_core(struct fdt_writer *w, unsigned hart)
     name[at] = 0;
     fdt_node(w, name);
     fdt_put_u32(w, "cpu", cpu_phandle(hart));
+    fdt_end(w);
+}
+
+/*
+ * What M-mode firmware may program (riscv,pmu of OpenSBI): events cycles and instructions, selected
+ * by their own numbers, on the fixed counter of each or any programmable one.
+ */
+static void describe_pmu(struct fdt_writer *w, const struct board *board)
+{
+    const uint32_t map[] = {1, 1, HPM_MASK | 1, 2, 2, HPM_MASK | 4};
+    if (!riscv_has_hpm(&board->harts[0]))
+        return;
+    fdt_node(w, "pmu");
+    fdt_put_str(w, "compatible", "riscv,pmu");
+    fdt_put_cells(w, "riscv,event-to-mhpmcounters", map, sizeof map / sizeof map[0]);
     fdt_end(w);
 }
 
@@ -480,14 +596,29 @@ static void describe_interrupts(struct fdt_writer *w, const struct board *board,
         plic_fdt(&board->plic, w, BOARD_PLIC, PHANDLE_PLIC, intcs);
         return;
     }
-    imsic_fdt(w, BOARD_IMSIC, PHANDLE_IMSIC, board->backends.imsic_ids, intcs,
-              board->vm->vcpu_count);
-    aplic_fdt(w, BOARD_APLIC, PHANDLE_APLIC, PHANDLE_IMSIC);
-    describe_nexus(w);
+    const struct aplic_phandles phandles = {.s = PHANDLE_APLIC,
+                                            .m = PHANDLE_APLIC_M,
+                                            .imsic = PHANDLE_IMSIC,
+                                            .imsic_m = PHANDLE_IMSIC_M};
+    imsic_fdt(&board->aplic, w, board->backends.imsic_ids, &phandles, intcs);
+    aplic_fdt(&board->aplic, w, BOARD_APLIC, BOARD_APLIC_M, &phandles);
+    if (!has_files(board))
+        describe_nexus(w);
+}
+
+/* As devices of QEMU's board name it; where interrupt files are not the board's own, by the nexus.
+ */
+static struct fdt_line line_of(const struct board *board, uint32_t line)
+{
+    if (has_files(board))
+        return (struct fdt_line){PHANDLE_APLIC, line, APLIC_LEVEL_HIGH};
+    return (struct fdt_line){PHANDLE_PLIC, line, 0};
 }
 
 static void describe_soc(struct fdt_writer *w, const struct board *board, bool sbi)
 {
+    const struct fdt_line rtc = line_of(board, BOARD_IRQ_RTC);
+    const struct fdt_line uart = line_of(board, BOARD_IRQ_UART);
     uint32_t intcs[VM_VCPUS_MAX];
     for (unsigned i = 0; i < board->vm->vcpu_count; i++)
         intcs[i] = intc_phandle(i);
@@ -498,15 +629,18 @@ static void describe_soc(struct fdt_writer *w, const struct board *board, bool s
     fdt_put_str(w, "compatible", "simple-bus");
     fdt_put_empty(w, "ranges");
     finisher_fdt(&board->finisher, w, BOARD_FINISHER, PHANDLE_FINISHER);
-    rtc_fdt(&board->rtc, w, BOARD_RTC, PHANDLE_PLIC, BOARD_IRQ_RTC);
+    rtc_fdt(&board->rtc, w, BOARD_RTC, &rtc);
     aclint_fdt(&board->aclint, w, BOARD_CLINT, intcs);
-    /* Firmware would take the SSWI for itself (OpenSBI) and QEMU's board has none. */
-    if (sbi)
+    /* Firmware would take the SSWI for itself (OpenSBI) and QEMU's board has none. With IMSICs it
+     * would be a second way to interrupt harts, of which Linux wants one. */
+    if (sbi && !has_imsic(board))
         aclint_sswi_fdt(&board->aclint, w, BOARD_SSWI, intcs);
     describe_interrupts(w, board, intcs);
-    ns16550a_fdt(&board->uart, w, BOARD_UART, PHANDLE_PLIC, BOARD_IRQ_UART);
-    for (unsigned i = 0; i < board->slot_count; i++)
-        virtio_mmio_fdt(w, slot_base(i), BOARD_IRQ_VIRTIO + i, PHANDLE_PLIC);
+    ns16550a_fdt(&board->uart, w, BOARD_UART, &uart);
+    for (unsigned i = 0; i < board->slot_count; i++) {
+        const struct fdt_line line = line_of(board, BOARD_IRQ_VIRTIO + i);
+        virtio_mmio_fdt(w, slot_base(i), &line);
+    }
     fdt_end(w);
 }
 
@@ -531,6 +665,8 @@ long board_describe(struct board *board, const struct board_chosen *chosen, uint
     fdt_put_str(w, "device_type", "memory");
     fdt_put_reg64(w, BOARD_RAM, ram != NULL ? ram->size : 0);
     fdt_end(w);
+    if (!chosen->sbi)
+        describe_pmu(w, board);
     describe_harts(w, board, chosen->sbi);
     finisher_power_fdt(&board->finisher, w, PHANDLE_FINISHER);
     describe_soc(w, board, chosen->sbi);

@@ -21,6 +21,7 @@
 #include "devices/virtio/mmio.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
+#include "riscv/aia.h"
 #include "riscv/vcpu.h"
 
 #define BOARD_ROM_BASE      0x1000ULL /* reset vector, 60 KiB of ROM */
@@ -30,12 +31,14 @@
 #define BOARD_CLINT         0x2000000ULL /* MSWI, then MTIMER, as SiFive's CLINT */
 #define BOARD_SSWI          0x2f00000ULL /* ACLINT supervisor software interrupts */
 #define BOARD_PLIC          0xc000000ULL
-#define BOARD_APLIC         0xd000000ULL
+#define BOARD_APLIC_M       0xc000000ULL /* AIA, in place of the PLIC: machine level's domain */
+#define BOARD_APLIC         0xd000000ULL /* supervisor level's */
 #define BOARD_UART          0x10000000ULL
 #define BOARD_VIRTIO        0x10001000ULL
 #define BOARD_VIRTIO_STRIDE 0x1000ULL
 #define BOARD_VIRTIO_SLOTS  8
-#define BOARD_IMSIC         0x28000000ULL /* a page for each hart */
+#define BOARD_IMSIC_M       0x24000000ULL /* interrupt files of machine level, a page a hart */
+#define BOARD_IMSIC         0x28000000ULL /* supervisor level: a page a hart, with H 8 */
 #define BOARD_RAM           0x80000000ULL
 #define BOARD_FDT_MAX       0x20000 /* 64 harts need some 80 KiB */
 
@@ -59,6 +62,12 @@ struct board_backends {
      */
     struct msi imsic;
     uint32_t imsic_ids;
+    /*
+     * The same, with files that are the board's own (riscv/aia.h): of S-mode, of `aia_guests`
+     * guests and, with aia_machine, of M-mode, for whose software there is an APLIC's domain then.
+     */
+    bool aia, aia_machine;
+    unsigned aia_guests; /* 0 or AIA_GUESTS_MAX */
     bool no_rom; /* for guests that start under our own SBI alone: no boot ROM, no firmware */
 };
 
@@ -87,6 +96,8 @@ struct board {
     struct riscv_vcpu *harts;    /* vm->vcpu_count of them */
     struct plic plic;
     struct aplic aplic; /* instead, if backends.imsic_ids is not 0 */
+    struct imsic_pages imsic_s, imsic_m;
+    struct riscv_aia *aia; /* of each hart, if backends.aia */
     struct aclint aclint;
     struct ns16550a uart;
     struct rtc rtc;

@@ -231,13 +231,12 @@ unsigned virtio_mmio_inflight(struct virtio_mmio *mmio)
     return count;
 }
 
-void virtio_mmio_fdt(struct fdt_writer *fdt, uint64_t base, uint32_t irq, uint32_t plic_phandle)
+void virtio_mmio_fdt(struct fdt_writer *fdt, uint64_t base, const struct fdt_line *line)
 {
     fdt_node_at(fdt, "virtio_mmio", base);
     fdt_put_str(fdt, "compatible", "virtio,mmio");
     fdt_put_reg64(fdt, base, VIRTIO_MMIO_SIZE);
-    fdt_put_u32(fdt, "interrupts", irq);
-    fdt_put_u32(fdt, "interrupt-parent", plic_phandle);
+    fdt_put_line(fdt, line);
     fdt_end(fdt);
 }
 

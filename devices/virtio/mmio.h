@@ -82,8 +82,7 @@ void virtio_mmio_freeze(struct virtio_mmio *mmio, bool frozen);
 void virtio_mmio_state(struct virtio_mmio *mmio, struct state *state);
 /* Requests that a backend has not finished yet. Any thread. */
 unsigned virtio_mmio_inflight(struct virtio_mmio *mmio);
-/* Node virtio_mmio@base: compatible "virtio,mmio", wired to input `irq` of the PLIC `plic_phandle`.
- */
-void virtio_mmio_fdt(struct fdt_writer *fdt, uint64_t base, uint32_t irq, uint32_t plic_phandle);
+/* Node virtio_mmio@base: compatible "virtio,mmio". */
+void virtio_mmio_fdt(struct fdt_writer *fdt, uint64_t base, const struct fdt_line *line);
 
 #endif

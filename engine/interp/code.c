@@ -67,6 +67,10 @@ static bool op_make(const struct interp *it, const struct insn *in, unsigned at,
     case FMT_CSRI: return in->op == OP_csrrw || in->op == OP_csrrwi || in->rs1 != 0;
     default: break;
     }
+    if (info->flags & INSN_VEC) { /* all go by their number */
+        op->rs1 = (uint8_t)in->op;
+        op->rs2 = (uint8_t)(in->op >> 8);
+    }
     return (info->flags & INSN_END) != 0;
 }
 
@@ -104,7 +108,7 @@ static struct block *block_build(struct interp *it, uint64_t pa, const uint8_t *
             break; /* crosses into the next page: interp_block takes it by itself */
         if (length == 4)
             raw |= half(code + bytes + 2) << 16;
-        insn_decode(raw, &in);
+        insn_decode_of(raw, &it->hart->isa, &in);
         ended = op_make(it, &in, bytes, &b->ops[count]);
         bytes += length;
         count++;
@@ -137,7 +141,8 @@ static const struct fetch_entry *fetch_page(struct interp *it, uint64_t va, unsi
 
     if (e->epoch == it->epoch && e->page == (va & ~PAGE_OFFSET) && e->hva != NULL)
         return e;
-    unsigned cause = riscv_translate(it->hart, va, len, ACCESS_FETCH, it->hart->priv, &page);
+    unsigned cause =
+        riscv_translate(it->hart, va, len, ACCESS_FETCH, riscv_fetch_priv(it->hart), &page);
     if (cause == 0 && page.hva == NULL)
         cause = CAUSE_FETCH_ACCESS; /* devices hold no code */
     if (cause != 0) {
@@ -172,7 +177,7 @@ struct block *interp_block_single(struct interp *it, uint64_t pc)
             return NULL;
         raw |= half(e->hva + ((pc + 2) & PAGE_OFFSET)) << 16;
     }
-    insn_decode(raw, &in);
+    insn_decode_of(raw, &it->hart->isa, &in);
     if (!op_make(it, &in, 0, &b->ops[0]))
         b->ops[1] = (struct op){.code = it->labels[LABEL_NEXT], .at = (uint8_t)(in.length / 2)};
     b->taken = b->next = NULL;

@@ -8,6 +8,7 @@
 #include "riscv/mmu.h"
 #include "riscv/trap.h"
 #include "riscv/vcpu.h"
+#include "riscv/vector.h"
 
 /* ---- translation caches ---- */
 
@@ -18,7 +19,7 @@
 
 /* Sets of data translations, one for each way of looking at memory, so that changing it flushes
  * nothing. */
-enum tlb_mode { TLB_U, TLB_S, TLB_S_SUM, TLB_M, TLB_MODES };
+enum tlb_mode { TLB_U, TLB_S, TLB_S_SUM, TLB_M, TLB_VU, TLB_VS, TLB_VS_SUM, TLB_MODES };
 
 /*
  * `read` and `write` are the page's virtual address if loads (stores) may go straight to `addend` +
@@ -79,6 +80,12 @@ static inline uint8_t *block_copy(struct block *b)
     return (uint8_t *)&b->ops[b->count + 1];
 }
 
+/* imm of a vector instruction's op is the instruction itself. */
+static inline unsigned op_vector_number(const struct op *op)
+{
+    return op->rs1 | (unsigned)op->rs2 << 8;
+}
+
 struct jump_entry {
     uint64_t pc;
     struct block *block;
@@ -91,7 +98,7 @@ struct interp {
     const void *const *labels; /* by enum riscv_op, then LABEL_NEXT */
     uint32_t generation;       /* of code: FENCE.I adds one */
     uint32_t epoch;            /* of fetch translations, the present privilege's */
-    uint32_t epochs[4];        /* by privilege */
+    uint32_t epochs[8];        /* by riscv_fetch_priv */
     uint32_t epoch_last;       /* the last number given out */
     enum tlb_mode mode;
 
@@ -102,6 +109,8 @@ struct interp {
     /* The largest range in which a page larger than 4 KiB was cached (SFENCE.VMA of one address).
      */
     uint64_t large_low, large_last;
+
+    struct riscv_vmemory vmemory;
 
     bool stepping; /* one instruction, then out */
     bool kicked;   /* somebody else wanted that, too */
@@ -154,6 +163,10 @@ bool interp_load(struct interp *it, uint64_t va, unsigned width, uint64_t *value
 bool interp_store(struct interp *it, uint64_t va, unsigned width, uint64_t value);
 /* Host address of naturally aligned RAM for an atomic (`store`) or LR; NULL with the trap set. */
 void *interp_atomic_at(struct interp *it, uint64_t va, unsigned width, bool store);
+/* HLV, HLVX (ACCESS_HLVX) and HSV: as load and store, through both stages, remembering nothing. */
+bool interp_hlv(struct interp *it, uint64_t va, unsigned width, enum riscv_access access,
+                uint64_t *value);
+bool interp_hsv(struct interp *it, uint64_t va, unsigned width, uint64_t value);
 /* The cache-block operations (CMO 2.7.1): `zero` or management. */
 bool interp_cbo(struct interp *it, unsigned op, uint64_t va);
 

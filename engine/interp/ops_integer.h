@@ -89,6 +89,31 @@
     OP(clmulh) RD = carryless_high(RS1, RS2); NEXT;
     OP(clmulr) RD = carryless_high(RS1, RS2) << 1 | carryless_low(RS1, RS2) >> 63; NEXT;
 
+    /* Zkn */
+    OP(pack) RD = (uint32_t)RS1 | RS2 << 32; NEXT;
+    OP(packh) RD = (uint8_t)RS1 | (RS2 & 0xff) << 8; NEXT;
+    OP(packw) RD = (uint64_t)(int64_t)(int32_t)((uint32_t)(uint16_t)RS1 | (uint32_t)RS2 << 16); NEXT;
+    OP(brev8) RD = riscv_reverse_in_bytes(RS1); NEXT;
+    OP(xperm4) RD = riscv_permute(RS1, RS2, 4); NEXT;
+    OP(xperm8) RD = riscv_permute(RS1, RS2, 8); NEXT;
+    OP(aes64es) RD = riscv_aes_round(RS1, RS2, false, false); NEXT;
+    OP(aes64esm) RD = riscv_aes_round(RS1, RS2, false, true); NEXT;
+    OP(aes64ds) RD = riscv_aes_round(RS1, RS2, true, false); NEXT;
+    OP(aes64dsm) RD = riscv_aes_round(RS1, RS2, true, true); NEXT;
+    OP(aes64im) RD = riscv_aes_unmix(RS1); NEXT;
+    OP(aes64ks1i)
+    OP(aes64ks1i_8)
+    OP(aes64ks1i_10) RD = riscv_aes_key(RS1, (unsigned)op->imm); NEXT;
+    OP(aes64ks2) RD = (RS1 >> 32 ^ (uint32_t)RS2) | (RS1 >> 32 ^ (uint32_t)RS2 ^ RS2 >> 32) << 32; NEXT;
+    OP(sha256sum0) RD = rotate_right_word(RS1, 2) ^ rotate_right_word(RS1, 13) ^ rotate_right_word(RS1, 22); NEXT;
+    OP(sha256sum1) RD = rotate_right_word(RS1, 6) ^ rotate_right_word(RS1, 11) ^ rotate_right_word(RS1, 25); NEXT;
+    OP(sha256sig0) RD = rotate_right_word(RS1, 7) ^ rotate_right_word(RS1, 18) ^ (uint32_t)RS1 >> 3; NEXT;
+    OP(sha256sig1) RD = rotate_right_word(RS1, 17) ^ rotate_right_word(RS1, 19) ^ (uint32_t)RS1 >> 10; NEXT;
+    OP(sha512sum0) RD = rotate_right(RS1, 28) ^ rotate_right(RS1, 34) ^ rotate_right(RS1, 39); NEXT;
+    OP(sha512sum1) RD = rotate_right(RS1, 14) ^ rotate_right(RS1, 18) ^ rotate_right(RS1, 41); NEXT;
+    OP(sha512sig0) RD = rotate_right(RS1, 1) ^ rotate_right(RS1, 8) ^ RS1 >> 7; NEXT;
+    OP(sha512sig1) RD = rotate_right(RS1, 19) ^ rotate_right(RS1, 61) ^ RS1 >> 6; NEXT;
+
     /* Zbs */
     OP(bclr) RD = RS1 & ~(1ULL << (RS2 & 63)); NEXT;
     OP(bclri) RD = RS1 & ~(1ULL << op->imm); NEXT;

@@ -179,6 +179,41 @@
     SC(sc_w, uint32_t, 4)
     SC(sc_d, uint64_t, 8)
 
+#define HLV(name, width, access, result)                                                           \
+    OP(name)                                                                                       \
+    {                                                                                              \
+        uint64_t raw;                                                                              \
+        if (unlikely(!riscv_hlv_allowed(hart)))                                                    \
+            goto illegal;                                                                          \
+        if (!interp_hlv(it, RS1, width, access, &raw))                                             \
+            goto memory_trap;                                                                      \
+        RD = result;                                                                               \
+        NEXT;                                                                                      \
+    }
+    HLV(hlv_b, 1, ACCESS_LOAD, (uint64_t)(int64_t)(int8_t)raw)
+    HLV(hlv_bu, 1, ACCESS_LOAD, raw)
+    HLV(hlv_h, 2, ACCESS_LOAD, (uint64_t)(int64_t)(int16_t)raw)
+    HLV(hlv_hu, 2, ACCESS_LOAD, raw)
+    HLV(hlvx_hu, 2, ACCESS_HLVX, raw)
+    HLV(hlv_w, 4, ACCESS_LOAD, sext32(raw))
+    HLV(hlv_wu, 4, ACCESS_LOAD, raw)
+    HLV(hlvx_wu, 4, ACCESS_HLVX, raw)
+    HLV(hlv_d, 8, ACCESS_LOAD, raw)
+
+#define HSV(name, width)                                                                           \
+    OP(name)                                                                                       \
+    {                                                                                              \
+        if (unlikely(!riscv_hlv_allowed(hart)))                                                    \
+            goto illegal;                                                                          \
+        if (!interp_hsv(it, RS1, width, RS2))                                                      \
+            goto memory_trap;                                                                      \
+        NEXT;                                                                                      \
+    }
+    HSV(hsv_b, 1)
+    HSV(hsv_h, 2)
+    HSV(hsv_w, 4)
+    HSV(hsv_d, 8)
+
 #define CBO(name)                                                                                  \
     OP(name)                                                                                       \
     {                                                                                              \
@@ -207,4 +242,6 @@
 #undef LR
 #undef SC
 #undef CBO
+#undef HLV
+#undef HSV
 #undef ENTRY

@@ -27,12 +27,12 @@
     }
     OP(ecall)
     {
-        if (hart->priv == PRIV_S && hart->sbi) {
+        if (riscv_ecall_is_sbi(hart)) {
             hart->pc = pc + b->bytes;
             hart->instret = done + b->count;
             return leave(it, EXIT_SBI);
         }
-        cause = CAUSE_ECALL_U + hart->priv;
+        cause = riscv_ecall_cause(hart);
         tval = 0;
         goto trap;
     }
@@ -81,6 +81,25 @@
             interp_tlb_flush(it);
         else
             interp_tlb_flush_page(it, RS1);
+        hart->pc = pc + b->bytes;
+        goto finished;
+    }
+    /* It knows one guest at a time. */
+    OP(hinval_vvma)
+    OP(hfence_vvma)
+    {
+        if (!riscv_hfence_allowed(hart, false))
+            goto illegal;
+        interp_tlb_flush(it);
+        hart->pc = pc + b->bytes;
+        goto finished;
+    }
+    OP(hinval_gvma)
+    OP(hfence_gvma)
+    {
+        if (!riscv_hfence_allowed(hart, true))
+            goto illegal;
+        interp_tlb_flush(it);
         hart->pc = pc + b->bytes;
         goto finished;
     }

@@ -9,6 +9,7 @@
 #include "engine/interp/hostfp.h"
 #include "engine/interp/internal.h"
 
+#include "riscv/crypto.h"
 #include "riscv/fp.h"
 #include "riscv/integer.h"
 
@@ -82,7 +83,8 @@ enum exit_reason interp_run(struct vcpu *vcpu, struct exit *exit)
 {
     static const void *const labels[LABEL_COUNT] = {
         [OP_ILLEGAL] = &&op_illegal,
-#define INSN(name, mnemonic, encoding, format, extension, flags) [OP_##name] = &&op_##name,
+#define INSN(name, mnemonic, encoding, format, extension, flags)  [OP_##name] = &&op_##name,
+#define VINSN(name, mnemonic, encoding, format, extension, flags) [OP_##name] = &&op_vector,
 #include "riscv/insn.def"
         [LABEL_NEXT] = &&op_next,
     };
@@ -237,14 +239,13 @@ finished:
     /* ---- traps ---- */
 
     OP(illegal)
-illegal:
-    cause = CAUSE_ILLEGAL;
-    {
-        uint32_t raw = 0;
-        const uint8_t *bytes = block_copy(b) + 2 * op->at;
-        memcpy(&raw, bytes, insn_length((uint16_t)(bytes[0] | bytes[1] << 8)));
-        tval = raw;
-    }
+illegal : {
+    uint32_t raw = 0;
+    const uint8_t *bytes = block_copy(b) + 2 * op->at;
+    memcpy(&raw, bytes, insn_length((uint16_t)(bytes[0] | bytes[1] << 8)));
+    tval = raw;
+    cause = riscv_refusal(hart, raw);
+}
     goto trap;
 memory_trap: /* a helper found the cause */
     cause = it->cause;
@@ -263,4 +264,5 @@ deliver:
 #include "engine/interp/ops_integer.h"
 #include "engine/interp/ops_memory.h"
 #include "engine/interp/ops_system.h"
+#include "engine/interp/ops_vector.h"
 }

@@ -30,9 +30,13 @@ struct registers {
     uint64_t mepc, mcause, mtval, sepc, scause, stval;
     uint64_t traps, reserved_value;
     uintptr_t reserved_at;
-    uint32_t fflags, effects;
+    uint32_t fflags, frm, effects;
     unsigned reserved_width;
     uint8_t priv;
+    uint64_t vl, vtype, vstart;
+    uint8_t v[sizeof((struct riscv_vcpu *)NULL)->v];
+    uint8_t vxrm;
+    bool vxsat;
 };
 
 struct jit_audit {
@@ -78,8 +82,15 @@ static void exchange(struct riscv_vcpu *hart, struct registers *r, bool load)
     FIELD(reserved_at);
     FIELD(reserved_width);
     FIELD(fflags);
+    FIELD(frm);
     FIELD(effects);
     FIELD(priv);
+    FIELD(vl);
+    FIELD(vtype);
+    FIELD(vstart);
+    FIELD(v);
+    FIELD(vxrm);
+    FIELD(vxsat);
 #undef FIELD
 }
 
@@ -119,7 +130,7 @@ static void note_store(struct jit_cpu *cpu)
     if (fetch == NULL)
         return;
     memcpy(&raw, fetch->hva + offset, offset > MEM_PAGE_SIZE - 4 ? 2 : 4);
-    if (!insn_decode(raw, &in))
+    if (!insn_decode_of(raw, &hart->isa, &in))
         return;
     unsigned format = insn_table[in.op].format, width = 8;
     uint64_t va = hart->x[in.rs1];
@@ -181,6 +192,25 @@ static bool differ(bool told, const char *name, uint64_t before, uint64_t transl
     return true;
 }
 
+/* A vector register as the words that it is made of. */
+static bool differ_in_vectors(bool told, const struct registers *b, const struct registers *t,
+                              const struct registers *r)
+{
+    bool any = false;
+    if (memcmp(t->v, r->v, sizeof t->v) == 0)
+        return false;
+    for (size_t at = 0; at < sizeof t->v; at += 8) {
+        char name[16];
+        uint64_t words[3];
+        memcpy(&words[0], b->v + at, 8);
+        memcpy(&words[1], t->v + at, 8);
+        memcpy(&words[2], r->v + at, 8);
+        snprintf(name, sizeof name, "v[%zu]", at); /* in bytes from that of v0 */
+        any |= differ(told, name, words[0], words[1], words[2]);
+    }
+    return any;
+}
+
 /* Whether anything differs; says what if `told`. */
 static bool compare(const struct jit_audit *a, bool told)
 {
@@ -192,6 +222,7 @@ static bool compare(const struct jit_audit *a, bool told)
         any |= differ(told, riscv_freg_names[i], b->f[i], t->f[i], r->f[i]);
     any |= differ(told, "pc", b->pc, t->pc, r->pc);
     any |= differ(told, "fflags", b->fflags, t->fflags, r->fflags);
+    any |= differ(told, "frm", b->frm, t->frm, r->frm);
     any |= differ(told, "mstatus", b->mstatus, t->mstatus, r->mstatus);
     any |= differ(told, "minstret", b->instret, t->instret, r->instret);
     any |= differ(told, "mepc", b->mepc, t->mepc, r->mepc);
@@ -201,6 +232,12 @@ static bool compare(const struct jit_audit *a, bool told)
     any |= differ(told, "scause", b->scause, t->scause, r->scause);
     any |= differ(told, "stval", b->stval, t->stval, r->stval);
     any |= differ(told, "priv", b->priv, t->priv, r->priv);
+    any |= differ(told, "vl", b->vl, t->vl, r->vl);
+    any |= differ(told, "vtype", b->vtype, t->vtype, r->vtype);
+    any |= differ(told, "vstart", b->vstart, t->vstart, r->vstart);
+    any |= differ(told, "vxrm", b->vxrm, t->vxrm, r->vxrm);
+    any |= differ(told, "vxsat", b->vxsat, t->vxsat, r->vxsat);
+    any |= differ_in_vectors(told, b, t, r);
     for (unsigned i = 0; i < a->count; i++) {
         const struct note *n = &a->notes[i];
         if (n->translated != *n->at) {

@@ -27,9 +27,9 @@ struct jit_emitted {
     unsigned link_count;
     struct {
         uint64_t pc;
-        uint32_t site, ask;
-    } links[JIT_LINKS_MAX]; /* direct jumps within the page, unlinked: they call jit_go_on; those
-                             * that go backwards only when they have been taken jit_hot() times */
+        uint32_t site, ask, guard; /* see struct jit_link */
+    } links[JIT_LINKS_MAX]; /* direct jumps, unlinked: they call jit_go_on; those that go backwards
+                             * in the page only when they have been taken jit_hot() times */
 };
 
 struct jit_backend {
@@ -48,8 +48,8 @@ struct jit_backend {
     enum jit_leave (*enter)(struct jit_context *context, struct riscv_vcpu *hart, const void *code);
 };
 
-extern const struct jit_backend jit_backend_x86;
-/* That of the host that this build is for; NULL: there is none. */
+/* That of the host that this build is for (the folder that the Makefile chooses); NULL: there is
+ * none. */
 extern const struct jit_backend *const jit_host_backend;
 
 #endif

@@ -685,6 +685,8 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     /* What is translated and what is compared later must be the same bytes. */
     memcpy(copy, source, room);
     atomic_signal_fence(memory_order_seq_cst);
+    jv->ir.vtype = cpu->hart->vtype;
+    jv->ir.isa = &cpu->hart->isa; /* all harts of a machine are alike */
     if (region) {
         if (!ir_translate_region(&jv->ir, pc, copy, room))
             return NULL;
@@ -721,7 +723,8 @@ static struct jit_block *translate(struct jit_cpu *cpu, uint64_t pc, uint64_t pa
     for (unsigned i = 0; i < emitted.link_count; i++)
         b->links[i] = (struct jit_link){.offset = emitted.links[i].pc & PAGE_OFFSET,
                                         .site = emitted.links[i].site,
-                                        .ask = emitted.links[i].ask};
+                                        .ask = emitted.links[i].ask,
+                                        .guard = emitted.links[i].guard};
     own(jv, b->code, b->code_size);
     own(jv, b->rare, b->rare_size);
     jv->block_count++;
@@ -786,24 +789,40 @@ static struct jit_block *loop_at(struct jit_cpu *cpu, struct jit_block *b, uint6
     return region;
 }
 
-/* Links the jump at `site` to `b` at `pc`, or to what it gives way to. Lock held. */
+/* The first page that a link goes to is the only one: harts may be between its guard and its jump.
+ */
+static bool may_go_to(struct jit_vm *jv, const struct jit_link *link, uint64_t pfn)
+{
+    _Atomic uint32_t *guard = (_Atomic uint32_t *)(void *)(jv->write + link->guard);
+    const uint32_t only = atomic_load_explicit(guard, memory_order_relaxed);
+    if (only == JIT_NO_PAGE && pfn < JIT_NO_PAGE)
+        atomic_store_explicit(guard, (uint32_t)pfn, memory_order_release);
+    return only == JIT_NO_PAGE ? pfn < JIT_NO_PAGE : only == pfn;
+}
+
+/* Links the jump at `site` to `b` at `pc`, or to what it gives way to, if it can be. Lock held. */
 static struct jit_block *link_to(struct jit_cpu *cpu, uint32_t site, struct jit_block *b,
-                                 uint64_t pc, const uint8_t *source)
+                                 uint64_t pc, const uint8_t *source, bool *linked)
 {
     struct jit_vm *jv = cpu->vm;
     const struct jit_block *from = block_of(jv, site);
     struct jit_link *link = link_at(jv, site);
-    /* Where the page is mapped may have changed since its code was entered. */
-    if (link == NULL || link->to != NULL || link->offset != (b->pa & PAGE_OFFSET) ||
-        ((from->pa ^ b->pa) & ~PAGE_OFFSET) != 0)
+    if (link == NULL || link->to != NULL || link->offset != (b->pa & PAGE_OFFSET))
         return b;
-    if (link->offset < (from->pa & PAGE_OFFSET) + from->bytes)
+    if (link->guard != 0) {
+        if (!may_go_to(jv, link, b->pa >> MEM_PAGE_SHIFT))
+            return b;
+    } else if (((from->pa ^ b->pa) & ~PAGE_OFFSET) != 0) {
+        return b; /* where the page is mapped has changed since its code was entered */
+    } else if (link->offset < (from->pa & PAGE_OFFSET) + from->bytes) {
         b = loop_at(cpu, b, pc, source);
+    }
     link->to = b;
     link->next = b->incoming;
     b->incoming = link;
     jv->backend->link(jv->write, link->site, b->code);
     count(&jv->stats.chained, 1);
+    *linked = true;
     return b;
 }
 
@@ -823,19 +842,20 @@ const void *jit_code_at(struct jit_cpu *cpu, uint64_t pc, uint32_t site)
     struct jit_block *b = block_at(jv, pa);
     uint64_t flushes = atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed);
     const uint8_t *source = fetch->hva + (pc & PAGE_OFFSET);
+    bool linked = false;
     if (b == NULL)
         b = translate(cpu, pc, pa, source, false);
     if (b != NULL && site != 0 &&
         flushes == atomic_load_explicit(&jv->stats.flushes, memory_order_relaxed))
-        b = link_to(cpu, site, b, pc, source);
+        b = link_to(cpu, site, b, pc, source, &linked);
     const void *code = b != NULL ? jv->run + b->code : NULL;
     if (b != NULL && b->page_va != page_va)
         b->elsewhere = true;
     const bool elsewhere = b != NULL && b->elsewhere;
     uint32_t epoch = jit_epoch(jv);
     host_lock_release(&jv->lock);
-    if (code == NULL)
-        return NULL;
+    if (code == NULL || linked) /* who goes by links needs no place in the caches */
+        return code;
     *found = (struct jit_found){
         .pa = pa, .page_va = elsewhere ? JIT_EMPTY : page_va, .code = code, .epoch = epoch};
     return remember(cpu->context, pc, code);

@@ -46,7 +46,7 @@ static void forget_jumps(struct jit_context *context)
 {
     unsigned i;
     while (jit_set_take(&context->jump_used, &i))
-        context->jump[i].pc = JIT_EMPTY;
+        context->jump[i].pc = jit_no_jump(i);
     uint16_t *in_jump = context->cpu->in_jump, others = (uint16_t)~bit_of(context);
     for (i = 0; i < JIT_PAGES; i++)
         in_jump[i] &= others;
@@ -73,6 +73,7 @@ static void close_windows(struct jit_context *context, uint64_t page, uintptr_t 
                 (hva != JIT_EMPTY && window->page + window->addend != hva))
                 continue;
             window->room = 0;
+            window->count = UINT64_MAX;
             context->windows_used[word] &= ~(1ULL << i % 64);
         }
     }
@@ -86,7 +87,7 @@ static void flush(struct jit_context *context)
         forget_page(context, i);
     memset(&context->tlb_local, 0, sizeof context->tlb_local);
     forget_jumps(context);
-    for (i = 0; i < JIT_FETCH_SIZE; i++)
+    while (jit_set_take(&context->fetch_used, &i))
         context->fetch[i].page = JIT_EMPTY;
     context->local_code = false;
     context->cpu->large[context - context->cpu->contexts] = (struct jit_large){UINT64_MAX, 0};
@@ -103,7 +104,7 @@ static void flush_local(struct jit_context *context)
         return;
     forget_jumps(context);
     for (i = 0; i < JIT_FETCH_SIZE; i++) {
-        if (!context->fetch[i].global)
+        if (!context->fetch[i].global && context->fetch[i].page != 0)
             context->fetch[i].page = JIT_EMPTY;
     }
     context->local_code = false;
@@ -139,7 +140,7 @@ static void flush_page(struct jit_context *context, uint64_t va)
         for (uint64_t used = context->jump_used.words[word]; used != 0; used &= used - 1) {
             unsigned at = word * 64 + (unsigned)__builtin_ctzll(used);
             if (((context->jump[at].pc ^ va) & ~PAGE_OFFSET) == 0)
-                context->jump[at].pc = JIT_EMPTY;
+                context->jump[at].pc = jit_no_jump(at);
         }
     }
 }
@@ -155,10 +156,17 @@ void jit_context_flush_all(struct jit_cpu *cpu)
 
 static bool is_shared(const struct jit_cpu *cpu, unsigned i)
 {
-    return (cpu->keys[i].satp & ~SATP_MODE) == 0 && cpu->keys[i].satp != 0;
+    return !cpu->contexts[i].virt && (cpu->keys[i].satp & ~SATP_MODE) == 0 &&
+           cpu->keys[i].satp != 0;
 }
 
-void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid)
+static uint16_t vmid_of(uint64_t hgatp)
+{
+    return hgatp >> 44 & 0x3fff;
+}
+
+static void fence(struct jit_cpu *cpu, bool virtual, bool has_va, uint64_t va, bool has_asid,
+                  uint16_t asid)
 {
     uint32_t who = (1u << JIT_CONTEXTS) - 1;
     if (has_va) { /* most know nothing of it, and would have to be looked at all over memory */
@@ -170,7 +178,9 @@ void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_a
     for (; who != 0; who &= who - 1) {
         const unsigned i = (unsigned)__builtin_ctz(who);
         struct jit_context *context = &cpu->contexts[i];
-        if (!context->valid || (has_asid && (uint16_t)(context->satp >> 44) != asid))
+        if (!context->valid || (has_asid && (uint16_t)(context->satp >> 44) != asid) ||
+            context->virt != virtual ||
+            (virtual && vmid_of(cpu->keys[i].hgatp) != vmid_of(cpu->hart->hgatp)))
             continue;
         /* Of another than a supervisor's context, global pages are not told apart from others. */
         if (has_va)
@@ -180,6 +190,42 @@ void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_a
         else
             flush(context);
     }
+}
+
+void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid)
+{
+    fence(cpu, false, has_va, va, has_asid, asid);
+}
+
+void jit_context_fence_virtual(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid,
+                               uint16_t asid)
+{
+    fence(cpu, true, has_va, va, has_asid, asid);
+}
+
+/* Guest-physical addresses are not looked for: all that was found by way of them goes. */
+void jit_context_fence_guest(struct jit_cpu *cpu, bool has_vmid, uint16_t vmid)
+{
+    for (unsigned i = 0; i < JIT_CONTEXTS; i++) {
+        struct jit_context *context = &cpu->contexts[i];
+        if (context->valid && context->virt &&
+            (!has_vmid || vmid_of(cpu->keys[i].hgatp) == (vmid & 0x3fff)))
+            flush(context);
+    }
+}
+
+void jit_context_fence_op(struct jit_cpu *cpu, unsigned op, bool has_rs1, uint64_t rs1,
+                          bool has_rs2, uint64_t rs2)
+{
+    const bool guest = op == OP_hfence_gvma || op == OP_hinval_gvma;
+    const bool vvma = op == OP_hfence_vvma || op == OP_hinval_vvma;
+
+    if (guest)
+        jit_context_fence_guest(cpu, has_rs2, (uint16_t)rs2);
+    else if (vvma || riscv_virt(cpu->hart))
+        jit_context_fence_virtual(cpu, has_rs1, rs1, has_rs2, (uint16_t)rs2);
+    else
+        jit_context_fence(cpu, has_rs1, rs1, has_rs2, (uint16_t)rs2);
 }
 
 void jit_context_forget_code(struct jit_cpu *cpu)
@@ -200,7 +246,7 @@ void jit_context_forget_block(struct jit_cpu *cpu, const struct jit_dropped *blo
         for (unsigned n = 0; cpu->contexts[i].valid && n < JIT_JUMP_SIZE; n += step) {
             const unsigned at = (first + n) & (JIT_JUMP_SIZE - 1);
             if (jump[at].code == block->code)
-                jump[at].pc = JIT_EMPTY;
+                jump[at].pc = jit_no_jump(at);
         }
     }
     if (jit_found_at(cpu, block->pa)->code == block->code)
@@ -292,7 +338,8 @@ static struct jit_context *context_make(struct jit_cpu *cpu)
     if (!oldest->valid) { /* all zero, which only the entries of page and pc 0 would match, */
         forget_page(oldest, 0);
         forget_page(oldest, JIT_TLB_SIZE - 1); /* and an access from the last page into page 0 */
-        oldest->jump[0].pc = JIT_EMPTY;
+        oldest->jump[0].pc = jit_no_jump(0);
+        oldest->fetch[0].page = JIT_EMPTY;
         oldest->cpu = cpu;
         oldest->valid = true;
     }
@@ -301,32 +348,44 @@ static struct jit_context *context_make(struct jit_cpu *cpu)
     return oldest;
 }
 
-#define KEY_SUM (1u << 4) /* of jit_cpu.keys[].mode */
-#define KEY_MXR (1u << 5)
+#define KEY_SUM       (1u << 4) /* of jit_cpu.keys[].mode */
+#define KEY_MXR       (1u << 5)
+#define KEY_VIRT_CODE (1u << 6)
+#define KEY_VIRT_DATA (1u << 7)
+#define KEY_PMM_SHIFT 8
 
-static bool is_for(const struct jit_cpu *cpu, unsigned n, uint64_t satp, uint8_t mode)
+static bool is_for(const struct jit_cpu *cpu, unsigned n, uint64_t satp, uint64_t hgatp,
+                   uint16_t mode)
 {
-    return cpu->keys[n].mode == mode && cpu->keys[n].satp == satp && cpu->keys[n].valid;
+    return cpu->keys[n].mode == mode && cpu->keys[n].satp == satp && cpu->keys[n].valid &&
+           cpu->keys[n].hgatp == hgatp;
 }
 
 void jit_context_choose(struct jit_cpu *cpu)
 {
     const struct riscv_vcpu *hart = cpu->hart;
-    unsigned data = riscv_data_priv(hart);
+    const unsigned data_priv = riscv_data_priv(hart), data = data_priv & ~PRIV_VIRT;
+    const bool virt = (data_priv & PRIV_VIRT) != 0; /* of code too, but for MPRV with MPV */
+    const bool other = virt && !hart->virt;
+    const uint64_t status = other ? hart->bank.status : hart->mstatus;
     bool translated = hart->priv < PRIV_M || data < PRIV_M;
-    const uint64_t satp = translated ? hart->satp : 0;
+    const uint64_t satp = !translated ? 0 : other ? hart->bank.atp : hart->satp;
+    const uint64_t hgatp = virt ? hart->hgatp : 0;
     uint64_t key = satp;
-    uint8_t mode = (uint8_t)(hart->priv | data << 2 | (hart->mstatus & MSTATUS_SUM ? KEY_SUM : 0) |
-                             (hart->mstatus & MSTATUS_MXR ? KEY_MXR : 0));
+    const unsigned pmm = riscv_pmm(hart, data_priv);
+    uint16_t mode =
+        (uint16_t)(hart->priv | data << 2 | (status & MSTATUS_SUM ? KEY_SUM : 0) |
+                   (status & MSTATUS_MXR ? KEY_MXR : 0) | (riscv_virt(hart) ? KEY_VIRT_CODE : 0) |
+                   (virt ? KEY_VIRT_DATA : 0) | pmm << KEY_PMM_SHIFT);
     const unsigned before = (unsigned)(cpu->context - cpu->contexts);
     unsigned n = before;
 
-    if (cpu->global_seen && hart->priv == PRIV_S && data == PRIV_S)
+    if (cpu->global_seen && hart->priv == PRIV_S && data == PRIV_S && !virt)
         key &= SATP_MODE;
-    if (!is_for(cpu, n, key, mode)) {
+    if (!is_for(cpu, n, key, hgatp, mode)) {
         n = cpu->before; /* there and back, as a rule */
-        if (!is_for(cpu, n, key, mode)) {
-            for (n = 0; n < JIT_CONTEXTS && !is_for(cpu, n, key, mode);)
+        if (!is_for(cpu, n, key, hgatp, mode)) {
+            for (n = 0; n < JIT_CONTEXTS && !is_for(cpu, n, key, hgatp, mode);)
                 n++;
         }
         cpu->before = before;
@@ -334,6 +393,9 @@ void jit_context_choose(struct jit_cpu *cpu)
             n = (unsigned)(context_make(cpu) - cpu->contexts);
             cpu->keys[n].mode = mode;
             cpu->keys[n].satp = key;
+            cpu->keys[n].hgatp = hgatp;
+            cpu->contexts[n].virt = virt;
+            cpu->contexts[n].tag_bits = (uint8_t)riscv_tag_bits(pmm);
             cpu->keys[n].valid = true;
             cpu->contexts[n].satp = satp;
         }
@@ -348,16 +410,18 @@ void jit_context_choose(struct jit_cpu *cpu)
         cpu->context->satp = satp;
     }
     if ((cpu->keys[before].mode ^ mode) == KEY_SUM && cpu->keys[before].satp == key &&
-        cpu->keys[before].valid && cpu->contexts[before].satp == satp)
+        cpu->keys[before].hgatp == hgatp && cpu->keys[before].valid &&
+        cpu->contexts[before].satp == satp)
         pair(&cpu->contexts[before], cpu->context);
 }
 
 /* ---- slow paths ---- */
 
+/* xtval has the address without its tag (Pointer masking 1.0, 2.6). */
 static bool fault(struct jit_cpu *cpu, unsigned cause, uint64_t va)
 {
     cpu->cause = cause;
-    cpu->tval = va;
+    cpu->tval = riscv_data_address(cpu->hart, va, riscv_data_priv(cpu->hart));
     return false;
 }
 
@@ -386,17 +450,36 @@ static bool may_store(struct jit_cpu *cpu, _Atomic uint8_t *flags)
     return (now & MEM_PAGE_CODE) == 0;
 }
 
+/* The TLB has the page for addresses with another tag (pointer masking): it is for `va` now. */
+static void retag(struct jit_cpu *cpu, uint64_t va)
+{
+    struct jit_tlb *entry = &cpu->context->tlb[tlb_index(va)];
+    const uint64_t has = entry->read != JIT_EMPTY ? entry->read : entry->write;
+    const uint64_t page = va & ~PAGE_OFFSET;
+
+    if (has == JIT_EMPTY || (has ^ page) << cpu->context->tag_bits != 0)
+        return;
+    if (entry->read != JIT_EMPTY)
+        entry->read = page;
+    if (entry->write != JIT_EMPTY)
+        entry->write = page;
+    entry->addend += has - page;
+}
+
 /*
- * Translates [va, va + len) within one page and remembers it if all of the page may be used alike.
- * Pages with code are never remembered for stores, and a clean page is not while the dirty log is
- * on.
+ * Translates [va, va + len) within one page and remembers it if all of the page may be used alike:
+ * by its address as it is, tag included, so that translated code has not to know of pointer
+ * masking. Pages with code are never remembered for stores, and a clean page is not while the dirty
+ * log is on.
  */
 static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv_access access,
                       struct riscv_page *page)
 {
     struct jit_context *context = cpu->context;
     struct jit_page found;
-    unsigned cause = jit_translate(cpu, va, len, access, riscv_data_priv(cpu->hart), &found);
+    const unsigned priv = riscv_data_priv(cpu->hart);
+    const uint64_t at = riscv_data_address(cpu->hart, va, priv);
+    unsigned cause = jit_translate(cpu, at, len, access, priv, &found);
 
     if (cause != 0)
         return fault(cpu, cause, va);
@@ -417,7 +500,7 @@ static bool translate(struct jit_cpu *cpu, uint64_t va, unsigned len, enum riscv
     context->tlb[i].addend = (uintptr_t)page->hva - (va & ~PAGE_OFFSET);
     if (write)
         add_writer(cpu, (unsigned)(context - cpu->contexts), i, (uintptr_t)page->hva);
-    note_span(context, va, page->span);
+    note_span(context, at, page->span);
     return true;
 }
 
@@ -429,7 +512,7 @@ const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va)
 
     if (fetch->page == (va & ~PAGE_OFFSET))
         return fetch;
-    unsigned cause = jit_translate(cpu, va, 2, ACCESS_FETCH, cpu->hart->priv, &found);
+    unsigned cause = jit_translate(cpu, va, 2, ACCESS_FETCH, riscv_fetch_priv(cpu->hart), &found);
     if (cause != 0 || found.page.hva == NULL || !found.page.uniform)
         return NULL;
     note_span(context, va, found.page.span);
@@ -437,7 +520,9 @@ const struct jit_fetch *jit_context_fetch(struct jit_cpu *cpu, uint64_t va)
     fetch->page = va & ~PAGE_OFFSET;
     fetch->pa = found.page.pa & ~PAGE_OFFSET;
     fetch->hva = found.page.hva;
+    fetch->pfn = (uint32_t)(found.page.pa >> MEM_PAGE_SHIFT);
     fetch->global = found.global;
+    jit_set_add(&context->fetch_used, fetch_index(va));
     context->local_code = context->local_code || !found.global;
     return fetch;
 }
@@ -462,6 +547,21 @@ static void ram_store(void *p, unsigned width, uint64_t value)
     }
 }
 
+/* Where loads or stores at va may go straight to, by the TLB; NULL: it does not say. */
+static uint8_t *known_by_tlb(struct jit_cpu *cpu, uint64_t va, bool store)
+{
+    if (cpu->context->tag_bits != 0)
+        retag(cpu, va);
+    const struct jit_tlb *entry = &cpu->context->tlb[tlb_index(va)];
+    const bool known = (store ? entry->write : entry->read) == (va & ~PAGE_OFFSET);
+    return known ? (uint8_t *)(entry->addend + (uintptr_t)va) : NULL;
+}
+
+void *jit_known_at(struct jit_cpu *cpu, uint64_t va, uint64_t len, bool store)
+{
+    return (va & PAGE_OFFSET) + len <= MEM_PAGE_SIZE ? known_by_tlb(cpu, va, store) : NULL;
+}
+
 bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
 {
     struct vcpu *vcpu = &cpu->hart->vcpu;
@@ -470,6 +570,11 @@ bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
 
     jit_count(&cpu->counts.slow_loads);
     if (offset + width <= MEM_PAGE_SIZE) {
+        const uint8_t *known = cpu->context->tag_bits != 0 ? known_by_tlb(cpu, va, false) : NULL;
+        if (known != NULL) { /* by another tag */
+            *value = ram_load(known, width);
+            return true;
+        }
         if (!translate(cpu, va, width, ACCESS_LOAD, &page))
             return false;
         if (page.hva != NULL) {
@@ -484,14 +589,20 @@ bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value)
     }
     /* Across a page: both halves must be good before anything is read. */
     const unsigned first = (unsigned)(MEM_PAGE_SIZE - offset);
-    if (!translate(cpu, va, first, ACCESS_LOAD, &page) ||
-        !translate(cpu, va + first, width - first, ACCESS_LOAD, &second))
-        return false;
-    if (page.hva == NULL || second.hva == NULL)
-        return fault(cpu, CAUSE_LOAD_ACCESS, page.hva == NULL ? va : va + first);
+    const uint8_t *low = known_by_tlb(cpu, va, false);
+    const uint8_t *high = known_by_tlb(cpu, va + first, false);
+    if (low == NULL || high == NULL) {
+        if (!translate(cpu, va, first, ACCESS_LOAD, &page) ||
+            !translate(cpu, va + first, width - first, ACCESS_LOAD, &second))
+            return false;
+        if (page.hva == NULL || second.hva == NULL)
+            return fault(cpu, CAUSE_LOAD_ACCESS, page.hva == NULL ? va : va + first);
+        low = page.hva + offset;
+        high = second.hva;
+    }
     uint8_t bytes[8] = {0};
-    memcpy(bytes, page.hva + offset, first);
-    memcpy(bytes + first, second.hva, width - first);
+    memcpy(bytes, low, first);
+    memcpy(bytes + first, high, width - first);
     *value = ram_load(bytes, width);
     return true;
 }
@@ -517,6 +628,11 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
 
     jit_count(&cpu->counts.slow_stores);
     if (offset + width <= MEM_PAGE_SIZE) {
+        uint8_t *known = cpu->context->tag_bits != 0 ? known_by_tlb(cpu, va, true) : NULL;
+        if (known != NULL) { /* by another tag; no code, dirty, and not audited */
+            ram_store(known, width, value);
+            return true;
+        }
         if (!translate(cpu, va, width, ACCESS_STORE, &page))
             return false;
         if (page.hva != NULL) {
@@ -533,6 +649,15 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
                fault(cpu, CAUSE_STORE_ACCESS, va);
     }
     const unsigned first = (unsigned)(MEM_PAGE_SIZE - offset);
+    uint8_t bytes[8];
+    ram_store(bytes, 8, value);
+    uint8_t *low = known_by_tlb(cpu, va, true);
+    uint8_t *high = known_by_tlb(cpu, va + first, true);
+    if (low != NULL && high != NULL) { /* no code, dirty, and not audited */
+        memcpy(low, bytes, first);
+        memcpy(high, bytes + first, width - first);
+        return true;
+    }
     if (!translate(cpu, va, first, ACCESS_STORE, &page) ||
         !translate(cpu, va + first, width - first, ACCESS_STORE, &second))
         return false;
@@ -541,8 +666,6 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
     if (cpu->audit != NULL && !(jit_audit_note(cpu->audit, page.hva + offset, first) &&
                                 jit_audit_note(cpu->audit, second.hva, width - first)))
         return fault(cpu, JIT_AUDIT_STOP, va);
-    uint8_t bytes[8];
-    ram_store(bytes, 8, value);
     memcpy(page.hva + offset, bytes, first);
     memcpy(second.hva, bytes + first, width - first);
     written(cpu, page.pa, first);
@@ -552,13 +675,12 @@ bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value)
 
 bool jit_zero(struct jit_cpu *cpu, uint64_t va)
 {
-    const struct jit_context *context = cpu->context;
-    unsigned i = tlb_index(va);
     struct riscv_page page;
 
     va &= ~(uint64_t)(BLOCK_BYTES - 1);
-    if ((va & ~PAGE_OFFSET) == context->tlb[i].write) {
-        memset((void *)(context->tlb[i].addend + va), 0, BLOCK_BYTES);
+    uint8_t *known = known_by_tlb(cpu, va, true);
+    if (known != NULL) {
+        memset(known, 0, BLOCK_BYTES);
         return true;
     }
     if (!translate(cpu, va, BLOCK_BYTES, ACCESS_STORE, &page) || page.hva == NULL)
@@ -570,13 +692,11 @@ bool jit_zero(struct jit_cpu *cpu, uint64_t va)
 
 bool jit_manage(struct jit_cpu *cpu, uint64_t va)
 {
-    const struct jit_context *context = cpu->context;
-    const uint64_t block = va & ~(uint64_t)(BLOCK_BYTES - 1), of_page = va & ~PAGE_OFFSET;
-    const unsigned i = tlb_index(va);
+    const uint64_t block = va & ~(uint64_t)(BLOCK_BYTES - 1);
     struct riscv_page page;
 
     /* Allowed where a load or a store is. */
-    if (context->tlb[i].read == of_page || context->tlb[i].write == of_page)
+    if (known_by_tlb(cpu, va, false) != NULL || known_by_tlb(cpu, va, true) != NULL)
         return true;
     return (translate(cpu, block, BLOCK_BYTES, ACCESS_LOAD, &page) ||
             translate(cpu, block, BLOCK_BYTES, ACCESS_STORE, &page)) &&
@@ -585,8 +705,6 @@ bool jit_manage(struct jit_cpu *cpu, uint64_t va)
 
 void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store)
 {
-    const struct jit_context *context = cpu->context;
-    unsigned i = tlb_index(va);
     struct riscv_page page;
 
     jit_count(&cpu->counts.atomics);
@@ -594,8 +712,9 @@ void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store
         fault(cpu, store ? CAUSE_STORE_MISALIGNED : CAUSE_LOAD_MISALIGNED, va);
         return NULL;
     }
-    if ((va & ~PAGE_OFFSET) == (store ? context->tlb[i].write : context->tlb[i].read))
-        return (void *)(context->tlb[i].addend + va);
+    void *known = known_by_tlb(cpu, va, store);
+    if (known != NULL)
+        return known;
     if (!translate(cpu, va, width, store ? ACCESS_STORE : ACCESS_LOAD, &page))
         return NULL;
     if (page.hva == NULL) { /* devices support no atomics (the AMONone PMA) */

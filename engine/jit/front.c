@@ -9,11 +9,34 @@
 
 void front_begin(struct front *f, struct ir_block *block, uint64_t pc)
 {
-    memset(f, 0, offsetof(struct front, value));
+    memset(f, 0, offsetof(struct front, now));
+    front_know_nothing(&f->now);
     f->block = block;
     f->pc = block->pc = pc;
     block->count = block->bytes = 0;
     block->region = false;
+}
+
+void front_know_nothing(struct front_facts *facts)
+{
+    facts->known = facts->moves = facts->words = facts->apart = 0;
+}
+
+void front_meet(struct front_facts *facts, const struct front_facts *other)
+{
+    facts->words &= other->words;
+    facts->known &= other->known & ~(facts->moves ^ other->moves);
+    facts->apart &= other->apart;
+    for (uint32_t rest = facts->known; rest != 0; rest &= rest - 1) {
+        const int reg = __builtin_ctz(rest);
+        if (facts->value[reg] != other->value[reg])
+            facts->known &= ~(1u << reg);
+    }
+    for (uint32_t rest = facts->apart; rest != 0; rest &= rest - 1) {
+        const int reg = __builtin_ctz(rest);
+        if (facts->root[reg] != other->root[reg] || facts->distance[reg] != other->distance[reg])
+            facts->apart &= ~(1u << reg);
+    }
 }
 
 struct ir *front_add(struct front *f, enum ir_op op)
@@ -30,29 +53,87 @@ struct ir *front_add(struct front *f, enum ir_op op)
 
 static bool is_known(const struct front *f, unsigned reg)
 {
-    return reg == 0 || (f->known >> reg & 1) != 0;
+    return reg == 0 || (f->now.known >> reg & 1) != 0;
 }
 
 /* Known, and it moves with the block. */
 static bool is_address(const struct front *f, unsigned reg)
 {
-    return reg != 0 && (f->known & f->moves) >> reg & 1;
+    return reg != 0 && (f->now.known & f->now.moves) >> reg & 1;
 }
 
 static uint64_t value_of(const struct front *f, unsigned reg)
 {
-    return reg == 0 ? 0 : f->value[reg];
+    return reg == 0 ? 0 : f->now.value[reg];
 }
 
-static void forget(struct front *f, unsigned reg)
+/* Of the registers that are known by a distance: those that are it from this one. */
+static uint32_t depend_on(const struct front_facts *facts, uint32_t apart, unsigned reg)
 {
-    f->known &= ~(1u << reg);
-    f->words &= ~(1u << reg);
+    uint32_t found = 0;
+    for (; apart != 0; apart &= apart - 1) {
+        const int other = __builtin_ctz(apart);
+        found |= facts->root[other] == reg ? 1u << other : 0;
+    }
+    return found;
+}
+
+/* The register is written. */
+void front_forget(struct front *f, unsigned reg)
+{
+    struct front_facts *now = &f->now;
+    now->known &= ~(1u << reg);
+    now->words &= ~(1u << reg);
+    now->apart &= ~(1u << reg | depend_on(now, now->apart, reg));
+}
+
+static void keep_distance(struct front_facts *facts, unsigned reg, int64_t distance)
+{
+    const bool near = distance >= -(1 << 20) && distance <= 1 << 20;
+    facts->distance[reg] = near ? (int32_t)distance : 0;
+    facts->apart |= near ? 1u << reg : 0;
+}
+
+/* `ir` is rd = a + imm, just settled; `apart`: before. A sum of rd itself that comes from another
+ * register is written as what it is. */
+static void settle_distance(struct front *f, struct ir *ir, uint32_t apart)
+{
+    struct front_facts *now = &f->now;
+    const unsigned rd = ir->dst, from = ir->a;
+    const bool known_by = (apart >> from & 1) != 0 && from != rd;
+    const unsigned root = known_by ? now->root[from] : from;
+    const int64_t distance = ir->imm + (known_by ? now->distance[from] : 0);
+    if (root != rd) {
+        now->root[rd] = (uint8_t)root;
+        keep_distance(now, rd, distance);
+        return;
+    }
+    ir->op = IR_ADD;
+    ir->a = IR_X(rd);
+    ir->imm = distance;
+    /* What depends on it stays where it is, and it is further from what it depends on. */
+    for (uint32_t rest = depend_on(now, apart, rd); rest != 0; rest &= rest - 1) {
+        const unsigned other = (unsigned)__builtin_ctz(rest);
+        keep_distance(now, other, now->distance[other] - distance);
+    }
+    if (apart >> rd & 1)
+        keep_distance(now, rd, now->distance[rd] + distance);
+}
+
+/* [a + imm] by the register that others are known by, so that accesses near it share a look. Where
+ * registers are not placed by their use, only the stack is worth it. */
+static void from_root(const struct front *f, struct ir *ir)
+{
+    const struct front_facts *now = &f->now;
+    if ((now->apart >> ir->a & 1) == 0 || (!f->block->region && now->root[ir->a] != 2))
+        return;
+    ir->imm += now->distance[ir->a];
+    ir->a = IR_X(now->root[ir->a]);
 }
 
 static bool is_word(const struct front *f, ir_reg reg)
 {
-    return reg == IR_X(0) || (reg < 32 && (f->words >> reg & 1) != 0);
+    return reg == IR_X(0) || (reg < 32 && (f->now.words >> reg & 1) != 0);
 }
 
 /* Whether the result is a sign-extended word; `words` is of before the operation. */
@@ -75,18 +156,76 @@ static bool gives_word(const struct front *f, const struct ir *ir)
     case IR_SRL: return constant && ir->imm > 32;
     case IR_SRA: return constant && (ir->imm >= 32 || is_word(f, ir->a));
     case IR_LOAD: return ir->sub != IR_W8 && ir->sub != IR_W4;
+    case IR_FCSR_READ:
+    case IR_FEQ:
+    case IR_FLT:
+    case IR_FLE:
+    case IR_FCLASS: return true;
+    case IR_FMV_TO_X: return ir->sub == IR_S;
+    case IR_FCVT_TO_INT: return ir->c == IR_INT_W || ir->c == IR_INT_WU;
     case IR_ZEXT_W: return false;
     default:
         return (ir->op >= IR_ADDW && ir->op <= IR_CPOPW) || ir->op == IR_SLT || ir->op == IR_SLTU;
     }
 }
 
+/* Whether only the low words of its operands count; `b` may be another register's. */
+static bool takes_words(const struct ir *ir)
+{
+    switch ((enum ir_op)ir->op) {
+    case IR_AND: return ir->b == IR_NONE && ir->imm >= 0; /* of 12 bits */
+    case IR_SEXT_B:
+    case IR_SEXT_H:
+    case IR_SEXT_W:
+    case IR_ZEXT_B:
+    case IR_ZEXT_H:
+    case IR_ZEXT_W: return true;
+    default: return ir->op >= IR_ADDW && ir->op <= IR_MULW;
+    }
+}
+
+/* `ir` overwrites the register that the operation before it wrote, with what it makes of it: a word
+ * need not be extended before, and an index that is scaled and added is one operation. */
+static void combine(struct front *f)
+{
+    struct ir *ir = &f->block->code[f->block->count - 1], *last = ir - 1;
+    if (f->block->count < 2 || ir->dst == IR_X(0) || last->dst != ir->dst ||
+        (ir->a != ir->dst && ir->b != ir->dst))
+        return;
+    if (takes_words(ir)) {
+        switch ((enum ir_op)last->op) {
+        case IR_ADDW: last->op = IR_ADD; break;
+        case IR_SUBW: last->op = IR_SUB; break;
+        case IR_MULW: last->op = IR_MUL; break;
+        case IR_SEXT_W: last->op = IR_MOV; break;
+        case IR_SLLW:
+            if (last->b == IR_NONE) {
+                last->op = IR_SLL;
+                last->imm &= 31;
+            }
+            break;
+        default: break;
+        }
+    }
+    const ir_reg other = ir->a == ir->dst ? ir->b : ir->a;
+    if (ir->op == IR_ADD && ir->b != IR_NONE && other != ir->dst && last->op == IR_SLL &&
+        last->b == IR_NONE && (last->imm & 63) >= 1 && (last->imm & 63) <= 3) {
+        ir->op = IR_SHADD;
+        ir->sub = (uint8_t)(last->imm & 63);
+        ir->a = last->a;
+        ir->b = other;
+        *last = *ir;
+        f->block->count--;
+    }
+}
+
 /* The operation that was just added is all there is to know of rd. */
 static void settle(struct front *f, unsigned rd)
 {
+    combine(f);
     const bool word = gives_word(f, &f->block->code[f->block->count - 1]);
-    forget(f, rd);
-    f->words |= word ? 1u << rd : 0;
+    front_forget(f, rd);
+    f->now.words |= word ? 1u << rd : 0;
 }
 
 /* rd = rs1 << n, then rd = rd >> `count`, as `op` says: an extension of a part. False: it is none.
@@ -139,11 +278,12 @@ static void known_value(struct front *f, unsigned rd, uint64_t value, enum ir_op
     struct ir *ir = front_add(f, op);
     ir->dst = IR_X(rd);
     ir->imm = (int64_t)value;
-    f->known |= 1u << rd;
-    f->moves = (f->moves & ~(1u << rd)) | (op == IR_ADDRESS ? 1u << rd : 0);
-    f->words = (f->words & ~(1u << rd)) |
-               (op == IR_CONST && (int64_t)value == (int32_t)value ? 1u << rd : 0);
-    f->value[rd] = value;
+    front_forget(f, rd);
+    f->now.known |= 1u << rd;
+    f->now.moves = (f->now.moves & ~(1u << rd)) | (op == IR_ADDRESS ? 1u << rd : 0);
+    f->now.words = (f->now.words & ~(1u << rd)) |
+                   (op == IR_CONST && (int64_t)value == (int32_t)value ? 1u << rd : 0);
+    f->now.value[rd] = value;
 }
 
 static void constant(struct front *f, unsigned rd, uint64_t value)
@@ -156,9 +296,28 @@ static void address(struct front *f, unsigned rd, uint64_t value)
     known_value(f, rd, value, IR_ADDRESS);
 }
 
+static void move(struct front *f, unsigned rd, unsigned from)
+{
+    if (rd != 0 && is_known(f, from)) {
+        known_value(f, rd, value_of(f, from), is_address(f, from) ? IR_ADDRESS : IR_CONST);
+        return;
+    }
+    struct ir *ir = front_add(f, IR_MOV);
+    ir->dst = IR_X(rd);
+    ir->a = IR_X(from);
+    const uint32_t apart = f->now.apart;
+    settle(f, rd);
+    if (rd != 0)
+        settle_distance(f, ir, apart);
+}
+
 /* rd = rs1 op rs2 */
 static void binary(struct front *f, const struct insn *in, enum ir_op op)
 {
+    if ((in->rs1 == 0 || in->rs2 == 0) && (op == IR_ADD || op == IR_OR || op == IR_XOR)) {
+        move(f, in->rd, in->rs1 | in->rs2); /* C.MV is an ADD */
+        return;
+    }
     struct ir *ir = front_add(f, op);
     ir->dst = IR_X(in->rd);
     ir->a = IR_X(in->rs1);
@@ -198,7 +357,10 @@ static void binary_imm(struct front *f, const struct insn *in, enum ir_op op)
         ir->op = is_word(f, ir->a) ? IR_MOV : IR_SEXT_W;
     if (op == IR_AND && in->imm == 255)
         ir->op = IR_ZEXT_B;
+    const uint32_t apart = f->now.apart;
     settle(f, in->rd);
+    if (op == IR_ADD)
+        settle_distance(f, ir, apart);
 }
 
 static void unary(struct front *f, const struct insn *in, enum ir_op op)
@@ -209,7 +371,7 @@ static void unary(struct front *f, const struct insn *in, enum ir_op op)
     settle(f, in->rd);
 }
 
-static void fp_on(struct front *f, bool written)
+void front_fp_on(struct front *f, bool written)
 {
     if (written ? f->fp_written : f->fp_read)
         return;
@@ -218,15 +380,24 @@ static void fp_on(struct front *f, bool written)
     f->fp_written = f->fp_written || written;
 }
 
+void front_fp_nearest(struct front *f)
+{
+    if (f->fp_nearest)
+        return;
+    front_add(f, IR_FP_NEAREST);
+    f->fp_nearest = true;
+}
+
 static void load(struct front *f, const struct insn *in, unsigned sub, bool fp)
 {
     if (fp)
-        fp_on(f, true);
+        front_fp_on(f, true);
     struct ir *ir = front_add(f, IR_LOAD);
     ir->dst = fp ? IR_F(in->rd) : IR_X(in->rd);
     ir->a = IR_X(in->rs1);
     ir->imm = in->imm;
     ir->sub = (uint8_t)sub;
+    from_root(f, ir);
     if (!fp)
         settle(f, in->rd);
 }
@@ -234,12 +405,13 @@ static void load(struct front *f, const struct insn *in, unsigned sub, bool fp)
 static void store(struct front *f, const struct insn *in, unsigned sub, bool fp)
 {
     if (fp)
-        fp_on(f, false);
+        front_fp_on(f, false);
     struct ir *ir = front_add(f, IR_STORE);
     ir->a = IR_X(in->rs1);
     ir->b = fp ? IR_F(in->rs2) : IR_X(in->rs2);
     ir->imm = in->imm;
     ir->sub = (uint8_t)sub;
+    from_root(f, ir);
 }
 
 static void amo(struct front *f, const struct insn *in, enum ir_op op, unsigned sub,
@@ -251,13 +423,14 @@ static void amo(struct front *f, const struct insn *in, enum ir_op op, unsigned 
     ir->b = op == IR_LR ? IR_NONE : IR_X(in->rs2);
     ir->sub = (uint8_t)sub;
     ir->imm = which;
-    forget(f, in->rd);
+    front_forget(f, in->rd);
 }
 
-static void jump_to(struct front *f, uint64_t pc)
+static void jump_to(struct front *f, uint64_t pc, enum ir_hint hint)
 {
     struct ir *ir = front_add(f, IR_JUMP);
     ir->imm = (int64_t)pc;
+    ir->sub = (uint8_t)hint;
     ir->done = (uint16_t)(f->done + 1);
 }
 
@@ -266,8 +439,63 @@ static bool csr_number_is_fp(unsigned csr)
     return csr == CSR_fflags || csr == CSR_frm || csr == CSR_fcsr;
 }
 
+/* A CSR of floating point. The write comes last: with it rounding may be another. */
+static void float_csr(struct front *f, const struct insn *in)
+{
+    const bool immediate = in->op == OP_csrrwi || in->op == OP_csrrsi || in->op == OP_csrrci;
+    const bool swap = in->op == OP_csrrw || in->op == OP_csrrwi;
+    const bool writes = swap || in->rs1 != 0;
+    ir_reg operand = IR_X(in->rs1), old = IR_X(in->rd);
+
+    front_fp_on(f, writes);
+    if (writes && immediate) {
+        operand = IR_T(1);
+        struct ir *ir = front_add(f, IR_CONST);
+        ir->dst = operand;
+        ir->imm = in->rs1;
+    } else if (writes && swap && in->rs1 == in->rd && in->rd != 0) {
+        operand = IR_T(1);
+        struct ir *ir = front_add(f, IR_MOV);
+        ir->dst = operand;
+        ir->a = IR_X(in->rs1);
+    }
+    if (!swap && writes) { /* some bits of it */
+        const bool set = in->op == OP_csrrs || in->op == OP_csrrsi;
+        old = IR_T(0);
+        struct ir *ir = front_add(f, IR_FCSR_READ);
+        ir->dst = old;
+        ir->imm = in->imm;
+        ir = front_add(f, set ? IR_OR : IR_ANDN);
+        ir->dst = IR_T(1);
+        ir->a = old;
+        ir->b = operand;
+        operand = IR_T(1);
+    }
+    if (in->rd != 0) {
+        struct ir *ir = front_add(f, old == IR_T(0) ? IR_MOV : IR_FCSR_READ);
+        ir->dst = IR_X(in->rd);
+        ir->a = old == IR_T(0) ? old : IR_X(0);
+        ir->imm = in->imm;
+        settle(f, in->rd);
+    }
+    if (!writes)
+        return;
+    struct ir *ir = front_add(f, IR_FCSR_WRITE);
+    ir->b = operand;
+    ir->imm = in->imm;
+    if (in->imm != CSR_fflags)
+        f->fp_nearest = false;
+}
+
 static void csr(struct front *f, const struct insn *in)
 {
+    if (csr_number_is_fp((unsigned)in->imm)) {
+        float_csr(f, in);
+        return;
+    }
+    if (in->rs1 == 0 && (in->op == OP_csrrs || in->op == OP_csrrc) &&
+        front_vector_csr(f, (unsigned)in->imm, in->rd))
+        return;
     bool immediate = in->op == OP_csrrwi || in->op == OP_csrrsi || in->op == OP_csrrci;
     bool swap = in->op == OP_csrrw || in->op == OP_csrrwi;
     bool set = in->op == OP_csrrs || in->op == OP_csrrsi;
@@ -275,14 +503,14 @@ static void csr(struct front *f, const struct insn *in)
     ir->dst = IR_X(in->rd);
     ir->a = immediate ? IR_NONE : IR_X(in->rs1);
     ir->c = immediate ? in->rs1 : 0;
-    ir->sub = csr_number_is_fp((unsigned)in->imm);
     ir->imm = jit_code((unsigned)in->imm,
                        swap  ? JIT_CSR_WRITE
                        : set ? JIT_CSR_SET
                              : JIT_CSR_CLEAR,
                        !swap || in->rd != 0, swap || in->rs1 != 0);
-    forget(f, in->rd);
-    f->fp_read = f->fp_written = f->fp_nearest = false; /* mstatus.FS may be another */
+    front_forget(f, in->rd);
+    /* mstatus.FS and VS, and vstart, may be others. */
+    f->fp_read = f->fp_written = f->fp_nearest = f->vector_on = false;
 }
 
 /* What is no CSR's, and gives nothing; `a`: a register or IR_NONE. */
@@ -294,10 +522,10 @@ static void execute(struct front *f, ir_reg a, enum jit_kind kind, unsigned allo
     ir->imm = jit_code(allowed_by, kind, false, false);
 }
 
-/* ra and t0 are link registers (Unprivileged ISA, 2.5.1). */
+/* A link register (Unprivileged ISA, 2.5.1). The other, t0, is that of few routines. */
 static bool is_link(unsigned reg)
 {
-    return reg == 1 || reg == 5;
+    return reg == 1;
 }
 
 static void jump_reg(struct front *f, const struct insn *in)
@@ -310,7 +538,7 @@ static void jump_reg(struct front *f, const struct insn *in)
     if (is_address(f, from)) {
         uint64_t target = (value_of(f, from) + (uint64_t)(int64_t)in->imm) & ~1ULL;
         address(f, in->rd, next);
-        jump_to(f, target);
+        jump_to(f, target, hint);
         return;
     }
     ir_reg target = IR_X(from);
@@ -384,6 +612,8 @@ static const struct {
 #undef INT
     [OP_fcvt_s_d] = {F_F, IR_FCVT_FORMAT, IR_S, IR_D},
     [OP_fcvt_d_s] = {F_F, IR_FCVT_FORMAT, IR_D, IR_S},
+    [OP_fclass_s] = {X_F, IR_FCLASS, IR_S, 0},
+    [OP_fclass_d] = {X_F, IR_FCLASS, IR_D, 0},
     [OP_fmv_x_w] = {X_F, IR_FMV_TO_X, IR_S, 0},
     [OP_fmv_x_d] = {X_F, IR_FMV_TO_X, IR_D, 0},
     [OP_fmv_w_x] = {F_X, IR_FMV_FROM_X, IR_S, 0},
@@ -408,15 +638,14 @@ static enum front_step floating(struct front *f, const struct insn *in)
     unsigned shape = floats[in->op].shape;
     bool to_x = shape == XFF || shape == XF_INT || shape == X_F;
     bool from_x = shape == FX_INT || shape == F_X;
-    /* Only what the back end does by itself: nearest even, and truncation to integers. */
+    /* Only what the back end does by itself: nearest even; all modes to and from integers. */
+    const bool integer = shape == XF_INT || shape == FX_INT;
     if (shape == SHAPE_NONE ||
-        (rounds(in) && in->rm != 0 && in->rm != 7 && !(in->rm == 1 && shape == XF_INT)))
+        (rounds(in) && in->rm != 0 && in->rm != 7 && !(in->rm <= 4 && integer)))
         return FRONT_NOT_HERE;
-    fp_on(f, shape != X_F);
-    if (rounds(in) && in->rm == 7 && !f->fp_nearest) {
-        front_add(f, IR_FP_NEAREST);
-        f->fp_nearest = true;
-    }
+    front_fp_on(f, shape != X_F);
+    if (rounds(in) && in->rm == 7)
+        front_fp_nearest(f);
     struct ir *ir = front_add(f, (enum ir_op)floats[in->op].op);
     ir->sub = floats[in->op].sub;
     ir->dst = to_x ? IR_X(in->rd) : IR_F(in->rd);
@@ -426,7 +655,7 @@ static enum front_step floating(struct front *f, const struct insn *in)
     ir->c = shape == FFFF ? IR_F(in->rs3) : floats[in->op].c;
     ir->imm = rounds(in) ? in->rm : 0;
     if (to_x)
-        forget(f, in->rd);
+        settle(f, in->rd);
     return FRONT_GO_ON;
 }
 
@@ -532,6 +761,8 @@ enum front_step front_translate(struct front *f, const struct insn *in)
     };
 
     f->length = in->length;
+    if (insn_table[in->op].flags & INSN_VEC)
+        return front_vector(f, in);
     switch (plain[in->op].kind) {
     case 1: binary(f, in, plain[in->op].op); return FRONT_GO_ON;
     case 2: binary_imm(f, in, plain[in->op].op); return FRONT_GO_ON;
@@ -593,7 +824,7 @@ enum front_step front_translate(struct front *f, const struct insn *in)
     case OP_bgeu: branch(f, in, IR_GEU); return FRONT_GO_ON;
     case OP_jal:
         address(f, in->rd, f->pc + in->length);
-        jump_to(f, f->pc + (uint64_t)(int64_t)in->imm);
+        jump_to(f, f->pc + (uint64_t)(int64_t)in->imm, is_link(in->rd) ? IR_CALL : IR_PLAIN);
         return FRONT_LAST;
     case OP_jalr: jump_reg(f, in); return FRONT_LAST;
     case OP_csrrw:
@@ -614,7 +845,8 @@ enum front_step front_translate(struct front *f, const struct insn *in)
     }
 }
 
-unsigned front_decode(const uint8_t *code, unsigned room, struct insn *in)
+unsigned front_decode(const struct riscv_isa *isa, const uint8_t *code, unsigned room,
+                      struct insn *in)
 {
     uint32_t raw = (uint32_t)code[0] | (uint32_t)code[1] << 8;
     unsigned length = insn_length((uint16_t)raw);
@@ -622,7 +854,7 @@ unsigned front_decode(const uint8_t *code, unsigned room, struct insn *in)
         return 0;
     if (length == 4)
         raw |= (uint32_t)code[2] << 16 | (uint32_t)code[3] << 24;
-    insn_decode(raw, in);
+    insn_decode_of(raw, isa, in);
     return length;
 }
 
@@ -633,13 +865,13 @@ void ir_translate_crossing(struct ir_block *block, uint64_t pc, uint32_t raw)
 
     front_begin(&f, block, pc);
     block->bytes = 2; /* in this page */
-    insn_decode(raw, &in);
+    insn_decode_of(raw, block->isa, &in);
     front_add(&f, IR_SAME)->imm = raw >> 16;
     enum front_step step = front_translate(&f, &in);
     if (step == FRONT_NOT_HERE)
         front_add(&f, IR_STEP)->imm = (int64_t)pc;
     else if (step == FRONT_GO_ON)
-        jump_to(&f, pc + 4);
+        jump_to(&f, pc + 4, IR_PLAIN);
 }
 
 bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room)
@@ -650,7 +882,7 @@ bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsi
     front_begin(&f, block, pc);
     while (f.done < IR_GUEST_MAX && block->bytes + 2u <= room && block->count + 8 < IR_BLOCK_MAX) {
         struct insn in;
-        unsigned length = front_decode(code + block->bytes, room - block->bytes, &in);
+        unsigned length = front_decode(block->isa, code + block->bytes, room - block->bytes, &in);
         if (length == 0)
             break; /* crosses into the next page */
         f.at = block->bytes;
@@ -677,8 +909,7 @@ bool ir_translate(struct ir_block *block, uint64_t pc, const uint8_t *code, unsi
     }
     if (f.done == 0)
         return false;
-    f.at = block->bytes;
     f.done--; /* jump_to counts the instruction that it is; this is none */
-    jump_to(&f, pc + block->bytes);
+    jump_to(&f, pc + block->bytes, IR_PLAIN);
     return true;
 }

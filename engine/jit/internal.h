@@ -15,7 +15,7 @@
 #define JIT_TLB_SIZE    (1u << JIT_TLB_BITS)
 #define JIT_JUMP_BITS   15
 #define JIT_JUMP_SIZE   (1u << JIT_JUMP_BITS)
-#define JIT_FETCH_SIZE  256u
+#define JIT_FETCH_SIZE  4096u
 #define JIT_FETCH_SHIFT 5 /* log2 of the bytes of an entry */
 #define JIT_FOUND_SIZE  16384u
 #define JIT_HEATS       32768u
@@ -25,7 +25,7 @@
 #define JIT_WRITER_WAYS 4u
 #define JIT_WINDOWS     2048u
 
-/* Never the address of a page, nor an even pc: matches nothing. */
+/* Never the address of a page: matches none. */
 #define JIT_EMPTY 1ULL
 
 struct jit_jump {
@@ -67,6 +67,9 @@ struct jit_tlb {
 struct jit_window {
     uint64_t page, room; /* room 0: nothing */
     uintptr_t addend;
+    /* Since hart->instret was that: how often it was missed or, while it is closed, wanted; all
+     * ones if it was emptied. `pace`: instructions in which that many misses are too many. */
+    uint64_t since, count, pace;
 };
 
 /* Where the stack was last: what has its last byte at va, va - base < room, and no more than
@@ -88,12 +91,16 @@ struct jit_context {
     /* Which address space it is for now; `local`: entries that are not those of all address spaces.
      */
     uint64_t satp, used_at;
+    bool virt;                     /* of VS or VU: `satp` is vsatp, beneath it is a G stage */
+    uint8_t tag_bits;              /* bits of addresses that are masked */
     struct jit_context *other_sum; /* the same but for mstatus.SUM, of the same satp; or NULL */
     bool valid, local_code;
-    struct jit_set tlb_used, tlb_local, jump_used;
+    struct jit_set tlb_used, tlb_local, jump_used, fetch_used;
+    /* Pages that code was looked for in, by their number. */
     struct jit_fetch {
         uint64_t page, pa; /* JIT_EMPTY: none */
         const uint8_t *hva;
+        uint32_t pfn; /* of pa */
         bool global;
     } fetch[JIT_FETCH_SIZE];
 };
@@ -102,6 +109,13 @@ _Static_assert(sizeof(struct jit_fetch) == 1 << JIT_FETCH_SHIFT, "back ends find
 static inline unsigned jit_jump_index(uint64_t pc)
 {
     return (unsigned)(pc >> 1) & (JIT_JUMP_SIZE - 1);
+}
+
+/* The pc of an empty entry of the jump cache: one that is looked up at another entry. The guest
+ * may jump to any address, and bit 0 of what is looked up is whatever the guest's register has. */
+static inline uint64_t jit_no_jump(unsigned i)
+{
+    return i == 0 ? 2 : 0;
 }
 
 /* ---- why translated code leaves ---- */
@@ -118,11 +132,14 @@ enum jit_leave {
 
 #define JIT_LINKS_MAX 4
 
-/* A direct jump to another block of the same page, as the back end placed it. */
+/* A direct jump to another block, as the back end placed it. */
+#define JIT_NO_PAGE UINT32_MAX
 struct jit_link {
     struct jit_block *to;  /* NULL: not linked */
     struct jit_link *next; /* others that go to `to` */
     uint32_t site, ask;    /* offsets in the cache, for the back end's link and unlink */
+    uint32_t guard;        /* to another page: where the number of the only one that it goes to is
+                            * (physical; JIT_NO_PAGE: not known yet); 0: to its own page */
     uint16_t offset;       /* where it goes: in the page */
 };
 
@@ -145,7 +162,8 @@ struct jit_block {
 struct jit_stats {
     _Atomic uint64_t translated, regions, instructions, host_bytes, chained, steps, flushes,
         invalidated;
-    _Atomic uint64_t stepped[OP_COUNT]; /* steps by instruction */
+    _Atomic uint64_t stepped[OP_COUNT]; /* steps by instruction, */
+    _Atomic uint64_t called[OP_COUNT];  /* and calls for vector instructions */
 };
 
 /* What one VCPU's thread counts for itself. */
@@ -153,6 +171,7 @@ struct jit_counts {
     _Atomic uint64_t left[JIT_LEAVES]; /* by why; JIT_STEP: for want of code too */
     _Atomic uint64_t tlb_fills, slow_loads, slow_stores, atomics;
     _Atomic uint64_t lookups, executed, systems, faults; /* without leaving */
+    _Atomic uint64_t vectors;                            /* instructions that C executed */
 };
 
 static inline void jit_count(_Atomic uint64_t *counter)
@@ -173,12 +192,13 @@ struct jit_cpu {
     uint64_t tval;
     uint64_t clock;     /* of contexts' use */
     enum jit_leave why; /* what a helper that gives no code leaves for */
-    /* Which of `contexts` is for (satp, privileges of code and data, SUM, MXR). A supervisor's is
+    /* Which of `contexts` is for (satp, privileges of code and data, SUM, MXR, PMM; vsatp and hgatp
+     * in the virtual modes, which thus keep theirs while others run). A supervisor's is
      * for all address spaces of satp's mode, once a page was seen that is in all (the G bit). */
     bool global_seen;
     struct {
-        uint64_t satp;
-        uint8_t mode;
+        uint64_t satp, hgatp;
+        uint16_t mode;
         bool valid;
     } keys[JIT_CONTEXTS];
     unsigned before; /* the context that was chosen before the present one */
@@ -247,6 +267,19 @@ enum jit_kind {
     JIT_PAUSE,
     JIT_SAME
 };
+/* IR_VECTOR: bits 0 to 31 the instruction, 32 to 47 its number, 48 to 58 vtype as the instruction
+ * finds it, 59: unless vtype is another, which is only assumed. Of vset*: vtype as it is asked for.
+ */
+#define JIT_VECTOR_ASSUMED (1ULL << 59)
+static inline int64_t jit_vector_code(unsigned op, uint32_t raw, uint64_t vtype, bool known)
+{
+    return (int64_t)(raw | (uint64_t)op << 32 | (vtype & 0x7ff) << 48 |
+                     (known ? 0 : JIT_VECTOR_ASSUMED));
+}
+/* Executes a vector instruction; false: the interpreter must, or what is left of it from vstart on.
+ */
+bool jit_vector(struct jit_cpu *cpu, uint32_t op, uint32_t raw);
+
 #define JIT_CSR_READS  (1u << 16)
 #define JIT_CSR_WRITES (1u << 17)
 
@@ -303,6 +336,15 @@ void jit_context_choose(struct jit_cpu *cpu);
 void jit_context_flush_all(struct jit_cpu *cpu);
 /* SFENCE.VMA: `va` and `asid` count only if told. */
 void jit_context_fence(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid, uint16_t asid);
+/* The same, of the virtual address space that hgatp's VMID names: SFENCE.VMA in VS-mode,
+ * HFENCE.VVMA. */
+void jit_context_fence_virtual(struct jit_cpu *cpu, bool has_va, uint64_t va, bool has_asid,
+                               uint16_t asid);
+/* HFENCE.GVMA: all of a VMID, or of all. */
+void jit_context_fence_guest(struct jit_cpu *cpu, bool has_vmid, uint16_t vmid);
+/* What the fence `op` (OP_sfence_vma, OP_hinval_gvma, ...), which has been allowed, voids. */
+void jit_context_fence_op(struct jit_cpu *cpu, unsigned op, bool has_rs1, uint64_t rs1,
+                          bool has_rs2, uint64_t rs2);
 /* Code was dropped: jump caches may name it. */
 void jit_context_forget_code(struct jit_cpu *cpu);
 /* The code of one block was. */
@@ -321,6 +363,8 @@ void jit_context_protect(struct jit_cpu *cpu, uintptr_t hva);
 bool jit_load(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t *value);
 bool jit_store(struct jit_cpu *cpu, uint64_t va, unsigned width, uint64_t value);
 /* Host address of naturally aligned RAM for an atomic (`store`) or LR; NULL with the trap set. */
+/* Where [va, va + len) may be loaded from or stored to at once; NULL: that is not known. */
+void *jit_known_at(struct jit_cpu *cpu, uint64_t va, uint64_t len, bool store);
 void *jit_atomic_at(struct jit_cpu *cpu, uint64_t va, unsigned width, bool store);
 
 static inline unsigned jit_page_hash(uint64_t va)

@@ -117,11 +117,15 @@ enum ir_op {
     /* Leaves to the interpreter at this instruction if frm is not round-to-nearest-even: before
      * what rounds by frm (imm 7). */
     IR_FP_NEAREST,
+    /* fflags, frm and fcsr; imm: the CSR's number. Writing (of b) frm takes effect behind the
+     * operation, which is its instruction's last; in a region it leaves there if frm changes. */
+    IR_FCSR_READ,
+    IR_FCSR_WRITE,
     /*
      * dst = f(a, b, c); format in sub (enum ir_float). imm: how it rounds: 0 or 7, to nearest
-     * even; 1, of IR_FCVT_TO_INT alone, to zero. Results bit for bit and flags as RISC-V's; NaN
-     * results are canonical; unboxed singles read as NaN. May leave to the interpreter where the
-     * host does otherwise.
+     * even; 1 to 4, of conversions to and from integers alone, as rm of the ISA. Results bit for
+     * bit and flags as RISC-V's; NaN results are canonical; unboxed singles read as NaN. May leave
+     * to the interpreter where the host does otherwise.
      */
     IR_FADD,
     IR_FSUB,
@@ -148,10 +152,22 @@ enum ir_op {
     IR_FCVT_FROM_INT,
     IR_FCVT_FORMAT, /* to the format in sub, from the one in c */
 
+    /* ---- vectors ---- */
+    /* Leaves to the interpreter at this instruction if mstatus.VS is Off or vstart is not 0; else
+     * makes VS Dirty. Once before the first of these. */
+    IR_VECTOR_ON,
+    /*
+     * The instruction that imm says (jit_vector_code). a: the integer or floating-point register of
+     * its rs1 field, if it reads one, else x0; b: of its rs2 field, or IR_NONE; dst: the integer or
+     * floating-point register that it writes. sub: IR_D. May leave to the interpreter, which
+     * executes it, or what is left of it.
+     */
+    IR_VECTOR,
+    IR_VECTOR_LENGTH, /* dst = vl */
+
     /* ---- the system ---- */
     /* dst = what jit_execute makes of `imm` (jit_code) and of `a` or, where that is IR_NONE, of `c`
-     * as a number. Goes on, perhaps in another context, or leaves. sub 1: hart->fflags
-     * must be exact, and may be written. */
+     * as a number. Goes on, perhaps in another context, or leaves. */
     IR_EXECUTE,
     IR_LABEL, /* in a region: branches and jumps inside to pc `imm` go here */
     IR_SAME,  /* leaves to the interpreter unless the halfword of code at pc + 2 is `imm` */
@@ -162,8 +178,8 @@ enum ir_op {
     IR_BRANCH,
     IR_CHECK, /* leaves for the loop if vcpu.kick is not 0: nothing of `at` was executed */
     /* One of these is last. `done` counts all instructions of the block that were executed. */
-    IR_JUMP,     /* go on at pc `imm`; c: as of IR_BRANCH */
-    IR_JUMP_REG, /* go on at the pc in `a`, whose bit 0 is to be ignored; sub: enum ir_hint */
+    IR_JUMP,     /* go on at pc `imm`; c: as of IR_BRANCH; sub: enum ir_hint */
+    IR_JUMP_REG, /* go on at the pc in `a`, whose bit 0 is to be ignored; sub: the same */
     IR_SYSTEM, /* jit_system executes what imm (jit_system_code) says, and what follows is looked up
                 */
     IR_STEP, /* the interpreter executes the instruction at pc `imm`, and what follows is looked up
@@ -187,6 +203,7 @@ enum ir_fence { IR_FENCE_ORDER, IR_FENCE_FULL }; /* FULL: stores before loads to
 enum ir_float { IR_S, IR_D };
 enum ir_int { IR_INT_W, IR_INT_WU, IR_INT_L, IR_INT_LU };
 enum ir_condition { IR_EQ, IR_NE, IR_LT, IR_GE, IR_LTU, IR_GEU };
+/* CALL: ra has the address behind the instruction, where RETURN is likely to go. */
 enum ir_hint { IR_PLAIN, IR_CALL, IR_RETURN };
 
 struct ir {
@@ -210,6 +227,9 @@ struct ir_block {
     uint16_t bytes; /* of guest code, that IR_STEP executes included */
     uint16_t count; /* of operations */
     bool region;
+    uint64_t
+        vtype; /* of the hart it is first for, set beforehand: what is assumed where no vset is */
+    const struct riscv_isa *isa; /* of the harts, set beforehand; NULL: everything is there */
     struct ir code[IR_BLOCK_MAX];
 };
 

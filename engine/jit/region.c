@@ -20,7 +20,10 @@ struct node {
     uint8_t jumps_beside; /* the next of the jumps to `taken`, or NOWHERE */
     /* Of those in a loop, found by look_at; until then none stops. */
     bool stops; /* it is not translated: the region ends before it */
-    bool fp_read, fp_written, fp_nearest;
+    bool fp_read, fp_written, fp_nearest, vector_on;
+    /* What those know that jump here and were written down; if there are any. */
+    bool met;
+    struct front_facts facts;
 };
 
 struct region {
@@ -28,6 +31,7 @@ struct region {
     unsigned count;
     uint8_t at[NODES_MAX * 2]; /* by halfwords from the head: the node that begins there */
     unsigned end;              /* bytes that the nodes have */
+    const struct riscv_isa *isa;
     const uint8_t *code;
     unsigned room;
 };
@@ -42,7 +46,7 @@ static bool extend(struct region *r)
         return false;
     struct node *n = &r->nodes[r->count];
     n->at = (uint16_t)r->end;
-    n->known = n->stops = n->reached = n->returns = n->is_target = false;
+    n->known = n->stops = n->reached = n->returns = n->is_target = n->met = false;
     n->jumps_here = NOWHERE;
     r->at[r->end / 2] = (uint8_t)r->count++;
     r->end += length;
@@ -62,7 +66,7 @@ static void know(struct region *r, uint8_t i)
 {
     struct node *n = &r->nodes[i];
     n->known = true;
-    front_decode(r->code + n->at, r->room - n->at, &n->in);
+    front_decode(r->isa, r->code + n->at, r->room - n->at, &n->in);
     n->falls = n->in.op != OP_jal && n->in.op != OP_jalr;
     n->taken = NOWHERE;
     const bool branch = n->in.op >= OP_beq && n->in.op <= OP_bgeu;
@@ -140,6 +144,7 @@ static void look_at(struct node *n, uint64_t pc, struct ir_block *scratch)
     front_begin(&f, scratch, pc);
     n->stops = front_translate(&f, &n->in) == FRONT_NOT_HERE;
     n->fp_nearest = f.fp_nearest;
+    n->vector_on = f.vector_on;
     n->fp_read = n->fp_written = false;
     for (unsigned i = 0; i < scratch->count; i++) {
         const struct ir *ir = &scratch->code[i];
@@ -173,34 +178,66 @@ static void exit_to(struct front *f, uint64_t pc)
     ir->done = f->done;
 }
 
-static void emit(const struct region *r, unsigned i, struct front *f)
+/* `to` may come next, with what is known now. */
+static void meet(struct node *to, const struct front_facts *now)
 {
-    const struct node *n = &r->nodes[i];
+    if (to->met)
+        front_meet(&to->facts, now);
+    else
+        to->facts = *now;
+    to->met = true;
+}
+
+/* Whether a jump to the node comes from where nothing was written down yet. */
+static bool is_head(const struct region *r, unsigned i)
+{
+    for (uint8_t from = r->nodes[i].jumps_here; from != NOWHERE; from = r->nodes[from].jumps_beside)
+        if (from >= i && is_in(r, from))
+            return true;
+    return false;
+}
+
+static void emit_label(struct region *r, unsigned i, struct front *f)
+{
+    struct node *n = &r->nodes[i];
+    front_add(f, IR_LABEL)->imm = (int64_t)f->pc;
+    if (i > 0 && is_in(r, i - 1) && r->nodes[i - 1].falls)
+        meet(n, &f->now);
+    f->vtype_known = false;
+    if (is_head(r, i) || !n->met)
+        front_know_nothing(&f->now);
+    else
+        f->now = n->facts;
+}
+
+static void emit(struct region *r, unsigned i, struct front *f)
+{
+    struct node *n = &r->nodes[i];
     const uint64_t head = f->block->pc;
 
     f->at = n->at;
     f->pc = head + n->at;
-    if (n->is_target) {
-        front_add(f, IR_LABEL)->imm = (int64_t)f->pc;
-        f->known = f->words = 0;
-    }
+    if (n->is_target)
+        emit_label(r, i, f);
     front_translate(f, &n->in);
     f->done++;
     f->block->bytes = (uint16_t)(n->at + n->in.length);
-    if (n->taken != NOWHERE && is_in(r, n->taken))
+    if (n->taken != NOWHERE && is_in(r, n->taken)) {
         f->block->code[f->block->count - 1].c = IR_INSIDE;
-    if (n->falls && !is_in(r, i + 1)) {
-        f->at = f->block->bytes;
-        exit_to(f, head + f->at);
+        if (n->taken > i)
+            meet(&r->nodes[n->taken], &f->now);
     }
+    if (n->falls && !is_in(r, i + 1))
+        exit_to(f, head + f->block->bytes);
 }
 
 bool ir_translate_region(struct ir_block *block, uint64_t pc, const uint8_t *code, unsigned room)
 {
     static _Thread_local struct region r;
     struct front f;
-    bool fp_read = false, fp_written = false, fp_nearest = false;
+    bool fp_read = false, fp_written = false, fp_nearest = false, vector_on = false;
 
+    r.isa = block->isa;
     r.code = code;
     r.room = room;
     if (!find_region(&r, pc, block))
@@ -212,23 +249,26 @@ bool ir_translate_region(struct ir_block *block, uint64_t pc, const uint8_t *cod
         fp_read = fp_read || n->fp_read;
         fp_written = fp_written || n->fp_written;
         fp_nearest = fp_nearest || n->fp_nearest;
+        vector_on = vector_on || n->vector_on;
         if (n->taken != NOWHERE)
             r.nodes[n->taken].is_target = true;
     }
     front_begin(&f, block, pc);
-    /* What floating point needs is looked at once, before the loop: no instruction of it changes
-     * mstatus.FS or frm. */
-    f.fp_read = f.fp_written = f.fp_nearest = true;
+    block->region = true;
+    /* What floating point and vectors need is looked at once, before the loop: no instruction of it
+     * changes mstatus.FS, VS or frm, and vstart stays 0. */
+    f.fp_read = f.fp_written = f.fp_nearest = f.vector_on = true;
     if (fp_read)
         front_add(&f, IR_FP_ON)->sub = fp_written;
     if (fp_nearest)
         front_add(&f, IR_FP_NEAREST);
+    if (vector_on)
+        front_add(&f, IR_VECTOR_ON);
     for (unsigned i = 0; i < r.count; i++) {
         if (block->count + 8 > IR_BLOCK_MAX)
             return false;
         if (is_in(&r, i))
             emit(&r, i, &f);
     }
-    block->region = true;
     return true;
 }

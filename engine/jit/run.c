@@ -70,6 +70,7 @@ static int jit_vcpu_init(struct vcpu *vcpu)
         jit_vcpu_destroy(vcpu);
         return -E_NOMEM;
     }
+    cpu->hart->v_ones = cpu->audit != NULL;
     jit_cache_join(cpu->vm, vcpu->id, cpu);
     jit_context_choose(cpu);
     return 0;
@@ -147,7 +148,7 @@ static unsigned op_at(struct jit_cpu *cpu, uint64_t pc, struct insn *in)
     if (fetch == NULL || offset > MEM_PAGE_SIZE - 4)
         return OP_ILLEGAL;
     memcpy(&raw, fetch->hva + offset, 4);
-    return insn_decode(raw, in) ? in->op : (unsigned)OP_ILLEGAL;
+    return insn_decode_of(raw, &cpu->hart->isa, in) ? in->op : (unsigned)OP_ILLEGAL;
 }
 
 enum exit_reason jit_reference_step(struct jit_cpu *cpu, struct exit *exit)
@@ -172,7 +173,7 @@ static enum exit_reason step(struct jit_cpu *cpu, struct exit *exit)
     uint64_t pc = hart->pc;
     struct insn in;
     unsigned op = op_at(cpu, pc, &in);
-    bool fence = op == OP_sfence_vma || op == OP_sinval_vma;
+    bool fence = op != OP_ILLEGAL && insn_table[op].format == FMT_SFENCE;
     uint64_t va = fence ? hart->x[in.rs1] : 0, asid = fence ? hart->x[in.rs2] : 0;
     enum exit_reason quick;
 
@@ -183,7 +184,7 @@ static enum exit_reason step(struct jit_cpu *cpu, struct exit *exit)
     enum exit_reason reason = jit_reference_step(cpu, exit);
     if (hart->pc == pc + 4) { /* it did not trap */
         if (fence)
-            jit_context_fence(cpu, in.rs1 != 0, va, in.rs2 != 0, (uint16_t)asid);
+            jit_context_fence_op(cpu, op, in.rs1 != 0, va, in.rs2 != 0, asid);
         else if (op == OP_fence_i)
             jit_fence_i(cpu);
     }
@@ -303,6 +304,7 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         sum.atomics += atomic_load_explicit(&cpu->counts.atomics, memory_order_relaxed);
         sum.lookups += atomic_load_explicit(&cpu->counts.lookups, memory_order_relaxed);
         sum.executed += atomic_load_explicit(&cpu->counts.executed, memory_order_relaxed);
+        sum.vectors += atomic_load_explicit(&cpu->counts.vectors, memory_order_relaxed);
         sum.systems += atomic_load_explicit(&cpu->counts.systems, memory_order_relaxed);
         sum.faults += atomic_load_explicit(&cpu->counts.faults, memory_order_relaxed);
     }
@@ -327,6 +329,7 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
         {"slow_atomics", sum.atomics},
         {"called_for_look_up", sum.lookups},
         {"called_to_execute", sum.executed},
+        {"called_for_vectors", sum.vectors},
         {"called_for_system", sum.systems},
         {"called_for_fault", sum.faults},
         {"steps", s->steps},
@@ -339,6 +342,11 @@ static void jit_figures(struct vm *vm, void (*figure)(void *arg, const char *nam
             snprintf(text, sizeof text, "steps_%s",
                      op != OP_ILLEGAL ? insn_table[op].mnemonic : "other");
             figure(arg, text, steps);
+        }
+        uint64_t called = s->called[op];
+        if (called != 0 && called * 100 >= sum.vectors) {
+            snprintf(text, sizeof text, "called_%s", insn_table[op].mnemonic);
+            figure(arg, text, called);
         }
     }
 }

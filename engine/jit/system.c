@@ -126,10 +126,10 @@ static bool csr_step(struct riscv_vcpu *hart, const struct insn *in)
 
 /* ---- the others ---- */
 
-static void fence_translations(struct jit_cpu *cpu, unsigned rs1, unsigned rs2)
+static void fence_translations(struct jit_cpu *cpu, unsigned op, unsigned rs1, unsigned rs2)
 {
     const struct riscv_vcpu *hart = cpu->hart;
-    jit_context_fence(cpu, rs1 != 0, hart->x[rs1], rs2 != 0, (uint16_t)hart->x[rs2]);
+    jit_context_fence_op(cpu, op, rs1 != 0, hart->x[rs1], rs2 != 0, hart->x[rs2]);
     cpu->reference_effects |= EFFECT_TRANSLATION;
 }
 
@@ -178,7 +178,7 @@ const void *jit_system(struct jit_cpu *cpu, uint32_t code)
         return NULL;
     switch ((enum riscv_op)(code & 0xffff)) {
     case OP_ecall:
-        if ((hart->priv == PRIV_S && hart->sbi) || !take_trap(cpu, CAUSE_ECALL_U + hart->priv, 0))
+        if (riscv_ecall_is_sbi(hart) || !take_trap(cpu, riscv_ecall_cause(hart), 0))
             return NULL;
         break;
     case OP_sret:
@@ -195,7 +195,7 @@ const void *jit_system(struct jit_cpu *cpu, uint32_t code)
     case OP_sinval_vma:
         if (!riscv_sfence_allowed(hart))
             return NULL;
-        fence_translations(cpu, rs1, rs2);
+        fence_translations(cpu, code & 0xffff, rs1, rs2);
         hart->pc += 4;
         hart->instret++;
         break;
@@ -221,7 +221,7 @@ bool jit_system_step(struct jit_cpu *cpu, enum exit_reason *reason)
     if (fetch == NULL || offset > MEM_PAGE_SIZE - 4)
         return false;
     memcpy(&raw, fetch->hva + offset, 4);
-    if (!insn_decode(raw, &in) || in.length != 4)
+    if (!insn_decode_of(raw, &hart->isa, &in) || in.length != 4)
         return false;
     *reason = EXIT_KICKED;
     switch (in.op) {
@@ -235,7 +235,7 @@ bool jit_system_step(struct jit_cpu *cpu, enum exit_reason *reason)
             return false;
         break;
     case OP_ecall:
-        if (hart->priv == PRIV_S && hart->sbi) {
+        if (riscv_ecall_is_sbi(hart)) {
             *reason = EXIT_SBI;
             break;
         }

@@ -82,6 +82,8 @@ static const char *const names[IR_OPS] = {
     N(FENCE, "fence"),
     N(FP_ON, "fp.on"),
     N(FP_NEAREST, "fp.nearest"),
+    N(FCSR_READ, "fcsr.read"),
+    N(FCSR_WRITE, "fcsr.write"),
     N(FADD, "fadd"),
     N(FSUB, "fsub"),
     N(FMUL, "fmul"),
@@ -110,6 +112,9 @@ static const char *const names[IR_OPS] = {
     N(JUMP, "jump"),
     N(JUMP_REG, "jump"),
     N(STEP, "step"),
+    N(VECTOR_ON, "vector.on"),
+    N(VECTOR, "vector"),
+    N(VECTOR_LENGTH, "vl"),
     N(EXECUTE, "execute"),
     N(SAME, "same"),
     N(LABEL, "label"),
@@ -160,6 +165,14 @@ void ir_describe(const struct ir *ir, char *text, unsigned capacity)
         snprintf(text, capacity, "fence %s", ir->sub == IR_FENCE_FULL ? "full" : "order");
         break;
     case IR_FP_ON: snprintf(text, capacity, "fp.on %s", ir->sub ? "dirty" : "read"); break;
+    case IR_FCSR_READ: snprintf(text, capacity, "%s = csr %" PRId64, dst, ir->imm); break;
+    case IR_FCSR_WRITE: snprintf(text, capacity, "csr %" PRId64 " = %s", ir->imm, rb); break;
+    case IR_VECTOR:
+        snprintf(text, capacity, "%s = vector %08" PRIx32 " %s, %s", dst, (uint32_t)ir->imm, ra,
+                 ir->b == IR_NONE ? "0" : rb);
+        break;
+    case IR_VECTOR_LENGTH: snprintf(text, capacity, "%s = vl", dst); break;
+    case IR_VECTOR_ON:
     case IR_FP_NEAREST:
     case IR_CHECK: snprintf(text, capacity, "%s", name); break;
     case IR_BRANCH:

@@ -58,7 +58,7 @@ static bool walk(struct jit_cpu *cpu, uint64_t va, enum riscv_access access, uns
     struct riscv_page *page = &out->page;
     uint64_t table = (hart->satp & SATP_PPN) << 12, global = 0, offset;
 
-    if (priv == PRIV_M || mode == SATP_BARE)
+    if (priv >= PRIV_M || mode == SATP_BARE) /* or PRIV_VIRT */
         return false;
     const unsigned levels = mode - SATP_SV39 + 3, unused = 64 - (12 + 9 * levels);
     if ((uint64_t)((int64_t)(va << unused) >> unused) != va)

@@ -101,6 +101,9 @@ bad "memory too small" "memory" run --memory 4K --kernel spin.img
 bad "memory of nothing" "memory" run --memory 0 --kernel spin.img
 bad "memory beyond the maximum" "memory: 2T is more than 1T" run --memory 2T --kernel spin.img
 bad "unknown engine" "warp" run --engine warp --kernel spin.img
+bad "unknown model" "cpu: .rva99. is no model; write rv64gc, rva22 or rva23" run --cpu rva99 --kernel spin.img
+bad "vectors of a model without them" "vlen: the model .rv64gc. has no vector registers" run --cpu rv64gc --vlen 256 --kernel spin.img
+bad "length of vectors" "vlen: .100. is no length" run --vlen 100 --kernel spin.img
 bad "bad name" "name" run --name 'a/b' --kernel spin.img
 bad "name too long" "name" run --name "$(printf 'x%.0s' {1..40})" --kernel spin.img
 bad "unknown word of a disk" "writable" run --kernel spin.img --disk disk.raw,writable

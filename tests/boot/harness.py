@@ -146,8 +146,13 @@ running = set()
 lock = threading.Lock()
 
 
+CRASHES = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV)
+CRASHED = "a process died"
+
+
 def run_one(name, function, before=None):
-    """Why it failed, or None. `before`: why it failed when it was tried before; without it a failure is not final."""
+    """Why it failed, or None. `before`: why it failed when it was tried before; without it a failure is not final,
+    but for that of a process that died by a signal which says that it is wrong."""
     one = Test(name)
     begun = time.monotonic()
     problem = None
@@ -159,6 +164,9 @@ def run_one(name, function, before=None):
         problem = [str(failed)]
     except Exception:  # a broken test is a failed one
         problem = traceback.format_exc().splitlines()
+    crashes = [-process.popen.poll() for process in one.processes if -(process.popen.poll() or 0) in CRASHES]
+    if crashes:
+        problem = (problem or []) + [f"{CRASHED} by {signal.Signals(crashes[0]).name}"]
     seconds = time.monotonic() - begun
     tail = one.tail() if problem else []
     one.close()
@@ -167,7 +175,7 @@ def run_one(name, function, before=None):
         if problem is None:
             print(f"ok - {name}{f' AT THE SECOND TRY, first: {before[-1]}' if before else ''} ({seconds:.1f} s)", flush=True)
         else:
-            print(f"FAILED - {name}: {problem[-1]} ({seconds:.1f} s)" if before else f"first try of {name}: {problem[-1]}")
+            print(f"FAILED - {name}: {problem[-1]} ({seconds:.1f} s)" if before or crashes else f"first try of {name}: {problem[-1]}")
             print("\n".join("    | " + line for line in problem + tail), flush=True)
     return problem
 
@@ -193,7 +201,8 @@ def main(sets, only, jobs):
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         problems = list(pool.map(lambda one: run_one(*one), chosen))
     # Guests are timed by a clock that other work on the machine may share: what failed is tried once more, by itself.
-    again = [run_one(*one, problem) for one, problem in zip(chosen, problems) if problem is not None]
+    again = [problem if problem[-1].startswith(CRASHED) else run_one(*one, problem)
+             for one, problem in zip(chosen, problems) if problem is not None]
     failed = len(again) - again.count(None)
     print(f"{len(chosen) - failed} passed, {failed} failed")
     return 1 if failed else 0

@@ -198,12 +198,22 @@ for kind in rsa ec; do
     openssl dgst -sha256 -verify $kind-public.pem -signature signature file4096 2>/dev/null && echo "WRONG signature"
 done
 openssl speed -seconds 1 -bytes 1024 sha256 aes-256-cbc 2>/dev/null | tail -n 2
+openssl info -cpusettings
+for file in file*; do
+    for caps in all rv64gc; do
+        [ $caps = all ] || export OPENSSL_riscvcap=$caps
+        echo "gmac $caps $file $(openssl mac -cipher AES-256-GCM -macopt hexkey:{key} -macopt hexiv:{iv[:24]} -in $file GMAC)"
+        unset OPENSSL_riscvcap
+    done
+done
 """,
         files,
     )
     ends_well(vm)
     text = vm.text()
     for name, data in files.items():
+        with open(t.path(name), "wb") as file:
+            file.write(data)
         for digest in digests:
             wanted = hashlib.new(PYTHON_NAMES.get(digest, digest.replace("-", "_")), data).hexdigest()
             check(f"digest {digest} {name} {wanted}\n" in text, f"another {digest} of {name}")
@@ -213,6 +223,11 @@ openssl speed -seconds 1 -bytes 1024 sha256 aes-256-cbc 2>/dev/null | tail -n 2
                 ["openssl", "enc", f"-{cipher}", "-K", key, "-iv", iv], input=data, capture_output=True, check=True
             ).stdout
             check(f"coded {cipher} {name} {sha256(coded)} " in text, f"{cipher} of {name} is another")
+        for caps in ("all", "rv64gc") if shutil.which("openssl") else ():
+            words = ["openssl", "mac", "-cipher", "AES-256-GCM", "-macopt", f"hexkey:{key}", "-macopt", f"hexiv:{iv[:24]}", "GMAC"]
+            wanted = subprocess.run([*words[:-1], "-in", t.path(name), "GMAC"], capture_output=True, check=True, text=True)
+            check(f"gmac {caps} {name} {wanted.stdout.strip()}\n" in text, f"another GMAC of {name} ({caps})")
+    check(re.search(r"riscvcap=\S*_V_ZVBB_ZVBC_ZVKB_ZVKG_ZVKNED_ZVKNHB vlen:128", text) is not None, "OpenSSL uses no vectors")
     check("WRONG" not in text, "a cipher or a signature is wrong")
     check(text.count("Verified OK") == 2 and text.count("Verification failure") == 2, "signatures")
     for name in ("sha256", "aes-256-cbc"):

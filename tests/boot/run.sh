@@ -15,7 +15,9 @@ for word in "$@"; do
     [[ $word != --long && $word != --only-long ]] || long=yes
 done
 scripts/guest-debian.sh kernel
-[ -z "$long" ] || scripts/guest-debian.sh rootfs
+[ -z "$long" ] || { scripts/guest-debian.sh extra && scripts/guest-debian.sh rootfs; }
 tests/boot/bare/build.sh "$BUILD/tests/boot"
+guests/kvm/build.sh "$BUILD/tests/boot/kvm"
+guests/counters/build.sh "$BUILD/tests/boot/counters"
 export PYTHONDONTWRITEBYTECODE=1
 exec python3 tests/boot/main.py "$@"

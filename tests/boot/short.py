@@ -1,5 +1,7 @@
 """The boot tests of `make check`."""
 
+import hashlib
+import itertools
 import os
 import re
 import signal
@@ -51,6 +53,79 @@ def opensbi_fw_dynamic_boots_linux(t):
     vm.expect(r"Brought up 1 node, 2 CPUs")
     vm.expect(INIT)
     vm.ends(0)
+
+
+NETWORK = """
+ip link set lo up
+ip link set eth0 up
+udhcpc -i eth0 -q -n -t 10 -T 1 -s /udhcpc -f >/dev/null 2>&1 || echo no address
+"""
+
+
+def interrupts_by_messages(t, *options, harts):
+    """With an APLIC and IMSICs disk, network and harts interrupt, before and after a save; by messages alone."""
+    disk = t.path("data")
+    with open(disk, "wb") as file:
+        file.write(os.urandom(4 * MIB))
+    work = """
+echo 1 >/proc/sys/vm/drop_caches
+echo "disk $(sha256sum </dev/vdb)"
+for hart in $(seq $(nproc)); do yes $hart | head -c 1000000 | sha256sum >/dev/null & done
+wait
+sed 's/^/count: /' /proc/interrupts
+ip -o addr show eth0
+"""
+    vm = t.script(
+        NETWORK + work + "echo half\nsleep 3\nping -c 3 10.0.2.2 >/dev/null || echo no answer\n" + work + "echo whole\n",
+        *("--irq", "aia", "--disk", disk, "--net", "user", *options),
+        cpus=harts,
+    )
+    vm.expect(r"half")
+    t.command("save", "vm", t.path("saved"))
+    vm.ends(0)
+    first = counts(vm.text())
+    with open(disk, "rb") as file:
+        expected = f"disk {hashlib.sha256(file.read()).hexdigest()}"
+    check(expected in vm.text() and "inet 10.0.2.15" in vm.text(), "disk or network do not work")
+    vm = t.start("restore", t.path("saved"))
+    vm.expect(r"whole")
+    vm.ends(0)
+    check(expected in vm.text() and "no answer" not in vm.text(), "disk or network do not work any more")
+    second = counts(vm.text())
+    for device in ("virtio1", "virtio2", "ttyS0"):
+        check(first.get(device, 0) > 0, f"{device} never interrupted: {first}")
+        check(second.get(device, 0) > first[device], f"{device} did not interrupt any more: {first} {second}")
+    if harts > 1:
+        check(second["IPI1"] > 0, f"no hart interrupted another: {second}")
+
+
+def counts(text):
+    """Interrupts of each device by the APLIC, and of each kind between harts."""
+    found = {}
+    for line in re.findall(r"^count: (.*?)\r?$", text, re.M):
+        words = line.split()
+        number = sum(map(int, itertools.takewhile(str.isdigit, words[1:])))
+        if "APLIC-MSI" in line:
+            found[words[-1]] = number
+        elif words[0].startswith("IPI"):
+            found[words[0].rstrip(":")] = number
+        check("PLIC" not in line.replace("APLIC", ""), f"there is a PLIC: {line}")
+    return found
+
+
+@test()
+def aia_one_hart(t):
+    interrupts_by_messages(t, harts=1)
+
+
+@test()
+def aia_four_harts_with_guest_files(t):
+    interrupts_by_messages(t, "--cpu", "rva23", harts=4)
+
+
+@test()
+def aia_under_opensbi(t):
+    interrupts_by_messages(t, "--firmware", f"{OPENSBI}/fw_dynamic.bin", harts=2)
 
 
 # Lines that differ between two boots of one machine because they tell a time or a speed. Nothing else may differ.
@@ -319,7 +394,7 @@ def code_that_no_translator_likes_is_executed_as_written(t):
                  os.path.join(BARE, guest + ".elf")]
         status, out, err, resident = measured(t, [TRIVISOR, *words])
         check(status == 0 and out == b"as written\n" * lines, f"{guest}: status {status}, {out[:200]}, {err[:200]}")
-        # RAM, the cache of translated code (64 MiB in two mappings) and what is known of its blocks.
+        # RAM, the cache of translated code (128 MiB in two mappings) and what is known of its blocks.
         check(resident < 400 << 10, f"{guest}: {resident >> 10} MiB resident")
 
 

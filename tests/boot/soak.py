@@ -84,18 +84,17 @@ class Soak:
                 print(f"{number} boots, {self.saves} saves, {len(self.problems)} failed", flush=True)
 
 
-def note(line):
+def note(row):
+    """Behind the last row of the first table of docs/soak.md."""
     path = os.path.join(ROOT, "docs", "soak.md")
-    new = not os.path.exists(path)
-    with open(path, "a") as file:
-        if new:
-            file.write(
-                "# Soak\n\n"
-                "`make soak` boots Debian many times with random numbers of harts, saves and restores some of them at\n"
-                "random moments, and compares what each computed. One line for each run.\n\n"
-                "| date | commit, engine | boots | saves and restores | failed | minutes | seed |\n|---|---|---|---|---|---|---|\n"
-            )
-        file.write(line)
+    with open(path) as file:
+        lines = file.readlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    while at < len(lines) and lines[at].startswith("|"):
+        at += 1
+    lines.insert(at, row)
+    with open(path, "w") as file:
+        file.writelines(lines)
 
 
 soak = Soak()

@@ -115,13 +115,14 @@ static void *fuzz_kicker(void *arg)
 }
 
 /* `m` is all zeroes: from host_alloc, which touches nothing of a large block. */
-static void fuzz_board_init(struct fuzz_board *m, unsigned hart_count)
+static void fuzz_board_init(struct fuzz_board *m, unsigned hart_count, bool aia)
 {
     static const struct block_ops disk_ops = {.submit = fuzz_disk_submit};
     static const struct net_ops wire_ops = {.send = fuzz_wire_send};
     static const struct stream_ops stream_ops = {.write = fuzz_stream_write};
     static bool kicker_started;
-    struct board_backends backends = {.disk_count = 1, .net_count = 1};
+    struct board_backends backends = {
+        .disk_count = 1, .net_count = 1, .aia = aia, .aia_machine = aia};
     pthread_t kicker;
 
     if (!kicker_started && pthread_create(&kicker, NULL, fuzz_kicker, NULL) != 0)
@@ -150,6 +151,8 @@ static void fuzz_board_init(struct fuzz_board *m, unsigned hart_count)
         board_init(&m->board, &m->vm, m->harts, hart_count, &backends) != 0)
         abort();
     interp_engine.vm_init(&m->vm);
+    for (unsigned i = 0; aia && i < hart_count; i++)
+        riscv_isa_add_aia(&m->harts[i].isa);
     for (unsigned i = 0; i < hart_count; i++)
         if (interp_engine.vcpu_init(&m->harts[i].vcpu) != 0)
             abort();

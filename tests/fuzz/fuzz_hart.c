@@ -20,7 +20,6 @@
 #define CSR_WRITES 6
 #define SBI_CALLS  12
 #define PTE_LEAF   0xcfULL /* D A X W R V, neither G nor U */
-#define PTE_U      0x10ULL
 
 struct input {
     const uint8_t *bytes;
@@ -185,9 +184,9 @@ static uint64_t page_tables(struct fuzz_board *m, struct input *in, unsigned mod
 static void set_csrs(struct riscv_vcpu *hart, struct input *in)
 {
     static const uint16_t numbers[] = {
-        CSR_mstatus, CSR_medeleg,  CSR_mideleg,  CSR_mie,      CSR_menvcfg, CSR_senvcfg,
-        CSR_pmpcfg0, CSR_pmpaddr0, CSR_pmpaddr1, CSR_pmpaddr2, CSR_stvec,   CSR_mtvec,
-        CSR_sepc,    CSR_mepc,     CSR_satp,     CSR_stimecmp, CSR_mip,     CSR_fcsr};
+        CSR_mstatus,  CSR_medeleg,  CSR_mideleg,  CSR_mie,   CSR_menvcfg, CSR_senvcfg, CSR_pmpcfg0,
+        CSR_pmpaddr0, CSR_pmpaddr1, CSR_pmpaddr2, CSR_stvec, CSR_mtvec,   CSR_sepc,    CSR_mepc,
+        CSR_satp,     CSR_stimecmp, CSR_mip,      CSR_fcsr,  CSR_mseccfg};
     uint8_t priv = hart->priv;
 
     hart->priv = PRIV_M;
@@ -258,8 +257,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     for (size_t i = 0; i < size; i++)
         in.random = (in.random ^ data[i]) * 0x100000001b3;
-    const unsigned shape = (unsigned)take(&in, 1), count = 1 + (unsigned)(take(&in, 1) & 1);
-    fuzz_board_init(m, count);
+    const unsigned shape = (unsigned)take(&in, 1), more = (unsigned)take(&in, 1);
+    const unsigned count = 1 + (more & 1);
+    fuzz_board_init(m, count, (more & 2) != 0);
     clock_start(&m->vm.clock);
     for (unsigned i = 0; i < count; i++)
         start_hart(m, &m->harts[i], &in, shape);

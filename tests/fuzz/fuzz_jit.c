@@ -26,13 +26,13 @@ static void require(bool condition)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t *fixed;
-    static uint8_t code[ROOM + GUARD];
+    static _Alignas(64) uint8_t code[ROOM + GUARD];
     static struct jit_room stubs;
     if (fixed == NULL) {
         fixed = malloc(ROOM);
         require(fixed != NULL);
         stubs = (struct jit_room){.write = fixed, .run = fixed, .size = ROOM};
-        require(jit_backend_x86.init(&stubs) > 0);
+        require(jit_host_backend->init(&stubs) > 0);
     }
     if (size < 9)
         return 0;
@@ -45,6 +45,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 4096)
         size = 4096;
     memset(&block, 0xa5, sizeof block);
+    /* Everything is there, or what a model has, with vectors of three lengths and vtype as of some
+     * vset*. */
+    struct riscv_isa isa;
+    if ((pc >> 1 & 3) != 0)
+        require(riscv_isa_of("rva23+zkn", 64u << (pc >> 1 & 3), &isa));
+    block.isa = (pc >> 1 & 3) != 0 ? &isa : NULL;
+    block.vtype = pc >> 3 & 0xff;
     if (!ir_translate(&block, pc, data, (unsigned)size)) {
         uint32_t raw = 0;
         memcpy(&raw, data, size < 4 ? size : 4);
@@ -64,17 +71,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct jit_room room = {.write = code, .run = code, .offset = 4096, .size = limit};
     memset(code + limit, 0x5a, GUARD);
-    bool well = jit_backend_x86.emit(&block, &room, &emitted);
+    bool well = jit_host_backend->emit(&block, &room, &emitted);
     for (unsigned i = 0; i < GUARD; i++)
         require(code[limit + i] == 0x5a);
     require(!well || emitted.size <= limit);
     room.size = ROOM;
-    require(jit_backend_x86.emit(&block, &room, &emitted));
+    require(jit_host_backend->emit(&block, &room, &emitted));
     require(emitted.size <= ROOM && emitted.link_count <= JIT_LINKS_MAX);
     for (unsigned i = 0; i < emitted.link_count; i++) {
-        require(emitted.links[i].site >= room.offset &&
-                emitted.links[i].site + 4 <= room.offset + emitted.size);
-        require(((emitted.links[i].pc ^ pc) & ~4095ULL) == 0);
+        const uint32_t site = emitted.links[i].site, guard = emitted.links[i].guard;
+        require(site >= room.offset && site + 4 <= room.offset + emitted.size && site % 4 == 0);
+        if (guard == 0) {
+            require(((emitted.links[i].pc ^ pc) & ~4095ULL) == 0);
+            continue;
+        }
+        require(guard >= room.offset && guard < site && guard % 4 == 0);
+        require(memcmp(code + guard - room.offset, "\xff\xff\xff\xff", 4) == 0);
     }
     return 0;
 }

@@ -148,12 +148,13 @@ static void patch(struct saved *saved, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct saved saved;
+    const bool aia = (size & 1) != 0; /* which of the two boards */
     struct fuzz_board *m = host_alloc(sizeof(*m), 64);
 
     if (m == NULL)
         abort();
     saved.size = saved.at = 0;
-    fuzz_board_init(m, HARTS);
+    fuzz_board_init(m, HARTS, aia);
     load_program(m);
     start_devices(m);
     if (!state_move(m, &saved, false))
@@ -166,7 +167,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     m = host_alloc(sizeof(*m), 64);
     if (m == NULL)
         abort();
-    fuzz_board_init(m, HARTS);
+    fuzz_board_init(m, HARTS, aia);
     load_program(m);
     start_devices(m); /* for what is in RAM */
     if (state_move(m, &saved, true)) {
@@ -181,7 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t fuzz_seed(unsigned index, uint8_t *buf, size_t capacity)
 {
-    const size_t size = index == 0 ? 1 : 4 + 4 * (index % 4);
+    const size_t size = index == 0 ? 1 : 4 + 4 * (index % 4) + index / 4 % 2;
 
     if (index >= 16 || size > capacity)
         return 0;

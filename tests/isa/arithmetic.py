@@ -134,7 +134,87 @@ BINARY = {
     'czero.eqz': lambda a, b: 0 if b == 0 else a, 'czero.nez': lambda a, b: 0 if b != 0 else a,
     'mop.rr': lambda a, b: 0,
 }
+
+
+# ---- scalar cryptography (chapter 33; FIPS 197, 180-4) ----
+
+def gf_mul(a, b):
+    r = 0
+    for i in range(8):
+        if b >> i & 1:
+            r ^= a << i
+    for i in range(14, 7, -1):
+        if r >> i & 1:
+            r ^= 0x11b << (i - 8)
+    return r
+
+
+def sub_byte(a):
+    v = next((b for b in range(256) if gf_mul(a, b) == 1), 0)
+    return sum(((v >> i ^ v >> (i + 4) % 8 ^ v >> (i + 5) % 8 ^ v >> (i + 6) % 8 ^ v >> (i + 7) % 8 ^ 0x63 >> i) & 1) << i
+               for i in range(8))
+
+
+SBOX = [sub_byte(a) for a in range(256)]
+ROUND_CONSTANTS = [1, 2, 4, 8, 16, 32, 64, 128, 0x1b, 0x36]
+
+
+def columns_times(state, matrix_row):
+    out = []
+    for c in range(0, len(state), 4):
+        for r in range(4):
+            v = 0
+            for k in range(4):
+                v ^= gf_mul(state[c + k], matrix_row[(k - r) % 4])
+            out.append(v)
+    return out
+
+
+def aes_half(low, high, decrypt, mixed):
+    state = list(low.to_bytes(8, 'little') + high.to_bytes(8, 'little'))
+    shifted = [state[4 * ((c - r if decrypt else c + r) % 4) + r] for c in range(4) for r in range(4)]
+    state = [SBOX.index(v) if decrypt else SBOX[v] for v in shifted]
+    if mixed:
+        state = columns_times(state, [14, 11, 13, 9] if decrypt else [2, 3, 1, 1])
+    return int.from_bytes(bytes(state[:8]), 'little')
+
+
+def aes_ks1(a, n):
+    word = a >> 32
+    if n != 10:
+        word = rol(word, 24, 32)
+    word = sum(SBOX[word >> i & 0xff] << i for i in range(0, 32, 8)) ^ (ROUND_CONSTANTS[n] if n < 10 else 0)
+    return word << 32 | word
+
+
+def sigma(bits, a, b, c, shift):
+    def f(v):
+        v &= (1 << bits) - 1
+        last = v >> c if shift else rol(v, bits - c, bits)
+        v = rol(v, bits - a, bits) ^ rol(v, bits - b, bits) ^ last
+        return sx32(v) if bits == 32 else v
+    return f
+
+
+def permuted(table, indices, bits):
+    return sum((table >> (indices >> i & (1 << bits) - 1) * bits & (1 << bits) - 1) << i for i in range(0, 64, bits))
+
+
+BINARY |= {
+    'aes64es': lambda a, b: aes_half(a, b, False, False), 'aes64esm': lambda a, b: aes_half(a, b, False, True),
+    'aes64ds': lambda a, b: aes_half(a, b, True, False), 'aes64dsm': lambda a, b: aes_half(a, b, True, True),
+    'aes64ks2': lambda a, b: a >> 32 ^ b & M32 | (a >> 32 ^ b & M32 ^ b >> 32) << 32,
+    'pack': lambda a, b: a & M32 | b << 32, 'packh': lambda a, b: a & 0xff | (b & 0xff) << 8,
+    'packw': lambda a, b: sx32(a & 0xffff | b << 16),
+    'xperm4': lambda a, b: permuted(a, b, 4), 'xperm8': lambda a, b: permuted(a, b, 8),
+}
 UNARY = {
+    'aes64im': lambda a: int.from_bytes(bytes(columns_times(list(a.to_bytes(8, 'little')), [14, 11, 13, 9])), 'little'),
+    'sha256sum0': sigma(32, 2, 13, 22, False), 'sha256sum1': sigma(32, 6, 11, 25, False),
+    'sha256sig0': sigma(32, 7, 18, 3, True), 'sha256sig1': sigma(32, 17, 19, 10, True),
+    'sha512sum0': sigma(64, 28, 34, 39, False), 'sha512sum1': sigma(64, 14, 18, 41, False),
+    'sha512sig0': sigma(64, 1, 8, 7, True), 'sha512sig1': sigma(64, 19, 61, 6, True),
+    'brev8': lambda a: sum((a >> i & 1) << (i ^ 7) for i in range(64)),
     'clz': lambda a: clz(a, 64), 'ctz': lambda a: ctz(a, 64), 'cpop': lambda a: bin(a).count('1'),
     'clzw': lambda a: clz(a & M32, 32), 'ctzw': lambda a: ctz(a & M32, 32), 'cpopw': lambda a: bin(a & M32).count('1'),
     'sext.b': lambda a: (a & 0xff) - ((a & 0x80) << 1), 'sext.h': lambda a: (a & 0xffff) - ((a & 0x8000) << 1),
@@ -162,6 +242,8 @@ GROUP = {
     'zbb': 'andn orn xnor min max minu maxu rol ror rolw rorw rori roriw clz ctz cpop clzw ctzw cpopw sext.b sext.h '
            'zext.h orc.b rev8',
     'zbc': 'clmul clmulh clmulr', 'zbs': 'bclr bset binv bext bclri bseti binvi bexti',
+    'zkn': 'aes64es aes64esm aes64ds aes64dsm aes64ks2 aes64im sha256sum0 sha256sum1 sha256sig0 sha256sig1 sha512sum0 '
+           'sha512sum1 sha512sig0 sha512sig1 brev8 pack packh packw xperm4 xperm8',
     'zicond': 'czero.eqz czero.nez', 'zimop': 'mop.r mop.rr',
 }
 GROUP_OF = {name: group for group, names in GROUP.items() for name in names.split()}
@@ -198,6 +280,9 @@ def integers():
         for n in range(limit):
             add(GROUP_OF.get(name, 'rv64i'), f'{name} {n}', [row(name, A0, A0) | n << 20, RET], 'X',
                 [(a, 0, 0, f(a, n) & M64) for a in SOME])
+    for n in range(11):
+        add('zkn', f'aes64ks1i {n}', [0x31001013 | A0 << 7 | A0 << 15 | n << 20, RET], 'X',
+            [(a, 0, 0, aes_ks1(a, n)) for a in SOME])
     for imm in [0, 1, 0x7ffff, 0x80000, 0xfffff, 0x12345]:
         add('rv64i', f'lui {imm:#x}', [row('lui', A0) | imm << 12, RET], 'X', [(0, 0, 0, sx32(imm << 12))])
     # auipc a0, imm; auipc a1, 0; sub a0, a0, a1: the immediate, 4 less
@@ -761,8 +846,9 @@ def write(folder):
             file.write('}\n')
 
 
-integers()
-compressed()
-atomics()
-floats()
-write(sys.argv[1])
+if __name__ == '__main__':
+    integers()
+    compressed()
+    atomics()
+    floats()
+    write(sys.argv[1])

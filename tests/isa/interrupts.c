@@ -341,6 +341,48 @@ static void returns(void)
     quiet();
 }
 
+/* Endless loops that walk through memory, or only seem to: an interrupt ends each of them, at
+ * `out`. `body` is what they do; a3 is where they begin, a4 is 0, a6 behind the last byte. */
+#define LOOP(body)                                                                                 \
+    __asm__ volatile("    la   t0, 9f\n"                                                           \
+                     "    sd   t0, (%0)\n"                                                         \
+                     "    mv   a3, %1\n"                                                           \
+                     "    mv   a5, %1\n"                                                           \
+                     "    mv   a6, %2\n"                                                           \
+                     "    li   a4, 0\n"                                                            \
+                     "    li   a7, 8\n"                                                            \
+                     "    csrsi mstatus, 8\n"                                                      \
+                     "1:\n" body "    j 1b\n"                                                      \
+                     "9:  csrci mstatus, 8\n"                                                      \
+                     :                                                                             \
+                     : "r"(&trap_resume), "r"(pages), "r"(pages + sizeof pages)                    \
+                     : "t0", "a0", "a3", "a4", "a5", "a6", "a7", "memory")
+
+static void loops_are_left(void)
+{
+    for (unsigned loop = 0; loop < 9; loop++) {
+        quiet();
+        trap_clear();
+        csr_write(MIE, 1 << MTI);
+        *CLINT_MTIMECMP = *CLINT_MTIME + 5000;
+        switch (loop) {
+        case 0: LOOP("ld a0, 0(a5); add a5, a5, a4\n"); break;
+        case 1: LOOP("sd a0, 0(a5); add a5, a5, a4\n"); break;
+        case 2: LOOP("addi a5, a5, 8; ld a0, 0(a5); addi a5, a5, -8\n"); break;
+        case 3: LOOP("ld a0, 0(a5); beqz a4, 2f; addi a5, a5, 8; 2:\n"); break;
+        case 4: LOOP("ld a0, 0(a5); addi a4, a4, 8; andi a4, a4, 1023; add a5, a3, a4\n"); break;
+        case 5: LOOP("ld a0, 0(a5); addi a5, a5, 8; bltu a5, a6, 1b; mv a5, a3\n"); break;
+        case 6: LOOP("add a5, a5, a7; ld a0, 0(a5); neg a7, a7\n"); break;
+        case 7: LOOP("ld a0, 0(a5); bnez a4, 2f; ld a0, 8(a5); j 1b; 2: addi a5, a5, 8\n"); break;
+        default: LOOP("addi a4, a4, 1\n"); break;
+        }
+        trap_resume = 0;
+        CHECK_EQ("a loop is left: traps", trap.count, 1);
+        CHECK_EQ("a loop is left: cause", trap.cause, IRQ | MTI);
+    }
+    quiet();
+}
+
 void test_main(void)
 {
     enables();
@@ -350,4 +392,5 @@ void test_main(void)
     machine_timer();
     vectored();
     returns();
+    loops_are_left();
 }

@@ -14,7 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum mode { U = 0, S = 1, M = 3 };
+/* VU and VS are entered from HS-mode (hypervisor.c). */
+enum mode { U = 0, S = 1, M = 3, VU = 4, VS = 5 };
 
 /* Causes (Privileged ISA 20240411, table 14). */
 #define IRQ (1ULL << 63)
@@ -29,21 +30,30 @@ enum cause {
     STORE_ACCESS = 7,
     ECALL_U = 8,
     ECALL_S = 9,
+    ECALL_VS = 10,
     ECALL_M = 11,
     FETCH_PAGE = 12,
     LOAD_PAGE = 13,
     STORE_PAGE = 15,
+    FETCH_GUEST = 20,
+    LOAD_GUEST = 21,
+    VIRTUAL = 22,
+    STORE_GUEST = 23,
 };
 
 /* The last trap taken, and how many since trap_clear(). */
 struct trap {
     uint64_t count;
     uint64_t cause, epc, tval;
-    uint64_t status; /* mstatus (sstatus if level is S) as the handler found it */
-    enum mode level; /* mode of the handler */
+    uint64_t status;     /* mstatus (sstatus if level is S) as the handler found it */
+    enum mode level;     /* mode of the handler */
+    uint64_t gpa2, inst; /* with H: mtval2, mtinst or htval, htinst */
+    uint64_t hstatus;    /* with H, in M and HS */
 };
 extern struct trap trap;
 void trap_clear(void);
+/* The handler in S-mode is HS-mode's, and notes what only that has. */
+extern bool with_htval;
 /* When set, the next traps resume there instead of behind the instruction that trapped. */
 extern uint64_t trap_resume;
 
@@ -153,6 +163,33 @@ enum {
     SIP = 0x144,
     STIMECMP = 0x14d,
     SATP = 0x180,
+    VSSTATUS = 0x200,
+    VSIE = 0x204,
+    VSTVEC = 0x205,
+    VSSCRATCH = 0x240,
+    VSEPC = 0x241,
+    VSCAUSE = 0x242,
+    VSTVAL = 0x243,
+    VSIP = 0x244,
+    VSTIMECMP = 0x24d,
+    VSATP = 0x280,
+    HSTATUS = 0x600,
+    HEDELEG = 0x602,
+    HIDELEG = 0x603,
+    HIE = 0x604,
+    HTIMEDELTA = 0x605,
+    HCOUNTEREN = 0x606,
+    HGEIE = 0x607,
+    HENVCFG = 0x60a,
+    HSTATEEN0 = 0x60c,
+    HTVAL = 0x643,
+    HIP = 0x644,
+    HVIP = 0x645,
+    HTINST = 0x64a,
+    HGATP = 0x680,
+    HGEIP = 0xe12,
+    MTINST = 0x34a,
+    MTVAL2 = 0x34b,
     MSTATUS = 0x300,
     MISA = 0x301,
     MEDELEG = 0x302,
@@ -195,6 +232,8 @@ enum {
 #define MSTATUS_TVM    (1ULL << 20)
 #define MSTATUS_TW     (1ULL << 21)
 #define MSTATUS_TSR    (1ULL << 22)
+#define MSTATUS_GVA    (1ULL << 38)
+#define MSTATUS_MPV    (1ULL << 39)
 #define MENVCFG_STCE   (1ULL << 63)
 #define MENVCFG_PBMTE  (1ULL << 62)
 #define MENVCFG_ADUE   (1ULL << 61)

@@ -13,11 +13,14 @@ uint64_t root48[512] __attribute__((aligned(4096)));
 uint64_t root57[512] __attribute__((aligned(4096)));
 uint8_t pages[8][4096] __attribute__((aligned(32768)));
 
+bool with_htval;
+
 struct frame {
     uint64_t x[32];
 };
 extern struct frame mframe, sframe;
-extern const char run_done[], run_leave[], strap_leave[], mtrap_entry[], strap_entry[], stack_top[];
+extern const char run_done[], run_leave[], run_virtual[], strap_leave[], mtrap_entry[],
+    strap_entry[], stack_top[];
 uint64_t run_enter(uint64_t pc, uint64_t a, uint64_t b, uint64_t sp);
 void trap_m(struct frame *frame);
 void trap_s(struct frame *frame);
@@ -202,7 +205,8 @@ static uint64_t resume_at(const struct frame *frame)
         return pc;
     if (trap.cause & IRQ)
         return trap.epc;
-    if (trap.cause == FETCH_MISALIGNED || trap.cause == FETCH_ACCESS || trap.cause == FETCH_PAGE)
+    if (trap.cause == FETCH_MISALIGNED || trap.cause == FETCH_ACCESS || trap.cause == FETCH_PAGE ||
+        trap.cause == FETCH_GUEST)
         return frame->x[1];
     pc = trap.epc;
     return pc + ((*(const uint16_t *)(uintptr_t)(pc - (pc & USER_ALIAS)) & 3) == 3 ? 4 : 2);
@@ -221,7 +225,7 @@ void trap_m(struct frame *frame)
 {
     uint64_t epc = csr_read(MEPC), cause = csr_read(MCAUSE);
 
-    if ((cause == ECALL_U || cause == ECALL_S || cause == ECALL_M) &&
+    if ((cause == ECALL_U || cause == ECALL_S || cause == ECALL_VS || cause == ECALL_M) &&
         (epc - run_alias == FN(run_done) || epc == FN(strap_leave))) {
         csr_write(MEPC, FN(run_leave));
         csr_set(MSTATUS, MSTATUS_MPP(M));
@@ -233,6 +237,11 @@ void trap_m(struct frame *frame)
     trap.tval = csr_read(MTVAL);
     trap.status = csr_read(MSTATUS);
     trap.level = M;
+    if (have('h')) {
+        trap.gpa2 = csr_read(MTVAL2);
+        trap.inst = csr_read(MTINST);
+        trap.hstatus = csr_read(HSTATUS);
+    }
     if (trap.count > 1000)
         give_up("endless traps: ");
     if (cause & IRQ)
@@ -254,16 +263,40 @@ void trap_s(struct frame *frame)
     trap.tval = csr_read(STVAL);
     trap.status = csr_read(SSTATUS);
     trap.level = S;
+    if (with_htval) {
+        trap.gpa2 = csr_read(HTVAL);
+        trap.inst = csr_read(HTINST);
+        trap.hstatus = csr_read(HSTATUS);
+    }
     if (cause & IRQ)
         csr_clear(SIE, 1ULL << (cause & 63));
+    if (with_htval && cause == (IRQ | 12))
+        csr_clear(HIE, 1ULL << 12);
     csr_write(SEPC, resume_at(frame));
+}
+
+/* Where a mode sees RAM: U and VU, once paging is on, at USER_ALIAS. */
+static uint64_t alias_of(enum mode mode)
+{
+    uint64_t atp = mode == U ? csr_read(SATP) : mode == VU ? csr_read(VSATP) : 0;
+    return atp >> 60 != 0 ? USER_ALIAS : 0;
 }
 
 uint64_t run_in(enum mode mode, uint64_t pc, uint64_t a, uint64_t b)
 {
     uint64_t sp = FN(run_stack) + sizeof run_stack;
 
-    run_alias = mode == U && csr_read(SATP) != 0 ? USER_ALIAS : 0;
+    run_alias = alias_of(mode);
+    if (mode >= VU) { /* by sret: M-mode's write of MPV is lost by QEMU 10 */
+        csr_set(HSTATUS, 1 << 7);
+        csr_clear(SSTATUS, MSTATUS_SPP | MSTATUS_SPIE);
+        csr_set(SSTATUS, (mode == VS ? MSTATUS_SPP : 0) |
+                             (csr_read(SSTATUS) & MSTATUS_SIE ? MSTATUS_SPIE : 0));
+        csr_write(SEPC, pc + run_alias);
+        csr_clear(MSTATUS, MSTATUS_MPP(M) | MSTATUS_MPIE);
+        csr_set(MSTATUS, MSTATUS_MPP(S) | MSTATUS_MPIE);
+        return run_enter(FN(run_virtual), a, b, sp + run_alias);
+    }
     csr_clear(MSTATUS, MSTATUS_MPP(M) | MSTATUS_MPIE);
     csr_set(MSTATUS, MSTATUS_MPP(mode) | (csr_read(MSTATUS) & MSTATUS_MIE ? MSTATUS_MPIE : 0));
     return run_enter(pc + run_alias, a, b, sp + run_alias);
@@ -281,7 +314,7 @@ uint64_t probe(enum mode mode, uint32_t word, uint64_t a, uint64_t b)
     *code = (uint16_t)(RET >> 16);
     fence_i();
     trap_clear();
-    probe_pc = FN(probe_code) + (mode == U && csr_read(SATP) != 0 ? USER_ALIAS : 0);
+    probe_pc = FN(probe_code) + alias_of(mode);
     return run_in(mode, FN(probe_code), a, b);
 }
 

@@ -182,6 +182,9 @@ run_enter:
     mv      a1, a2
     mv      a0, t2
     mret
+    .global run_virtual /* in HS-mode: into the mode in hstatus.SPV and sstatus.SPP */
+run_virtual:
+    sret
     .global run_done
 run_done:
     ecall

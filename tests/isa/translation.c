@@ -460,6 +460,24 @@ static void sum_of_address_spaces(uint64_t global)
     vm_on(0);
 }
 
+/* Svvptc: a page that becomes valid is soon seen as such, without SFENCE.VMA; here, at once. */
+static void valid_without_fence(void)
+{
+    static const uint64_t at = 0x40003000;
+    vm_on(8);
+    *(uint32_t *)pages[2] = RET;
+    for (unsigned round = 0; round < 40; round++) {
+        const enum access access = round % 3;
+        leaf[3] = 0;
+        sfence_vma();
+        check_access("Svvptc: not valid yet", S, access, at, page_fault[access]);
+        leaf[3] = PTE_PPN(FN(pages[2])) | PTE_ALL;
+        check_access("Svvptc: valid now", S, access, at, 0);
+    }
+    leaf[3] = 0;
+    vm_on(0);
+}
+
 void test_main(void)
 {
     satp_modes();
@@ -475,4 +493,5 @@ void test_main(void)
     mprv();
     sum_of_address_spaces(0);
     sum_of_address_spaces(PTE_G);
+    valid_without_fence();
 }

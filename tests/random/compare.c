@@ -4,7 +4,8 @@
  * out.
  *
  *     random --harness FILE --work DIR --subject COMMAND [--second COMMAND] --oracle COMMAND
- *            [--oracle-is 7|10] [--seed N] [--programs N] [--batch N] [--coverage N] [--only INDEX
+ *            [--oracle-is 7|10] [--vlen N] [--seed N] [--programs N] [--batch N] [--coverage N]
+ * [--only INDEX
  * [--before N]]
  *
  * In a COMMAND, %s is the image. On a difference the program is cut shorter and shorter until it
@@ -24,7 +25,7 @@
 #define BATCH_MAX       4096
 #define TIMEOUT_SECONDS 180
 #define DIFFERENCES_MAX 8
-#define CODE_SLOT       0x400000 /* from BATCH_BASE: code lies behind all descriptors */
+#define CODE_SLOT       0x500000 /* from BATCH_BASE: code lies behind all descriptors */
 
 _Static_assert(sizeof(struct batch) + BATCH_MAX * sizeof(struct descriptor) <= CODE_SLOT,
                "descriptors fit");
@@ -33,7 +34,7 @@ enum { SUBJECT, ORACLE, SECOND, SIDES }; /* SECOND: another subject, if there is
 
 struct options {
     const char *harness, *work, *command[SIDES];
-    enum reference reference;
+    struct machine machine;
     uint64_t seed, programs, coverage;
     unsigned batch;
     bool only;
@@ -49,7 +50,7 @@ struct image {
 
 /* The lines one machine printed. */
 struct output {
-    uint64_t *words, *marks; /* marks: the second number of each line, or 0 */
+    uint64_t *words, *marks, *illegal; /* the numbers of each line, or 0 (image.h) */
     size_t count;
     uint64_t storms; /* interrupts by hart 1 */
     bool ended;
@@ -78,9 +79,10 @@ static void image_begin(struct image *image, const struct options *options, uint
     fclose(file);
     image->batch = (struct batch *)(void *)(image->bytes + (BATCH_BASE - HARNESS_BASE));
     image->batch->flags =
-        flags | (options->reference == REFERENCE_QEMU10 ? BATCH_SSTC | BATCH_STATEEN : 0);
+        flags | (options->machine.reference == REFERENCE_QEMU10 ? BATCH_SSTC | BATCH_STATEEN : 0) |
+        (options->machine.vlen != 0 ? BATCH_VECTOR : 0);
     image->size = BATCH_BASE - HARNESS_BASE + CODE_SLOT;
-    data_words(image->batch->data);
+    data_words(image->batch->data, &options->machine);
 }
 
 /* WFI that reaches the end of a page; see 20 in generate.c. */
@@ -154,6 +156,14 @@ static void machines_wait(pid_t pid[SIDES])
     }
 }
 
+static void output_free(struct output *output)
+{
+    free(output->words);
+    free(output->marks);
+    free(output->illegal);
+    output->words = output->marks = output->illegal = NULL;
+}
+
 static void output_read(struct output *output, const char *name)
 {
     FILE *file = fopen(name, "rb");
@@ -163,9 +173,7 @@ static void output_read(struct output *output, const char *name)
     output->count = 0;
     output->storms = 0;
     output->ended = false;
-    free(output->words);
-    free(output->marks);
-    output->words = output->marks = NULL;
+    output_free(output);
     if (file == NULL)
         die("cannot read", name);
     while (fgets(line, sizeof line, file) != NULL) {
@@ -183,10 +191,12 @@ static void output_read(struct output *output, const char *name)
             capacity = capacity * 2 + 1024;
             output->words = realloc(output->words, capacity * sizeof *output->words);
             output->marks = realloc(output->marks, capacity * sizeof *output->marks);
-            if (output->words == NULL || output->marks == NULL)
+            output->illegal = realloc(output->illegal, capacity * sizeof *output->illegal);
+            if (output->words == NULL || output->marks == NULL || output->illegal == NULL)
                 die("cannot hold", name);
         }
-        output->marks[output->count] = strtoull(end, NULL, 16);
+        output->marks[output->count] = strtoull(end, &end, 16);
+        output->illegal[output->count] = strtoull(end, NULL, 16);
         output->words[output->count++] = word;
     }
     fclose(file);
@@ -234,7 +244,8 @@ static void word_name(size_t index, char *text, size_t capacity)
         "fcsr",    "end cause",  "end epc",    "end status", "mie",     "mip",
         "medeleg", "mideleg",    "sepc",       "scause",     "stval",   "stvec",
         "satp",    "mcounteren", "scounteren", "menvcfg",    "senvcfg", "pmpcfg0"};
-    static const char *const trap[] = {"cause", "epc", "tval", "status"};
+    static const char *const vector[] = {"vl", "vtype", "vstart", "vcsr"};
+    static const char *const trap[] = {"cause", "epc", "tval", "status", "V's state"};
     size_t count = sizeof csrs / sizeof csrs[0];
 
 #define AT(member) (offsetof(struct record, member) / 8)
@@ -248,8 +259,12 @@ static void word_name(size_t index, char *text, size_t capacity)
         snprintf(text, capacity, "pmpaddr%zu", index - AT(pmpaddr));
     else if (index < AT(data))
         snprintf(text, capacity, "pte %zu", index - AT(leaf));
-    else if (index < AT(traps))
+    else if (index < AT(vl))
         snprintf(text, capacity, "memory at %#zx", DATA_BASE + DATA_CHUNK * (index - AT(data)));
+    else if (index < AT(v))
+        snprintf(text, capacity, "%s", vector[index - AT(vl)]);
+    else if (index < AT(traps))
+        snprintf(text, capacity, "v, word %zu", index - AT(v));
     else if (index == AT(traps))
         snprintf(text, capacity, "traps");
     else
@@ -264,6 +279,33 @@ static bool word_differs(const struct output *a, const struct output *b, size_t 
     return a->words[index] != b->words[index];
 }
 
+/* V's registers, element 0 to the right: before the last item, and behind it where it changed them.
+ */
+static void print_vectors(const struct options *options, const uint64_t *before,
+                          const uint64_t *subject, const uint64_t *oracle)
+{
+    const uint64_t *values[] = {before, subject, oracle};
+    const size_t words = options->machine.vlen / 64;
+
+    for (size_t reg = 0; reg < 32; reg++)
+        for (unsigned which = 0; which < 3; which++) {
+            const uint64_t *v = values[which] + reg * words;
+            bool differs = memcmp(subject + reg * words, oracle + reg * words, words * 8) != 0;
+
+            if (which != 0 && memcmp(v, before + reg * words, words * 8) == 0 && !differs)
+                continue;
+            if (which == 2 && !differs)
+                continue;
+            if (which == 0)
+                printf("v%-2zu                ", reg);
+            else
+                printf(" %-10s        ", which == 2 ? "oracle" : differs ? "subject" : "then");
+            for (size_t i = words; i-- > 0;)
+                printf(" %016llx", (unsigned long long)v[i]);
+            printf("%s\n", which == 2 ? "  <--" : "");
+        }
+}
+
 static void print_word(const char *name, uint64_t value)
 {
     printf("%s %#llx, ", name, (unsigned long long)value);
@@ -276,14 +318,17 @@ static void print_state(const struct options *options, const struct program *pro
     struct image image = {0};
     struct output output[SIDES] = {{0}};
     const struct descriptor *d;
+    const uint64_t *before;
+    size_t v = 1 + offsetof(struct record, v) / 8;
 
     image_begin(&image, options, BATCH_VERBOSE);
     for (uint64_t i = index - options->before; i < index; i++) {
-        program_make(&earlier, options->seed, i, options->reference);
+        program_make(&earlier, options->seed, i, &options->machine);
         image_add(&image, &earlier, earlier.item_count);
     }
     image_add(&image, program, items);
-    d = &image.batch->descriptors[image.batch->count - 1];
+    image_add(&image, program, items == 0 ? 0 : items - 1); /* what the last item started from */
+    d = &image.batch->descriptors[image.batch->count - 2];
     print_word("mode", d->mstatus >> 11 & 3);
     print_word("satp", d->satp);
     print_word("mstatus", d->mstatus);
@@ -303,6 +348,10 @@ static void print_state(const struct options *options, const struct program *pro
     run_all(options, &image, output);
     for (int side = 0; side < SIDES; side++)
         output_skip(&output[side], options->before);
+    for (int side = 0; side < SIDES; side++)
+        if (output[side].count > v + V_WORDS && output[side].count > output[side].words[0])
+            output[side].count = 1 + output[side].words[0];
+    before = output[ORACLE].words + output[ORACLE].count;
     printf("%-20s %16s %16s\n", "", side_name[0], side_name[1]);
     for (size_t i = 1; i < output[0].count || i < output[1].count; i++) {
         uint64_t a = i < output[0].count ? output[0].words[i] : 0,
@@ -312,14 +361,18 @@ static void print_state(const struct options *options, const struct program *pro
         char name[40];
 
         word_name(i - 1, name, sizeof name);
+        if (options->machine.vlen != 0 && i >= v && i < v + V_WORDS)
+            continue;
         if (differs || trap || i <= 64)
             printf("%-20s %016llx %016llx%s", name, (unsigned long long)a, (unsigned long long)b,
                    differs ? "  <--" : "");
-        if (i <= 64 && !differs) /* what it started from helps to see what happened */
-            printf("  (from %016llx)", (unsigned long long)(i <= 32 ? d->x[i - 1] : d->f[i - 33]));
+        if (i <= 64) /* what it started from helps to see what happened */
+            printf("  (from %016llx)", (unsigned long long)before[i]);
         if (differs || trap || i <= 64)
             printf("\n");
     }
+    if (options->machine.vlen != 0 && output[SUBJECT].count > v + V_WORDS)
+        print_vectors(options, before + v, output[SUBJECT].words + v, output[ORACLE].words + v);
     for (unsigned i = 0; i < WINDOW_PAGES; i++)
         if (d->satp != 0)
             printf("pte %u %016llx\n", i, (unsigned long long)d->leaf[i]);
@@ -331,10 +384,8 @@ static void print_state(const struct options *options, const struct program *pro
                    (unsigned long long)(d->pmpaddr[i] << 2));
     program_print(program, items, d->start, stdout);
     free(image.bytes);
-    for (int side = 0; side < SIDES; side++) {
-        free(output[side].words);
-        free(output[side].marks);
-    }
+    for (int side = 0; side < SIDES; side++)
+        output_free(&output[side]);
 }
 
 /* Runs all beginnings of the program at once; the shortest that differs shows the instruction. */
@@ -348,7 +399,7 @@ static void explain(const struct options *all, int subject, uint64_t index)
 
     two.command[SUBJECT] = all->command[subject];
     two.command[SECOND] = NULL;
-    program_make(&program, options->seed, index, options->reference);
+    program_make(&program, options->seed, index, &options->machine);
     image_begin(&image, options, 0);
     for (items = 0; items <= program.item_count; items++)
         image_add(&image, &program, items);
@@ -363,19 +414,19 @@ static void explain(const struct options *all, int subject, uint64_t index)
     print_state(options, &program, index, items);
     fflush(stdout);
     free(image.bytes);
-    for (int side = 0; side < SIDES; side++) {
-        free(output[side].words);
-        free(output[side].marks);
-    }
+    for (int side = 0; side < SIDES; side++)
+        output_free(&output[side]);
 }
 
 /* Counts the rows of the items that a program executed: marks come from the oracle. False: it did
  * not come to its end. */
-static bool count_rows(const struct program *program, uint64_t marks, uint64_t *covered)
+static bool count_rows(const struct program *program, uint64_t marks, uint64_t illegal,
+                       uint64_t *covered)
 {
     for (unsigned i = 0; i < program->item_count; i++)
         for (unsigned k = 0; k < program->items[i].row_count && (marks >> i & 1) != 0; k++)
-            covered[program->items[i].rows[k]]++;
+            if (!is_vector_row(program->items[i].rows[k]) || (illegal >> i & 1) == 0)
+                covered[program->items[i].rows[k]]++;
     return marks != 0;
 }
 
@@ -386,7 +437,7 @@ static bool check_coverage(const struct options *options, const uint64_t *covere
     unsigned rows = 0;
 
     for (unsigned row = 1; row < row_count(); row++) {
-        if (!row_covered(row, options->reference))
+        if (!row_covered(row, &options->machine))
             continue;
         rows++;
         if (covered[row] < least)
@@ -430,7 +481,9 @@ static void parse(struct options *options, int argc, char **argv)
         else if (strcmp(name, "--oracle") == 0)
             options->command[ORACLE] = value;
         else if (strcmp(name, "--oracle-is") == 0)
-            options->reference = number(value) == 7 ? REFERENCE_QEMU7 : REFERENCE_QEMU10;
+            options->machine.reference = number(value) == 7 ? REFERENCE_QEMU7 : REFERENCE_QEMU10;
+        else if (strcmp(name, "--vlen") == 0)
+            options->machine.vlen = (unsigned)number(value);
         else if (strcmp(name, "--seed") == 0)
             options->seed = number(value);
         else if (strcmp(name, "--programs") == 0)
@@ -464,7 +517,7 @@ int main(int argc, char **argv)
     static struct program program;
     static uint64_t covered[ROWS_MAX];
     struct options options = {
-        .seed = 1, .programs = 2000, .batch = 2000, .reference = REFERENCE_QEMU10};
+        .seed = 1, .programs = 2000, .batch = 2000, .machine.reference = REFERENCE_QEMU10};
     struct image image = {0};
     struct output output[SIDES] = {{0}};
     uint64_t differences = 0, ended = 0, storms[SIDES] = {0};
@@ -481,7 +534,7 @@ int main(int argc, char **argv)
 
         image_begin(&image, &options, 0);
         for (uint64_t i = 0; i < count; i++) {
-            program_make(&program, options.seed, first + i, options.reference);
+            program_make(&program, options.seed, first + i, &options.machine);
             image_add(&image, &program, program.item_count);
         }
         run_all(&options, &image, output);
@@ -500,8 +553,9 @@ int main(int argc, char **argv)
                             : ORACLE;
 
             if (wrong == ORACLE) {
-                program_make(&program, options.seed, first + i, options.reference);
-                ended += count_rows(&program, output[ORACLE].marks[i], covered);
+                program_make(&program, options.seed, first + i, &options.machine);
+                ended += count_rows(&program, output[ORACLE].marks[i], output[ORACLE].illegal[i],
+                                    covered);
                 continue;
             }
             if (++differences <= DIFFERENCES_MAX)
@@ -524,7 +578,7 @@ int main(int argc, char **argv)
     if (good)
         good = check_coverage(&options, covered);
     for (int side = 0; side < SIDES; side++) {
-        if (options.command[side] == NULL || options.reference != REFERENCE_QEMU10 ||
+        if (options.command[side] == NULL || options.machine.reference != REFERENCE_QEMU10 ||
             options.programs <= STORM_RUN)
             continue;
         printf("%s: %llu interrupts from hart 1\n", side_name[side],

@@ -57,6 +57,8 @@
  * misaligned AMO a misaligned load.
  * 23. Where PMP entries are on, accesses are aligned: a misaligned one may be checked whole, as we
  * do, or in parts (3.7.1); QEMU checks its first byte.
+ * 24. mstatus.VS Initial and Clean count as Dirty (run.c), and are cleared with SD where mstatus or
+ * sstatus is read: they may become Dirty at any time (Unprivileged, "V", 3.2.1). vector.c has more.
  */
 #include "maker.h"
 
@@ -75,14 +77,18 @@ const char *row_name(unsigned row)
     return row < OP_COUNT ? insn_table[row].mnemonic : insn_ctable[row - OP_COUNT].mnemonic;
 }
 
-bool row_covered(unsigned row, enum reference reference)
+/* The machine may execute it in random programs. */
+static bool row_exists(unsigned row, const struct machine *machine)
 {
     unsigned extension =
         row < OP_COUNT ? insn_table[row].extension : insn_ctable[row - OP_COUNT].extension;
 
-    if (row == OP_ILLEGAL)
+    if (row == OP_ILLEGAL || (is_vector_row(row) && machine->vlen == 0))
         return false;
-    if (reference == REFERENCE_QEMU10)
+    /* With V there is H too, whose loads and stores nothing keeps from where the harness is. */
+    if (machine->vlen != 0 && extension == EXT_H)
+        return false;
+    if (machine->reference == REFERENCE_QEMU10)
         return true;
     if (row == OP_ctzw) /* more than 32 for a word of 0 */
         return false;
@@ -95,9 +101,19 @@ bool row_covered(unsigned row, enum reference reference)
     case EXT_ZACAS:
     case EXT_ZAWRS:
     case EXT_ZFA:
+    case EXT_ZBKB:
+    case EXT_ZBKX:
+    case EXT_ZKND:
+    case EXT_ZKNE:
+    case EXT_ZKNH:
     case EXT_ZCB: return false;
     default: return true;
     }
+}
+
+bool row_covered(unsigned row, const struct machine *machine)
+{
+    return row_exists(row, machine) && is_vector_row(row) == (machine->vlen != 0);
 }
 
 /* ---- Instructions into items ---- */
@@ -110,37 +126,10 @@ static void emit(struct maker *m, uint32_t word)
         item->bytes[item->length++] = (uint8_t)(word >> 8 * i);
 }
 
-static void emit_row(struct maker *m, unsigned row, uint32_t word)
+void emit_row(struct maker *m, unsigned row, uint32_t word)
 {
     m->item->rows[m->item->row_count++] = (uint16_t)row;
     emit(m, word);
-}
-
-static uint32_t field(uint32_t word, unsigned low, unsigned width, uint32_t value)
-{
-    uint32_t mask = (width == 32 ? 0 : 1u << width) - 1;
-
-    return (word & ~(mask << low)) | (value & mask) << low;
-}
-
-static uint32_t set_rd(uint32_t word, unsigned rd)
-{
-    return field(word, 7, 5, rd);
-}
-
-static uint32_t set_rs1(uint32_t word, unsigned rs1)
-{
-    return field(word, 15, 5, rs1);
-}
-
-static uint32_t set_rs2(uint32_t word, unsigned rs2)
-{
-    return field(word, 20, 5, rs2);
-}
-
-static uint32_t i_type(enum riscv_op op, unsigned rd, unsigned rs1, int imm)
-{
-    return field(set_rs1(set_rd(insn_table[op].match, rd), rs1), 20, 12, (uint32_t)imm);
 }
 
 static bool is_reserved(const struct maker *m, unsigned reg)
@@ -148,7 +137,7 @@ static bool is_reserved(const struct maker *m, unsigned reg)
     return m->reserved >> reg & 1;
 }
 
-static unsigned free_reg(struct maker *m)
+unsigned free_reg(struct maker *m)
 {
     unsigned reg;
 
@@ -158,7 +147,7 @@ static unsigned free_reg(struct maker *m)
     return reg;
 }
 
-static unsigned free_reg_not_0(struct maker *m)
+unsigned free_reg_not_0(struct maker *m)
 {
     unsigned reg;
 
@@ -168,7 +157,7 @@ static unsigned free_reg_not_0(struct maker *m)
     return reg;
 }
 
-static unsigned any_reg(struct maker *m)
+unsigned any_reg(struct maker *m)
 {
     return below(m, 32);
 }
@@ -277,9 +266,9 @@ static bool make_csr(struct maker *m, unsigned op)
     bool replace = op == OP_csrrw || op == OP_csrrwi;
     unsigned rd = free_reg(m), source = immediate ? below(m, 32) : any_reg(m), reg = 0;
 
-    if (m->reference == REFERENCE_QEMU7)
+    if (m->machine->reference == REFERENCE_QEMU7)
         rule = &csr_rules[below(m, 3)];
-    if (m->reference == REFERENCE_QEMU10 &&
+    if (m->machine->reference == REFERENCE_QEMU10 &&
         one_in(m, 2)) { /* more of what this program holds values for */
         unsigned i = below(m, 3);
 
@@ -312,6 +301,12 @@ static bool make_csr(struct maker *m, unsigned op)
     emit_row(m, op, i_type((enum riscv_op)op, rd, source, rule->csr));
     if (rule->csr == 0x144)
         emit(m, i_type(OP_andi, rd, rd, ~(1 << 5)));
+    if ((rule->csr == 0x300 || rule->csr == 0x100) && m->machine->vlen != 0)
+        for (unsigned i = 0; i < 3; i++)
+            emit(m, i_type(OP_bclri, rd, rd,
+                           (int)(insn_table[OP_bclri].match >> 20) | (i == 2 ? 63 : 9 + (int)i)));
+    if (rule->csr == 0x303) /* see take_record in run.c */
+        emit(m, i_type(OP_bclri, rd, rd, (int)(insn_table[OP_bclri].match >> 20) | 12));
     if (rule->kind == CSR_VOLATILE)
         emit(m, i_type(OP_addi, rd, 0, (int)below(m, 64)));
     return true;
@@ -341,7 +336,7 @@ static bool make_amo(struct maker *m, unsigned op)
         emit_row(m, lr, set_rs1(set_rd(insn_table[lr].match, free_reg(m)), address));
         if (one_in(m, 2))
             emit(m, i_type(OP_addi, moved, any_reg(m), offset(m)));
-    } else if (m->reference == REFERENCE_QEMU10 && one_in(m, 3)) {
+    } else if (m->machine->reference == REFERENCE_QEMU10 && one_in(m, 3)) {
         emit(m, i_type(OP_addi, moved, address, m->amo_anywhere ? offset(m) : offset(m) / 32 * 16));
         address = moved;
     }
@@ -377,7 +372,7 @@ static bool make_illegal(struct maker *m)
     struct insn in;
     uint32_t word;
 
-    if (!row_covered(row, m->reference))
+    if (!row_exists(row, m->machine))
         return false;
     if (row < OP_COUNT) {
         word = insn_table[row].match | ((uint32_t)rnd(m) & ~insn_table[row].mask);
@@ -469,13 +464,13 @@ static bool make_row(struct maker *m, unsigned row)
     struct insn in;
     uint32_t word;
 
-    if (!row_covered(row, m->reference))
+    if (!row_exists(row, m->machine))
         return false;
     if (row >= OP_COUNT)
         return make_compressed(m, row);
     info = &insn_table[row];
     word = info->match | ((uint32_t)rnd(m) & ~info->mask);
-    if (row == OP_sinval_vma && m->reference == REFERENCE_QEMU7 && !m->still)
+    if (row == OP_sinval_vma && m->machine->reference == REFERENCE_QEMU7 && !m->still)
         return false; /* its tval of one that traps is 0 */
     switch (info->format) {
     case FMT_NONE:
@@ -529,6 +524,7 @@ static bool make_row(struct maker *m, unsigned row)
     case FMT_I:
     case FMT_SHIFT:
     case FMT_SHIFTW:
+    case FMT_ROUND:
     case FMT_U:
     case FMT_FCMP:
     case FMT_FTOXX: word = set_rd(word, free_reg(m)); break;
@@ -580,7 +576,7 @@ static void make_item(struct maker *m)
         if (kind < 8)
             done = make_csr(m, OP_csrrw + below(m, 3)) || make_csr(m, OP_csrrs);
         else if (kind < 11)
-            done = m->reference == REFERENCE_QEMU10 && make_illegal(m);
+            done = m->machine->reference == REFERENCE_QEMU10 && make_illegal(m);
         else if (kind < 13)
             done = make_xret(m, one_in(m, 2) ? OP_mret : OP_sret);
         else if (kind < 15) {
@@ -589,7 +585,12 @@ static void make_item(struct maker *m)
         } else if (kind < 17) {
             done = make_patch(m);
         } else {
-            done = make_row(m, 1 + below(m, row_count() - 1));
+            const unsigned row = 1 + below(m, row_count() - 1);
+            /* Where there is V, of three instructions two are of V. */
+            if (is_vector_row(row))
+                done = m->machine->vlen != 0 && make_vector(m, row);
+            else if (m->machine->vlen == 0 || one_in(m, 2))
+                done = make_row(m, row);
         }
     }
     m->program->item_count++;
@@ -634,7 +635,7 @@ static void make_state(struct maker *m)
         d->medeleg = rnd(m) & MEDELEG;
     if (one_in(m, 2))
         d->mideleg = rnd(m) & INTERRUPTS_S;
-    if (m->reference == REFERENCE_QEMU10 && one_in(m, 4)) {
+    if (m->machine->reference == REFERENCE_QEMU10 && one_in(m, 4)) {
         d->mie = rnd(m) & INTERRUPTS_M;
         d->mip = rnd(m) & INTERRUPTS_S;
     }
@@ -643,8 +644,8 @@ static void make_state(struct maker *m)
         d->msip = 0;
         d->mie &= ~MIP_MSIP;
     }
-    d->mtimecmp = m->reference == REFERENCE_QEMU10 && one_in(m, 4) ? 0 : ~0ULL;
-    d->stimecmp = m->reference == REFERENCE_QEMU10 && one_in(m, 4) ? 0 : ~0ULL;
+    d->mtimecmp = m->machine->reference == REFERENCE_QEMU10 && one_in(m, 4) ? 0 : ~0ULL;
+    d->stimecmp = m->machine->reference == REFERENCE_QEMU10 && one_in(m, 4) ? 0 : ~0ULL;
     d->satp = satp_value(m, m->vm);
     d->mcounteren = one_in(m, 2) ? 7 : rnd(m) & 7;
     d->scounteren = one_in(m, 2) ? 7 : rnd(m) & 7;
@@ -653,7 +654,7 @@ static void make_state(struct maker *m)
     d->pmpaddr[0] = (DATA_BASE + 0x1000) >> 2;
     for (unsigned i = 1; i < 8; i++)
         d->pmpaddr[i] = pmpaddr_value(m);
-    if (m->reference == REFERENCE_QEMU10 && one_in(m, 4))
+    if (m->machine->reference == REFERENCE_QEMU10 && one_in(m, 4))
         d->pmpcfg0 = pmpcfg_value(m);
     for (unsigned i = 0; i < WINDOW_PAGES; i++)
         d->leaf[i] = leaf_entry(m, i);
@@ -661,8 +662,8 @@ static void make_state(struct maker *m)
     for (unsigned i = 1; i < WINDOW_PAGES; i++)
         if (is_vacant(d->leaf[i]) && !is_vacant(d->leaf[i - 1]))
             d->leaf[i - 1] &= ~PTE_W;
-    m->amo_anywhere =
-        m->reference == REFERENCE_QEMU10 && (m->vm == 0 || (d->pmpcfg0 == 0 && one_in(m, 2)));
+    m->amo_anywhere = m->machine->reference == REFERENCE_QEMU10 &&
+                      (m->vm == 0 || (d->pmpcfg0 == 0 && one_in(m, 2)));
     for (unsigned i = 0; m->amo_anywhere && i < WINDOW_PAGES; i++)
         if ((d->leaf[i] & PTE_W) == 0)
             d->leaf[i] = is_vacant(d->leaf[i]) ? 0 : d->leaf[i] | PTE_A;
@@ -689,13 +690,14 @@ static void make_state(struct maker *m)
     d->mark = m->program->mark;
     m->still = true;
     m->pmp = d->pmpcfg0 != 0;
-    if (m->reference == REFERENCE_QEMU10 && one_in(m, 2)) {
+    if (m->machine->reference == REFERENCE_QEMU10 && one_in(m, 2)) {
         for (unsigned i = 0; i < 3; i++) {
             const struct csr_rule *rule = &csr_rules[below(m, csr_rule_count)];
 
             if (rule->kind != CSR_VALUE && rule->kind != CSR_REPLACE)
                 continue;
-            if (rule->csr == 0x14d && (m->reference == REFERENCE_QEMU7 || d->menvcfg >> 63 == 0))
+            if (rule->csr == 0x14d &&
+                (m->machine->reference == REFERENCE_QEMU7 || d->menvcfg >> 63 == 0))
                 continue;
             if (rule->csr == 0x30a)
                 envcfg_written = true;
@@ -710,7 +712,7 @@ static void make_state(struct maker *m)
             m->still = m->still && rule->csr != 0x300 && rule->csr != 0x100 && rule->csr != 0x180;
         }
     }
-    if (one_in(m, m->reference == REFERENCE_QEMU7 ? 64 : 4)) {
+    if (one_in(m, m->machine->reference == REFERENCE_QEMU7 ? 64 : 4)) {
         m->clear = reserve(m);
         d->x[m->clear] = MSTATUS_MPP | MSTATUS_SPP;
         m->supervisor = reserve(m);
@@ -722,23 +724,25 @@ static void make_state(struct maker *m)
             d->x[m->pointer[i]] &= ~15ULL;
 }
 
-void program_make(struct program *program, uint64_t seed, uint64_t index, enum reference reference)
+void program_make(struct program *program, uint64_t seed, uint64_t index,
+                  const struct machine *machine)
 {
+    const bool scalar_m = machine->reference == REFERENCE_QEMU7;
     struct maker m = {.program = program,
+                      .machine = machine,
                       .state = seed * 0x2545f4914f6cdd1d + index * 0x9e3779b97f4a7c15};
     unsigned items;
 
     memset(program, 0, sizeof *program);
     rnd(&m);
     m.state ^= rnd(&m);
-    m.reference = reference;
-    m.mode = reference == REFERENCE_QEMU7 || below(&m, 5) < 2 ? MODE_M
-             : one_in(&m, 2)                                  ? MODE_S
-                                                              : MODE_U;
-    m.vm = reference == REFERENCE_QEMU7 ? 0 : random_vm(&m);
+    m.mode = scalar_m || below(&m, 5) < 2 ? MODE_M : one_in(&m, 2) ? MODE_S : MODE_U;
+    m.vm = scalar_m ? 0 : random_vm(&m);
     program->descriptor.storm = index / STORM_RUN % 2 != 0 && m.mode != MODE_M;
     make_state(&m);
-    items = 10 + below(&m, 46);
+    if (machine->vlen != 0)
+        make_vector_state(&m);
+    items = 10 + below(&m, machine->vlen != 0 ? 36 : 46);
     while (program->item_count < items)
         make_item(&m);
 }

@@ -13,7 +13,7 @@
 #define CODE_MAX  2560
 
 /* Rows of the table: first those of 32 bits (enum riscv_op), then the compressed. */
-#define ROWS_MAX 512
+#define ROWS_MAX 1024
 
 /* What the reference lacks or does otherwise; see excluded() and the table of CSRs in generate.c.
  */
@@ -28,6 +28,12 @@ struct item {
     uint8_t target;    /* item number */
     uint16_t rows[12]; /* rows of the table that it exercises */
     uint8_t row_count;
+};
+
+/* The machines that programs run on. */
+struct machine {
+    enum reference reference;
+    unsigned vlen; /* bits of a vector register: programs with vector instructions; 0: without V */
 };
 
 /*
@@ -46,9 +52,12 @@ _Static_assert(ITEMS_MAX <= 64, "a register has a bit for each item");
 unsigned row_count(void);
 const char *row_name(unsigned row);
 /* The reference implements it, so that programs must cover it. */
-bool row_covered(unsigned row, enum reference reference);
+bool row_covered(unsigned row, const struct machine *machine);
+/* Rows of V count when they were legal. */
+bool is_vector_row(unsigned row);
 
-void program_make(struct program *program, uint64_t seed, uint64_t index, enum reference reference);
+void program_make(struct program *program, uint64_t seed, uint64_t index,
+                  const struct machine *machine);
 /*
  * Writes the first `items` items and the EBREAK that ends them to `code`, to run at `pc` (as M-mode
  * sees it), and completes `descriptor`. Returns the bytes written, at most CODE_MAX.
@@ -57,6 +66,6 @@ size_t program_place(const struct program *program, unsigned items, uint64_t pc,
                      struct descriptor *descriptor);
 void program_print(const struct program *program, unsigned items, uint64_t pc, FILE *out);
 /* The 64 words that fill the data area. */
-void data_words(uint64_t words[64]);
+void data_words(uint64_t words[64], const struct machine *machine);
 
 #endif

@@ -185,6 +185,33 @@ save_f:
     each_f  fsd, a0
     ret
 
+/* V's registers, one behind the other, at a0; vstart is 0. Not of C: it is built without V. */
+    .macro each_v op
+    csrr    t0, vlenb
+    slli    t0, t0, 3
+    \op     v0, (a0)
+    add     a0, a0, t0
+    \op     v8, (a0)
+    add     a0, a0, t0
+    \op     v16, (a0)
+    add     a0, a0, t0
+    \op     v24, (a0)
+    ret
+    .endm
+/* void save_v(uint64_t *) */
+    .global save_v
+save_v:
+    each_v  vs8r.v
+/* void load_v(const uint64_t *) */
+    .global load_v
+load_v:
+    each_v  vl8re8.v
+/* void set_vl(uint64_t vl, uint64_t vtype) */
+    .global set_vl
+set_vl:
+    vsetvl  zero, a0, a1
+    ret
+
     .bss
     .balign 16
     .global mframe, sframe

@@ -4,9 +4,9 @@
  *
  * The harness is loaded and entered at HARNESS_BASE. Behind it, at BATCH_BASE, lies a struct batch,
  * then the descriptors, then code. The harness runs one program after the other and prints a line
- * for each: a hash of its record, and its marks (0 if it did not come to its end, for then its last
- * item may be half executed). "E" and the number of interrupts that came from hart 1 is the last
- * line.
+ * for each: a hash of its record, its marks (0 if it did not come to its end, for then its last
+ * item may be half executed), and the items in which an instruction was illegal. "E" and the number
+ * of interrupts that came from hart 1 is the last line.
  */
 #ifndef TESTS_RANDOM_IMAGE_H
 #define TESTS_RANDOM_IMAGE_H
@@ -33,7 +33,9 @@
 #define STORM_RUN 500 /* so many programs in a row without storms, then as many with */
 
 #define TRAP_MAX   40
-#define TRAP_WORDS 4
+#define TRAP_WORDS 5
+
+#define V_WORDS 256 /* all vector registers, of at most 512 bits */
 
 /* Offsets in struct descriptor, for the assembler. */
 #define D_X    0
@@ -60,15 +62,22 @@ struct descriptor {
      * and nothing of them is to be seen. */
     uint64_t storm;
     uint64_t mark; /* number of the register that tells which items were executed */
+    uint64_t vl, vtype, vstart, vcsr; /* with BATCH_VECTOR */
 };
 
-/* BATCH_STORM: a program in the batch has `storm`. */
-enum { BATCH_VERBOSE = 1, BATCH_SSTC = 2, BATCH_STATEEN = 4, BATCH_STORM = 8 };
+/* BATCH_STORM: a program in the batch has `storm`. BATCH_VECTOR: the machine has V. */
+enum {
+    BATCH_VERBOSE = 1,
+    BATCH_SSTC = 2,
+    BATCH_STATEEN = 4,
+    BATCH_STORM = 8,
+    BATCH_VECTOR = 16,
+};
 
 struct batch {
     uint64_t count;
     uint64_t flags;
-    uint64_t data[64]; /* the words that fill the data area */
+    uint64_t data[64]; /* the words that fill the data area and the vector registers */
     struct descriptor descriptors[];
 };
 
@@ -84,8 +93,10 @@ struct record {
     uint64_t pmpcfg0, pmpaddr[8];
     uint64_t leaf[WINDOW_PAGES], mega;
     uint64_t data[DATA_SIZE / DATA_CHUNK];
+    uint64_t vl, vtype, vstart, vcsr, v[V_WORDS]; /* 0 without V */
     uint64_t traps;
-    uint64_t trap[TRAP_MAX][TRAP_WORDS]; /* cause (bit 62: handled in S-mode), epc, tval, status */
+    /* cause (bit 62: handled in S-mode), epc, tval, status, a hash of the state of V */
+    uint64_t trap[TRAP_MAX][TRAP_WORDS];
 };
 #endif
 

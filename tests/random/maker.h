@@ -1,6 +1,6 @@
 /*
- * Between the generator's two halves: what is drawn (generate.c) and the values that it gets
- * (operands.c).
+ * Between the generator's parts: what is drawn (generate.c; vector.c for vector instructions) and
+ * the values that it gets (operands.c).
  */
 #ifndef TESTS_RANDOM_MAKER_H
 #define TESTS_RANDOM_MAKER_H
@@ -16,6 +16,7 @@
 #define MSTATUS_SPIE (1ULL << 5)
 #define MSTATUS_MPIE (1ULL << 7)
 #define MSTATUS_SPP  (1ULL << 8)
+#define MSTATUS_VS   (3ULL << 9)
 #define MSTATUS_MPP  (3ULL << 11)
 #define MSTATUS_FS   (3ULL << 13)
 #define MSTATUS_MPRV (1ULL << 17)
@@ -24,7 +25,9 @@
 #define MSTATUS_TVM  (1ULL << 20)
 #define MSTATUS_TW   (1ULL << 21)
 #define MSTATUS_TSR  (1ULL << 22)
-#define STATUS_S     (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
+/* VS is read-only zero without V. */
+#define STATUS_S                                                                                   \
+    (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP | MSTATUS_VS | MSTATUS_FS | MSTATUS_SUM | MSTATUS_MXR)
 #define STATUS_M                                                                                   \
     (STATUS_S | MSTATUS_MIE | MSTATUS_MPIE | MSTATUS_MPRV | MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR)
 #define MIP_MSIP     8ULL
@@ -53,7 +56,7 @@ extern const unsigned csr_rule_count;
 struct maker {
     struct program *program;
     uint64_t state; /* of the random numbers */
-    enum reference reference;
+    const struct machine *machine;
     unsigned mode, vm; /* initial mode; satp.MODE */
     uint32_t reserved; /* registers that items must not write */
     unsigned pointer[3];
@@ -87,6 +90,49 @@ static inline bool one_in(struct maker *m, unsigned n)
 {
     return below(m, n) == 0;
 }
+
+/* ---- Instructions into items (generate.c) ---- */
+
+static inline uint32_t field(uint32_t word, unsigned low, unsigned width, uint32_t value)
+{
+    uint32_t mask = (width == 32 ? 0 : 1u << width) - 1;
+
+    return (word & ~(mask << low)) | (value & mask) << low;
+}
+
+static inline uint32_t set_rd(uint32_t word, unsigned rd)
+{
+    return field(word, 7, 5, rd);
+}
+
+static inline uint32_t set_rs1(uint32_t word, unsigned rs1)
+{
+    return field(word, 15, 5, rs1);
+}
+
+static inline uint32_t set_rs2(uint32_t word, unsigned rs2)
+{
+    return field(word, 20, 5, rs2);
+}
+
+static inline uint32_t i_type(enum riscv_op op, unsigned rd, unsigned rs1, int imm)
+{
+    return field(set_rs1(set_rd(insn_table[op].match, rd), rs1), 20, 12, (uint32_t)imm);
+}
+
+/* The item exercises the row. */
+void emit_row(struct maker *m, unsigned row, uint32_t word);
+/* Registers that items may write, x0 now and then; and any to read. */
+unsigned free_reg(struct maker *m);
+unsigned free_reg_not_0(struct maker *m);
+unsigned any_reg(struct maker *m);
+
+/* Fills the current item with a vector instruction of the row; false: it shall be drawn again. */
+bool make_vector(struct maker *m, unsigned row);
+/* What of V a program starts with. */
+void make_vector_state(struct maker *m);
+
+/* ---- Values (operands.c) ---- */
 
 #define PTE_W   4ULL
 #define PTE_A   64ULL

@@ -8,6 +8,10 @@ const struct csr_rule csr_rules[] = {
     {0x001, CSR_FREE, 0},
     {0x002, CSR_FREE, 0},
     {0x003, CSR_FREE, 0},
+    {0x008, CSR_FREE, 0}, /* V's, illegal without it */
+    {0x009, CSR_FREE, 0},
+    {0x00a, CSR_FREE, 0},
+    {0x00f, CSR_FREE, 0},
     {0x100, CSR_VALUE, STATUS_S},
     {0x104, CSR_VALUE, INTERRUPTS_S},
     {0x105, CSR_READ, 0}, /* stvec: the harness's */
@@ -44,6 +48,9 @@ const struct csr_rule csr_rules[] = {
     {0xc00, CSR_VOLATILE, 0},
     {0xc01, CSR_VOLATILE, 0},
     {0xc02, CSR_VOLATILE, 0},
+    {0xc20, CSR_READ, 0},
+    {0xc21, CSR_READ, 0},
+    {0xc22, CSR_READ, 0},
     {0xf11, CSR_VOLATILE, 0},
     {0xf12, CSR_VOLATILE, 0},
     {0xf13, CSR_VOLATILE, 0},
@@ -122,12 +129,28 @@ uint64_t fp_register(struct maker *m)
     }
 }
 
-void data_words(uint64_t words[64])
+/* Elements of a vector: of some width, integers or floating-point numbers. */
+static uint64_t interesting_elements(struct maker *m)
+{
+    const unsigned width = 8u << below(m, 4);
+    const bool fp = width > 8 && one_in(m, 2);
+    uint64_t word = 0;
+
+    if (width == 64)
+        return fp ? interesting_fp(m, 64) : interesting(m);
+    for (unsigned at = 0; at < 64; at += width)
+        word |= ((fp ? interesting_fp(m, width) : interesting(m)) & ((1ULL << width) - 1)) << at;
+    return word;
+}
+
+void data_words(uint64_t words[64], const struct machine *machine)
 {
     struct maker m = {.state = 1};
 
     for (unsigned i = 0; i < 64; i++)
-        words[i] = i % 2 ? interesting(&m) : fp_register(&m);
+        words[i] = machine->vlen != 0 ? interesting_elements(&m)
+                   : i % 2            ? interesting(&m)
+                                      : fp_register(&m);
 }
 
 /* ---- Memory and CSRs ---- */
@@ -147,7 +170,7 @@ uint64_t pointer_value(struct maker *m)
 
     switch (below(m, m->vm != 0 ? 12 : 4)) {
     case 0:
-        if (m->reference == REFERENCE_QEMU10 && one_in(m, 3)) {
+        if (m->machine->reference == REFERENCE_QEMU10 && one_in(m, 3)) {
             m->vacant = true;
             return one_in(m, 2)
                        ? HOLE
@@ -262,7 +285,7 @@ uint64_t envcfg_value(struct maker *m, uint64_t mask)
 
     if ((value & 0x30) == 0x20) /* CBIE = 2 is reserved */
         value |= 0x10;
-    if (m->reference == REFERENCE_QEMU7)
+    if (m->machine->reference == REFERENCE_QEMU7)
         value &= 1ULL | 3ULL << 62;
     return value;
 }
@@ -281,7 +304,7 @@ uint64_t csr_value(struct maker *m, const struct csr_rule *rule)
         return one_in(m, 2) ? 1ULL << 63 | (1 + 4 * below(m, 3))
                             : exceptions[below(m, sizeof exceptions)];
     case 0x14d: return one_in(m, 2) ? 0 : ~0ULL;
-    case 0x180: return satp_value(m, m->reference == REFERENCE_QEMU7 ? 0 : random_vm(m));
+    case 0x180: return satp_value(m, m->machine->reference == REFERENCE_QEMU7 ? 0 : random_vm(m));
     case 0x300: {
         uint64_t value = rnd(m) & rule->mask & ~(MSTATUS_MPP | MSTATUS_FS);
 

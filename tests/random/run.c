@@ -16,23 +16,36 @@
 #define csr_clear(csr, value)                                                                      \
     __asm__ volatile("csrc " #csr ", %0" : : "r"((uint64_t)(value)) : "memory")
 
+#define MSTATUS_VS       0x600ULL
+#define MSTATUS_SD       (1ULL << 63)
 #define MSTATUS_FS_DIRTY 0x6000ULL
 #define MIP_MSIP         8ULL
 #define IRQ              (1ULL << 63)
 #define IRQ_MSI          (IRQ | 3)
-enum { FETCH_MISALIGNED = 0, FETCH_ACCESS = 1, BREAKPOINT = 3, ECALL_S = 9, FETCH_PAGE = 12 };
+enum {
+    FETCH_MISALIGNED = 0,
+    FETCH_ACCESS = 1,
+    ILLEGAL = 2,
+    BREAKPOINT = 3,
+    ECALL_S = 9,
+    FETCH_PAGE = 12
+};
 
 extern uint64_t mframe[32], sframe[32];
 extern const char strap_entry[], strap_ecall[];
 void program_run(const struct descriptor *descriptor, uint64_t mstatus);
 void save_f(struct record *record);
+void save_v(uint64_t *words);
+void load_v(const uint64_t *words);
+void set_vl(uint64_t vl, uint64_t vtype);
 uint64_t trap_m(void);
 uint64_t trap_s(void);
 void harness_main(void);
 void storm_main(void);
 
+static struct batch *const batch = (struct batch *)BATCH_BASE;
 static struct record record;
-static uint64_t program_start, program_end;
+static uint64_t program_start, program_end, program_mark, illegal_items;
 
 /*
  * Hart 1 interrupts hart 0 while storm_on, the next time when the last one was taken, and at most
@@ -87,7 +100,6 @@ static void storm_end(void)
     storms_sent = storms; /* the last one may not have been taken */
 }
 
-static struct batch *const batch = (struct batch *)BATCH_BASE;
 static uint64_t (*const tables)[512] = (void *)TABLES_BASE;
 enum { ROOT57, ROOT48, GIGA, MEGA, LEAF };
 
@@ -112,9 +124,79 @@ static void put_hex(uint64_t value)
     put_number(value, '\n');
 }
 
+/*
+ * The program's vl, vtype and vstart while the harness runs with others, always the same ones: QEMU
+ * translates code anew for each combination.
+ */
+static struct {
+    uint64_t vl, vtype, vstart;
+} aside;
+
+static void vector_begin(const struct descriptor *d)
+{
+    for (size_t i = 0; i < V_WORDS; i++)
+        record.v[i] = batch->data[(i * 11 + d->data_seed) & 63];
+    load_v(record.v);
+    for (size_t i = 0; i < V_WORDS; i++)
+        record.v[i] = 0;
+    csr_write(0x00f, d->vcsr);
+    set_vl(d->vl, d->vtype);
+    csr_write(0x008, d->vstart);
+}
+
+/* VS must be on. */
+static void vector_pause(void)
+{
+    aside.vstart = csr_read(0x008);
+    csr_write(0x008, 0);
+    aside.vl = csr_read(0xc20);
+    aside.vtype = csr_read(0xc21);
+    set_vl(0, 0);
+}
+
+static void vector_resume(void)
+{
+    set_vl(aside.vl, aside.vtype);
+    csr_write(0x008, aside.vstart);
+}
+
+/* The state of V as one number, while it pauses. */
+static uint64_t vector_hash(void)
+{
+    static uint64_t words[V_WORDS];
+    uint64_t hash = aside.vstart;
+
+    save_v(words);
+    for (size_t i = 0, end = 32 * csr_read(0xc22) / 8; i < end; i++)
+        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15;
+    hash = (hash ^ aside.vl) * 0x9e3779b97f4a7c15;
+    hash = (hash ^ aside.vtype) * 0x9e3779b97f4a7c15;
+    hash = (hash ^ csr_read(0x00f)) * 0x9e3779b97f4a7c15;
+    return hash ^ hash >> 32;
+}
+
+/* The item of the instruction at `pa`: each begins with bseti mark, mark, number. */
+static uint64_t item_of(uint64_t pa)
+{
+    for (; pa >= program_start; pa -= 2) {
+        uint32_t word = *(const uint16_t *)pa | (uint32_t) * (const uint16_t *)(pa + 2) << 16;
+
+        if ((word & 0xfc0fffff) == (0x28001013 | program_mark << 7 | program_mark << 15))
+            return word >> 20 & 63;
+    }
+    return 0;
+}
+
+/* mstatus or sstatus for the record: Initial and Clean may become Dirty at any time ("V", 3.2.1).
+ */
+static uint64_t seen_status(uint64_t status)
+{
+    return status & MSTATUS_VS ? status | MSTATUS_VS | MSTATUS_SD : status;
+}
+
 /* Returns where to go on, or 0 to end the program. */
 static uint64_t log_trap(uint64_t level, uint64_t cause, uint64_t epc, uint64_t tval,
-                         uint64_t status)
+                         uint64_t status, uint64_t vector)
 {
     uint64_t pa = HARNESS_BASE + (epc & CODE_MASK);
     uint64_t *entry = record.trap[record.traps];
@@ -129,11 +211,14 @@ static uint64_t log_trap(uint64_t level, uint64_t cause, uint64_t epc, uint64_t 
     entry[1] = epc;
     entry[2] = tval;
     entry[3] = status;
+    entry[4] = vector;
     if (cause & IRQ)
         return epc;
     if (cause == FETCH_MISALIGNED || cause == FETCH_ACCESS || cause == FETCH_PAGE ||
         pa < program_start || pa >= program_end)
         return 0;
+    if (cause == ILLEGAL)
+        illegal_items |= 1ULL << item_of(pa);
     return epc + ((*(const uint16_t *)pa & 3) == 3 ? 4 : 2);
 }
 
@@ -145,7 +230,8 @@ static bool at_its_end(uint64_t cause, uint64_t epc)
 /* Not 0: the program has ended. */
 uint64_t trap_m(void)
 {
-    uint64_t cause = csr_read(mcause), epc = csr_read(mepc), next;
+    uint64_t cause = csr_read(mcause), epc = csr_read(mepc), status = csr_read(mstatus);
+    uint64_t vector = 0, next;
 
     if (storm_on && cause == IRQ_MSI) {
         msip[0] = 0;
@@ -155,24 +241,42 @@ uint64_t trap_m(void)
     }
     record.end_cause = cause;
     record.end_epc = epc;
-    record.end_status = csr_read(mstatus);
+    record.end_status = seen_status(status);
+    if (batch->flags & BATCH_VECTOR) {
+        csr_write(mstatus, status | MSTATUS_VS);
+        vector_pause();
+        vector = vector_hash();
+    }
     if (cause == ECALL_S && epc == (uint64_t)strap_ecall)
         return 1;
     if (at_its_end(cause, epc))
         return 1;
-    next = log_trap(0, cause, epc, csr_read(mtval), record.end_status);
+    next = log_trap(0, cause, epc, csr_read(mtval), record.end_status, vector);
     if (next == 0)
         return 1;
     if (cause & IRQ) /* lest it come again at once */
         csr_clear(mie, 1ULL << (cause & 63));
+    if (batch->flags & BATCH_VECTOR) {
+        vector_resume();
+        csr_write(mstatus, status);
+    }
     csr_write(mepc, next);
     return 0;
 }
 
 uint64_t trap_s(void)
 {
-    uint64_t cause = csr_read(scause);
-    uint64_t next = log_trap(1ULL << 62, cause, csr_read(sepc), csr_read(stval), csr_read(sstatus));
+    uint64_t cause = csr_read(scause), status = csr_read(sstatus), vector = 0, next;
+
+    if (batch->flags & BATCH_VECTOR) {
+        csr_write(sstatus, status | MSTATUS_VS);
+        vector_pause();
+        vector = vector_hash();
+        vector_resume();
+        csr_write(sstatus, status);
+    }
+    next =
+        log_trap(1ULL << 62, cause, csr_read(sepc), csr_read(stval), seen_status(status), vector);
 
     if (next == 0)
         return 1;
@@ -199,6 +303,8 @@ static void set_up(const struct descriptor *d)
         ((volatile uint64_t *)&record)[i] = 0;
     program_start = d->start;
     program_end = d->end;
+    program_mark = d->mark;
+    illegal_items = 0;
 
     msip[0] = (uint32_t)d->msip;
     *(volatile uint64_t *)0x2004000 = d->mtimecmp;
@@ -249,13 +355,21 @@ static void take_record(const struct descriptor *d)
     record.mie = csr_read(mie);
     record.mip = csr_read(mip);
     csr_write(mie, 0);
-    csr_write(mstatus, mstatus | MSTATUS_FS_DIRTY);
+    csr_write(mstatus, mstatus | MSTATUS_FS_DIRTY | MSTATUS_VS);
     for (size_t i = 1; i < 32; i++)
         record.x[i] = mframe[i];
     save_f(&record);
     __asm__ volatile("frcsr %0" : "=r"(record.fcsr));
+    if (batch->flags & BATCH_VECTOR) {
+        record.vl = aside.vl;
+        record.vtype = aside.vtype;
+        record.vstart = aside.vstart;
+        record.vcsr = csr_read(0x00f);
+        save_v(record.v);
+    }
     record.medeleg = csr_read(medeleg);
-    record.mideleg = csr_read(mideleg);
+    /* SGEIP's bit says whether there are guest external interrupts (18.4.2, "mideleg"). */
+    record.mideleg = csr_read(mideleg) & ~(1ULL << 12);
     record.sepc = csr_read(sepc);
     record.scause = csr_read(scause);
     record.stval = csr_read(stval);
@@ -299,7 +413,8 @@ static void report(const struct descriptor *d)
         hash ^= hash >> 32;
     }
     put_number(hash, ' ');
-    put_hex(at_its_end(record.end_cause, record.end_epc) ? record.x[d->mark] : 0);
+    put_number(at_its_end(record.end_cause, record.end_epc) ? record.x[d->mark] : 0, ' ');
+    put_hex(illegal_items);
 }
 
 void harness_main(void)
@@ -317,8 +432,10 @@ void harness_main(void)
     if (batch->flags & BATCH_STORM)
         msip[1] = 1;
     for (uint64_t i = 0; i < batch->count; i++) {
-        csr_write(mstatus, MSTATUS_FS_DIRTY);
+        csr_write(mstatus, MSTATUS_FS_DIRTY | MSTATUS_VS);
         set_up(&batch->descriptors[i]);
+        if (batch->flags & BATCH_VECTOR)
+            vector_begin(&batch->descriptors[i]);
         program_run(&batch->descriptors[i], batch->descriptors[i].mstatus);
         take_record(&batch->descriptors[i]);
         report(&batch->descriptors[i]);

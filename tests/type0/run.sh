@@ -3,7 +3,8 @@
 #
 #     tests/type0/run.sh [--long | --only-long] [--qemu10] [--only REGEX]
 #
-# --long: Debian too (scripts/guest-debian.sh); --only-long: that alone. --qemu10: on Debian trixie's QEMU. TRIVISOR, BUILD, TYPE0 and QEMU name what is used.
+# --long: Debian too (scripts/guest-debian.sh); --only-long: that alone. --qemu10: on Debian trixie's QEMU. TRIVISOR, BUILD, TYPE0 and QEMU name what is used;
+# BOARD=trivisor: the board is our own type 2 machine, and tests that need other devices are skipped.
 set -eu
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}

@@ -4,7 +4,7 @@
 #     tests/type1/run.sh [--long | --only-long] [--qemu10] [--only REGEX]
 #
 # --long: Debian guests too (scripts/guest-debian.sh); --only-long: those alone. --qemu10: on Debian trixie's QEMU. TRIVISOR, BUILD and QEMU name
-# what is used.
+# what is used; BOARD=trivisor: the board is our own type 2 machine, and tests that need other devices are skipped.
 set -eu
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build}

@@ -56,7 +56,7 @@ static inline void clock_stand_at(struct clock *clock, uint64_t ticks)
 
 struct save_file {
     struct state state;
-    uint8_t bytes[65536];
+    uint8_t bytes[131072];
     size_t size, at;
 };
 

@@ -40,19 +40,19 @@ static void take(void *sink, uint64_t address, uint32_t data)
 
 static void put(uint64_t offset, uint32_t value)
 {
-    write_reg(&aplic_bus_ops, &aplic, offset, 4, value);
+    write_reg(&aplic_bus_ops, &aplic.s, offset, 4, value);
 }
 
 static uint32_t get(uint64_t offset)
 {
-    return (uint32_t)read_reg(&aplic_bus_ops, &aplic, offset, 4);
+    return (uint32_t)read_reg(&aplic_bus_ops, &aplic.s, offset, 4);
 }
 
 static int setup(void **state)
 {
     (void)state;
     const struct msi msi = {.send = take, .sink = &aplic};
-    aplic_init(&aplic, 2, IMSIC, &msi);
+    aplic_init(&aplic, &(struct aplic_where){.hart_count = 2, .imsic = IMSIC}, &msi);
     count = 0;
     put(DOMAINCFG, 0x100);
     return 0;
@@ -204,7 +204,103 @@ static void reset_keeps_the_wires_alone(void **state)
     came(2);
 }
 
-#define TEST(name) cmocka_unit_test_setup(name, setup)
+/* ---- With a domain of machine level above, and guests ---- */
+
+static int setup_two(void **state)
+{
+    (void)state;
+    const struct msi msi = {.send = take, .sink = &aplic};
+    aplic_init(&aplic,
+               &(struct aplic_where){.hart_count = 2,
+                                     .imsic = IMSIC,
+                                     .guest_bits = 3,
+                                     .machine = true,
+                                     .imsic_m = 0x24000000},
+               &msi);
+    count = 0;
+    put(DOMAINCFG, 0x100);
+    write_reg(&aplic_bus_ops, &aplic.m, DOMAINCFG, 4, 0x100);
+    return 0;
+}
+
+static void put_m(uint64_t offset, uint32_t value)
+{
+    write_reg(&aplic_bus_ops, &aplic.m, offset, 4, value);
+}
+
+static uint32_t get_m(uint64_t offset)
+{
+    return (uint32_t)read_reg(&aplic_bus_ops, &aplic.m, offset, 4);
+}
+
+static void sources_are_machine_levels_until_it_delegates_them(void **state)
+{
+    (void)state;
+    open_source(LEVEL_HIGH);
+    assert_int_equal(get(4 * 7) | get(SETIE) | get(0x3000 + 4 * 7), 0);
+    put_m(4 * 7, LEVEL_HIGH);
+    put_m(0x3000 + 4 * 7, 1u << 18 | 5 << 12 | 33);
+    assert_int_equal(get_m(0x3000 + 4 * 7), 1u << 18 | 33); /* no guests there */
+    put_m(SETIENUM, 7);
+    aplic_set(&aplic, 7, true);
+    assert_int_equal(count, 1);
+    assert_int_equal(sent[0].address, 0x24001000);
+    assert_int_equal(sent[0].data, 33);
+
+    put_m(4 * 7, 0x400);
+    assert_int_equal(get_m(4 * 7), 0x400);
+    assert_int_equal(get_m(SETIE) | get_m(0x3000 + 4 * 7) | get_m(IN_CLRIP), 0);
+    put(4 * 7, LEVEL_HIGH);
+    put(0x3000 + 4 * 7, 1u << 18 | 5 << 12 | 34);
+    put(SETIENUM, 7);
+    assert_int_equal(count, 2);
+    assert_int_equal(sent[1].address, IMSIC + 0x8000 + 0x5000);
+    assert_int_equal(sent[1].data, 34);
+
+    put_m(4 * 7, 0);
+    assert_int_equal(get(4 * 7) | get(SETIE) | get(0x3000 + 4 * 7), 0);
+    aplic_set(&aplic, 7, false);
+    aplic_set(&aplic, 7, true);
+    assert_int_equal(count, 2);
+}
+
+static void addresses_of_messages_read_as_locked(void **state)
+{
+    (void)state;
+    for (uint64_t offset = 0x1bc0; offset < 0x1bd0; offset += 4) {
+        put_m(offset, UINT32_MAX);
+        assert_int_equal(get_m(offset), offset == 0x1bc4 ? 0x80000000 : 0);
+        assert_int_equal(get(offset), 0);
+    }
+}
+
+static void state_survives_save_and_load(void **state)
+{
+    (void)state;
+    static struct save_file file;
+    put_m(4 * 7, 0x400);
+    put(DOMAINCFG, 0);
+    open_source(EDGE_RISING);
+    put_m(4 * 8, EDGE_RISING);
+    aplic_set(&aplic, 7, true);
+    aplic_set(&aplic, 8, true);
+    aplic_state(&aplic, save_open(&file, false));
+    setup_two(NULL);
+    aplic_state(&aplic, save_open(&file, true));
+    assert_int_equal(file.state.error, 0);
+    assert_int_equal(get_m(4 * 7), 0x400);
+    assert_int_equal(get_m(SETIP), 1 << 8);
+    assert_int_equal(get(SETIP), 1 << 7);
+    put(DOMAINCFG, 0x100);
+    assert_int_equal(count, 1);
+    /* One without machine level is another. */
+    setup(NULL);
+    aplic_state(&aplic, save_open(&file, true));
+    assert_int_not_equal(file.state.error, 0);
+}
+
+#define TEST(name)     cmocka_unit_test_setup(name, setup)
+#define TEST_TWO(name) cmocka_unit_test_setup(name, setup_two)
 
 int main(void)
 {
@@ -218,6 +314,10 @@ int main(void)
         TEST(genmsi_sends_at_once),
         TEST(every_register_takes_every_value),
         TEST(reset_keeps_the_wires_alone),
+        TEST_TWO(sources_are_machine_levels_until_it_delegates_them),
+        TEST_TWO(addresses_of_messages_read_as_locked),
+        TEST_TWO(every_register_takes_every_value),
+        TEST_TWO(state_survives_save_and_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* The board: device tree, placing of payloads, start of the harts. */
 #include "tests/unit/board_test.h"
 
+#include "riscv/csr.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -358,6 +360,79 @@ static void device_tree_passes_dtc(void **state)
     }
 }
 
+/* A smaller model says less: neither instructions nor block sizes of what it lacks. */
+static void device_tree_follows_the_model(void **state)
+{
+    struct board_backends backends = full_set(1, 0);
+    struct fdt tree, *fdt = &tree;
+
+    (void)state;
+    assert_int_equal(board_test_init(1, 32 * MIB, &backends), 0);
+    assert_true(riscv_isa_of("rv64gc", 0, &harts[0].isa));
+    assert_int_equal(boot(4096, MIB, 0, 0), 0);
+    open_tree(fdt, harts[0].x[11]);
+    int cpu = fdt_compatible_next(fdt, -1, "riscv");
+    assert_string_equal(fdt_str(fdt, cpu, "riscv,isa"),
+                        "rv64imafdc_ziccamoa_ziccif_zicclsm_ziccrse_zicntr_zicsr_zifencei_zihpm_"
+                        "za64rs_zaamo_zalrsc_zca_zcd_"
+                        "ssccptr_sscounterenw_ssstateen_sstc_sstvala_sstvecd_ssu64xl_svadu_svbare_"
+                        "svinval_svnapot_svpbmt_svvptc");
+    assert_string_equal(fdt_str_at(fdt, cpu, "riscv,isa-extensions", 6), "ziccamoa");
+    assert_int_equal(fdt_u32(fdt, cpu, "riscv,cbom-block-size", 0), 0);
+    assert_int_equal(fdt_u32(fdt, cpu, "riscv,cboz-block-size", 0), 0);
+}
+
+/* M-mode's own settings are not the guest's under our own SBI. */
+static void device_tree_names_pointer_masking(void **state)
+{
+    struct board_backends backends = full_set(1, 0);
+    struct fdt tree, *fdt = &tree;
+
+    (void)state;
+    assert_int_equal(board_test_init(1, 32 * MIB, &backends), 0);
+    assert_true(riscv_isa_of("rva23", 0, &harts[0].isa));
+    assert_int_equal(boot(4096, MIB, 0, 0), 0);
+    open_tree(fdt, harts[0].x[11]);
+    const char *isa = fdt_str(fdt, fdt_compatible_next(fdt, -1, "riscv"), "riscv,isa");
+    assert_non_null(strstr(isa, "_sscounterenw_ssnpm_ssstateen"));
+    assert_non_null(strstr(isa, "_supm_"));
+    assert_null(strstr(isa, "_smmpm"));
+    assert_null(strstr(isa, "_smnpm"));
+    assert_true(riscv_isa_listed(&harts[0].isa, EXT_SMMPM, false));
+    assert_true(riscv_isa_listed(&harts[0].isa, EXT_SMNPM, false));
+}
+
+static int nothing_yet(void *source, void *bytes, size_t len)
+{
+    (void)source, (void)bytes, (void)len;
+    return -E_AGAIN;
+}
+
+/* OPST of the seed CSR: ES16 with bits, WAIT while there are none, DEAD without a source. S-mode
+ * may read it under our own SBI, U-mode not. */
+static void seed_comes_from_the_backend(void **state)
+{
+    struct board_backends backends = full_set(1, 0);
+    uint64_t value = 0;
+
+    (void)state;
+    assert_int_equal(board_test_init(1, 32 * MIB, &backends), 0);
+    assert_true(riscv_isa_of("rva22+zkr", 0, &harts[0].isa));
+    assert_int_equal(boot(4096, MIB, 0, 0), 0);
+    assert_int_equal(harts[0].priv, PRIV_S);
+    assert_true(riscv_csr_read(&harts[0], CSR_seed, true, &value));
+    assert_int_equal(value >> 16, 2 << 14);
+    assert_false(riscv_csr_read(&harts[0], CSR_seed, false, &value));
+    harts[0].entropy = nothing_yet;
+    assert_true(riscv_csr_read(&harts[0], CSR_seed, true, &value));
+    assert_int_equal(value, 1 << 30);
+    harts[0].entropy = NULL;
+    assert_true(riscv_csr_read(&harts[0], CSR_seed, true, &value));
+    assert_int_equal(value, 3U << 30);
+    harts[0].priv = PRIV_U;
+    assert_false(riscv_csr_read(&harts[0], CSR_seed, true, &value));
+}
+
 /* The facts that Linux, U-Boot and OpenSBI look up on QEMU's virt. */
 static void device_tree_describes_the_board(void **state)
 {
@@ -425,11 +500,91 @@ static void device_tree_describes_the_board(void **state)
     assert_true(fdt_compatible_next(fdt, -1, "riscv,aclint-sswi") < 0);
 }
 
+/* The nodes of the APLIC and the IMSICs, of supervisor level and, for firmware, of machine level.
+ */
+static void aia_is_described(unsigned guests, bool machine)
+{
+    const struct board_backends backends = {
+        .entropy = &entropy, .aia = true, .aia_guests = guests, .aia_machine = machine};
+    uint64_t base, size;
+    struct fdt tree, *fdt = &tree;
+
+    assert_int_equal(board_test_init(3, 32 * MIB, &backends), 0);
+    assert_int_equal(boot(4096, MIB, 0, machine ? 4096 : 0), 0);
+    open_tree(fdt, machine ? rom_u64(32) : harts[0].x[11]);
+    assert_true(fdt_compatible_next(fdt, -1, "sifive,plic-1.0.0") < 0);
+    assert_true(fdt_compatible_next(fdt, -1, "riscv,aclint-sswi") < 0);
+    int imsic = fdt_path(fdt, "/soc/interrupt-controller@28000000");
+    int aplic = fdt_path(fdt, "/soc/interrupt-controller@d000000");
+    assert_true(imsic > 0 && aplic > 0);
+    assert_string_equal(fdt_str(fdt, imsic, "compatible"), "riscv,imsics");
+    assert_string_equal(fdt_str(fdt, aplic, "compatible"), "riscv,aplic");
+    assert_int_equal(fdt_reg(fdt, imsic, 0, &base, &size), 0);
+    assert_int_equal(size, guests != 0 ? 3 * 0x8000 : 3 * 0x1000);
+    assert_int_equal(fdt_u32(fdt, imsic, "riscv,guest-index-bits", 0), guests != 0 ? 3 : 0);
+    assert_int_equal(fdt_u32(fdt, imsic, "riscv,num-ids", 0), 255);
+    assert_int_equal(fdt_by_phandle(fdt, fdt_u32(fdt, aplic, "msi-parent", 0)), imsic);
+    assert_non_null(bus_find(&vm.bus, base + size - 1));
+    assert_null(bus_find(&vm.bus, base + size));
+    uint32_t len;
+    int uart = fdt_compatible_next(fdt, -1, "ns16550a");
+    const uint8_t *line = fdt_prop(fdt, uart, "interrupts", &len);
+    assert_int_equal(len, 8);
+    assert_memory_equal(line, "\0\0\0\x0a\0\0\0\x04", 8);
+    assert_int_equal(fdt_by_phandle(fdt, fdt_u32(fdt, uart, "interrupt-parent", 0)), aplic);
+    int imsic_m = fdt_path(fdt, "/soc/interrupt-controller@24000000");
+    int aplic_m = fdt_path(fdt, "/soc/interrupt-controller@c000000");
+    assert_true((imsic_m > 0) == machine && (aplic_m > 0) == machine);
+    assert_true((bus_find(&vm.bus, 0x24000000) != NULL) == machine);
+    assert_true((bus_find(&vm.bus, 0xc000000) != NULL) == machine);
+    if (machine) {
+        assert_int_equal(fdt_by_phandle(fdt, fdt_u32(fdt, aplic_m, "msi-parent", 0)), imsic_m);
+        assert_int_equal(fdt_by_phandle(fdt, fdt_u32(fdt, aplic_m, "riscv,children", 0)), aplic);
+    }
+    board_test_fini();
+}
+
+static void harts_with_interrupt_files_are_described(void **state)
+{
+    (void)state;
+    aia_is_described(0, false);
+    aia_is_described(AIA_GUESTS_MAX, false);
+    aia_is_described(AIA_GUESTS_MAX, true);
+    assert_int_equal(board_test_init(1, 32 * MIB, NULL), 0);
+}
+
+/* The UART's line by the APLIC to a guest's file of hart 2. */
+static void devices_interrupt_through_the_aplic(void **state)
+{
+    (void)state;
+    const struct board_backends backends = {.aia = true, .aia_guests = AIA_GUESTS_MAX};
+    assert_int_equal(board_test_init(3, 32 * MIB, &backends), 0);
+    const struct {
+        uint64_t address;
+        uint32_t value;
+    } writes[] = {{0xd000000, 0x100},
+                  {0xd000000 + 4 * 10, 6},
+                  {0xd003000 + 4 * 10, 2u << 18 | 5 << 12 | 9},
+                  {0xd001edc, 10}};
+    harts[2].aia->files[5].enabled[0] = 1 << 9;
+    harts[2].aia->files[5].delivery = 1;
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(bus_write(&vm.bus, writes[i].address, 4, writes[i].value), 0);
+    assert_int_equal(bus_write(&vm.bus, 0x10000001, 1, 2), 0); /* the transmitter is empty */
+    assert_int_equal(harts[2].aia->hgeip, 1 << 5);
+    assert_int_equal(harts[2].aia->files[5].pending[0], 1 << 9);
+    /* And a message of software to hart 1. */
+    harts[1].aia->files[0].enabled[0] = 1 << 3;
+    harts[1].aia->files[0].delivery = 1;
+    assert_int_equal(bus_write(&vm.bus, 0x28008000, 4, 3), 0);
+    assert_int_equal(harts[1].mip, 1 << IRQ_SEI);
+}
+
 static void state_survives_save_and_load(void **state)
 {
     (void)state;
     static struct save_file file;
-    static uint8_t first[65536];
+    static uint8_t first[sizeof file.bytes];
     struct board_backends backends = {.entropy = &entropy};
 
     for (unsigned round = 0; round < 2; round++) {
@@ -478,8 +633,13 @@ int main(void)
         TEST(slots_hold_disks_nets_console_entropy_balloon_in_order),
         TEST(more_devices_than_slots_are_refused),
         TEST(devices_interrupt_through_the_plic),
+        TEST(devices_interrupt_through_the_aplic),
+        TEST(harts_with_interrupt_files_are_described),
         TEST(finisher_sets_the_power),
         TEST(device_tree_passes_dtc),
+        TEST(device_tree_follows_the_model),
+        TEST(device_tree_names_pointer_masking),
+        TEST(seed_comes_from_the_backend),
         TEST(device_tree_describes_the_board),
         TEST(state_survives_save_and_load),
     };

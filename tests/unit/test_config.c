@@ -294,7 +294,7 @@ static const struct mistake mistakes[] = {
     {"vms:\n  - 5\n", "f:2: vms[0]: must be keys with values, not one value"},
     {VM "\n    memroy: 5\n",
      "f:6: vms[0].memroy: no such key; there are name, cpus, memory, kernel, "
-     "initrd, firmware, cmdline, engine, no_reboot, no_balloon, "
+     "initrd, firmware, cmdline, engine, cpu, vlen, no_reboot, no_balloon, "
      "lazy_memory, virtio_console, disks, net, passthrough, weight, budget, pin, watchdog, "
      "on_failure, irq, address, trusted_dma, control, shared"},
     {VM "\n    address: 88000000\n",
@@ -322,6 +322,16 @@ static const struct mistake mistakes[] = {
      "f:5: vms[0].no_reboot: 'maybe' is neither true nor false; write one of the two"},
     {VM "    engine: fast\n",
      "f:5: vms[0].engine: 'fast' is not an engine; write interp, jit or kvm"},
+    {VM "    cpu: rva99\n", "f:5: vms[0].cpu: 'rva99' is no model; write rv64gc, rva22 or rva23 "
+                            "(and +zkn, +zkr behind one of the last two)"},
+    {VM "    cpu: rva22+zkr+zkr\n", "f:5: vms[0].cpu: 'rva22+zkr+zkr' is no model; write rv64gc, "
+                                    "rva22 or rva23 (and +zkn, +zkr behind one of the last two)"},
+    {VM "    cpu: rv64gc+zkn\n", "f:5: vms[0].cpu: 'rv64gc+zkn' is no model; write rv64gc, rva22 "
+                                 "or rva23 (and +zkn, +zkr behind one of the last two)"},
+    {VM "    vlen: 100\n",
+     "f:5: vms[0].vlen: '100' is no length of vector registers; write 128, 256 or 512"},
+    {VM "    cpu: rv64gc\n    vlen: 256\n",
+     "f:6: vms[0].vlen: the model 'rv64gc' has no vector registers; leave it out"},
     {VM "  - name: a\n    memory: 16M\n    kernel: k\n",
      "f:5: vms[1].name: vms[0] has the same name; give each its own"},
     {VM "    disks:\n      - path: x\n      - readonly: true\n",

@@ -97,6 +97,56 @@ static void insn_row_is_the_first_that_matches(void **state)
     }
 }
 
+/* Rows of what a model lacks are not there; hints become what they are without a name. */
+static void insn_of_an_absent_extension_is_illegal(void **state)
+{
+    struct riscv_isa small, usual;
+    struct insn in;
+    (void)state;
+    assert_true(riscv_isa_of("rv64gc", 0, &small));
+    assert_true(riscv_isa_of(NULL, 0, &usual));
+    assert_true(riscv_isa_has(&usual, EXT_V) && riscv_isa_has(&usual, EXT_H)); /* RVA23 */
+    assert_int_equal(usual.vlen, 128);
+    assert_true(riscv_isa_of("rva22", 0, &usual));
+    assert_false(riscv_isa_of("rv64", 0, &small));
+    assert_true(riscv_isa_of("rv64gc", 0, &small));
+    assert_false(riscv_isa_has(&usual, EXT_V) || riscv_isa_has(&usual, EXT_H));
+    struct riscv_isa crypto;
+    assert_true(riscv_isa_of("rva22+zkn", 0, &crypto));
+    assert_false(riscv_isa_of("rv64gc+zkn", 0, &small));
+    assert_false(riscv_isa_of("rva22+zk", 0, &small));
+    assert_false(riscv_isa_of("rv64gc+zkr", 0, &small));
+    assert_false(riscv_isa_of("rva23+zkr+zkr", 0, &small));
+    assert_false(riscv_isa_of("rva23+zkrx", 0, &small));
+    assert_true(riscv_isa_of("rva22+zkr", 0, &small));
+    assert_true(riscv_isa_has(&small, EXT_ZKR) && !riscv_isa_has(&small, EXT_ZKND));
+    assert_true(riscv_isa_of("rva23+zkr+zkn", 0, &small));
+    assert_true(riscv_isa_has(&small, EXT_ZKR) && riscv_isa_has(&small, EXT_ZKND));
+    assert_true(riscv_isa_of("rv64gc", 0, &small));
+    const uint32_t aes64es = 0x32b50533; /* a0, a0, a1 */
+    assert_true(insn_decode_of(aes64es, &crypto, &in));
+    assert_false(insn_decode_of(aes64es, &usual, &in));
+    static const struct {
+        uint32_t raw;
+        unsigned op, op_small;
+    } cases[] = {
+        {0x00b50533, OP_add, OP_add},          /* add a0, a0, a1 */
+        {0x40b57533, OP_andn, OP_ILLEGAL},     /* andn a0, a0, a1: Zbb */
+        {0x0100000f, OP_pause, OP_fence},      /* Zihintpause */
+        {0x00156013, OP_prefetch_r, OP_ori},   /* Zicbop: prefetch.r 0(a0) */
+        {0x0045200f, OP_cbo_zero, OP_ILLEGAL}, /* Zicboz */
+        {0x6081, OP_fence, OP_ILLEGAL},        /* c.mop.1: Zcmop; a reserved c.lui */
+        {0x8d0d, OP_sub, OP_sub},              /* c.sub */
+        {0x9d4d, OP_mul, OP_ILLEGAL},          /* c.mul: Zcb */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        insn_decode_of(cases[i].raw, &usual, &in);
+        assert_int_equal(in.op, cases[i].op);
+        insn_decode_of(cases[i].raw, &small, &in);
+        assert_int_equal(in.op, cases[i].op_small);
+    }
+}
+
 struct expected {
     uint32_t raw;
     const char *text;
@@ -201,6 +251,7 @@ int main(void)
         cmocka_unit_test(insn_match_has_no_bit_outside_its_mask),
         cmocka_unit_test(insn_row_decodes_to_itself_or_a_stricter_row),
         cmocka_unit_test(insn_row_is_the_first_that_matches),
+        cmocka_unit_test(insn_of_an_absent_extension_is_illegal),
         cmocka_unit_test(insn_disassembles_as_the_assembler_reads),
         cmocka_unit_test(insn_compressed_forms_decode_to_their_meaning),
         cmocka_unit_test(insn_disassembly_never_overruns_its_buffer),

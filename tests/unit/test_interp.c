@@ -185,6 +185,25 @@ static int hart_state(bool loading)
     return state.error;
 }
 
+/* What masks pointers, and no other register of M-mode would tell of. */
+static void settings_of_pointer_masking_are_saved(void **state)
+{
+    (void)state;
+    uint64_t *const fields[] = {&harts[0].menvcfg, &harts[0].senvcfg, &harts[0].henvcfg,
+                                &harts[0].mseccfg, &harts[0].hstatus};
+    for (size_t i = 0; i < 5; i++)
+        *fields[i] = i < 4 ? 2ULL << 32 : HSTATUS_HUPMM;
+    assert_int_equal(hart_state(false), 0);
+    for (size_t i = 0; i < 5; i++)
+        *fields[i] = 0;
+    assert_int_equal(hart_state(true), 0);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(*fields[i], i < 4 ? 2ULL << 32 : HSTATUS_HUPMM);
+    riscv_vcpu_reset(&harts[0], BOARD_RAM);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(*fields[i], 0);
+}
+
 /* A walk with a MODE that no write can set would shift by more than a word has bits. */
 static void hart_that_no_guest_can_have_made_is_not_loaded(void **state)
 {
@@ -223,6 +242,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(interrupt_that_comes_within_a_csr_instruction_is_kept,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(settings_of_pointer_masking_are_saved, setup, teardown),
         cmocka_unit_test_setup_teardown(hart_that_no_guest_can_have_made_is_not_loaded, setup,
                                         teardown),
     };

@@ -30,7 +30,7 @@ static bool wrong_emit(const struct ir_block *block, struct jit_room *room, stru
         if (mistake == LOST_STORE && ir->op == IR_STORE && i > 0)
             *ir = (struct ir){.op = IR_MOV, .a = IR_X(5), .dst = IR_X(0), .b = IR_NONE};
     }
-    return jit_backend_x86.emit(&altered, room, out);
+    return jit_host_backend->emit(&altered, room, out);
 }
 
 static struct jit_backend wrong;
@@ -39,7 +39,7 @@ static struct jit_backend wrong;
 static enum exit_reason run(const uint32_t *code, size_t size, struct exit *exit)
 {
     told[0] = 0;
-    wrong = jit_backend_x86;
+    wrong = *jit_host_backend;
     wrong.emit = wrong_emit;
     jit_set_options(&(struct jit_options){.audit = true, .audit_line = line, .backend = &wrong});
     jit_set_reference(&interp_engine);

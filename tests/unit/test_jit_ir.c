@@ -69,6 +69,18 @@ static void words_are_extended_once(void **state)
     assert_non_null(strstr(t, "a0 = sext.w a0\n"));
 }
 
+static void what_is_overwritten_at_once_is_no_more_than_needed(void **state)
+{
+    (void)state;
+    /* addw a0, a0, a1; addw a0, a2, a0; andi a0, a0, 15; addw a0, a0, a1; add a0, a0, a2 */
+    const char *t = TRANSLATED(0x00b5053b, 0x00a6053b, 0x00f57513, 0x00b5053b, 0x00c50533);
+    assert_non_null(strstr(t, "a0 = add a0, a1\na0 = add a2, a0\na0 = and a0, 15\n"
+                              "a0 = addw a0, a1\na0 = add a0, a2\n"));
+    /* slli a0, a1, 2; add a0, a2, a0; slli a0, a1, 2; add a0, a0, a0 */
+    t = TRANSLATED(0x00259513, 0x00a60533, 0x00259513, 0x00a50533);
+    assert_non_null(strstr(t, "a0 = shadd a1 << 2, a2\na0 = sll a1, 2\na0 = add a0, a0\n"));
+}
+
 static void registers_that_change_are_no_constants_any_more(void **state)
 {
     (void)state;
@@ -178,6 +190,33 @@ static void a_loop_is_a_region_of_what_comes_back_to_its_head(void **state)
     assert_int_equal(block.bytes, 12);
 }
 
+static void what_is_known_holds_where_branches_meet(void **state)
+{
+    /*  0: addi a5, a4, 8; 4: lw a0, 0(a5); 8: beqz a0, 16; c: addi a4, a4, 4; 10: mv a1, a0;
+     * 14: sext.w a0, a0; 18: mv a4, a5; 1c: bnez a0, 0; 20: ecall */
+    static const uint32_t code[] = {0x00870793, 0x0007a503, 0x00050663, 0x00470713, 0x00a005b3,
+                                    0x0005051b, 0x00f00733, 0xfe0512e3, 0x00000073};
+    static const uint32_t skips = 0x00a58593; /* addi a1, a1, 10, instead of that of a4 */
+    uint32_t other[sizeof code / 4];
+    (void)state;
+    /* a5 is 4 or 8 from a4 at 14; a0 is a word by both ways. */
+    const char *t = loop_at(code, sizeof code, 0);
+    assert_non_null(t);
+    assert_non_null(strstr(t, "a0 = load.s32 [a4+8]\n"));
+    assert_null(strstr(t, "sext.w"));
+    assert_non_null(strstr(t, "a4 = mov a5\n"));
+    memcpy(other, code, sizeof code);
+    other[3] = skips;
+    t = loop_at(other, sizeof other, 0);
+    assert_non_null(t);
+    assert_non_null(strstr(t, "a4 = add a4, 8\n"));
+    other[3] = 0x00073703; /* ld a4, 0(a4): nothing is left of where a5 was */
+    other[4] = 0x0007b583; /* ld a1, 0(a5) */
+    t = loop_at(other, sizeof other, 0);
+    assert_non_null(t);
+    assert_non_null(strstr(t, "a1 = load.u64 [a5+0]\n"));
+}
+
 static void what_never_comes_back_is_no_region(void **state)
 {
     /* addi a0, a0, 1; jal ra, +8; j 0: a call goes out, and only its return would come back */
@@ -263,6 +302,7 @@ int main(void)
         cmocka_unit_test(addresses_made_of_two_instructions_become_constants),
         cmocka_unit_test(jumps_to_a_known_register_are_direct),
         cmocka_unit_test(words_are_extended_once),
+        cmocka_unit_test(what_is_overwritten_at_once_is_no_more_than_needed),
         cmocka_unit_test(registers_that_change_are_no_constants_any_more),
         cmocka_unit_test(results_for_x0_are_no_constants),
         cmocka_unit_test(loads_and_stores_keep_width_and_sign),
@@ -273,6 +313,7 @@ int main(void)
         cmocka_unit_test(an_instruction_across_the_end_is_not_part_of_it),
         cmocka_unit_test(a_block_is_never_larger_than_its_room),
         cmocka_unit_test(a_loop_is_a_region_of_what_comes_back_to_its_head),
+        cmocka_unit_test(what_is_known_holds_where_branches_meet),
         cmocka_unit_test(what_never_comes_back_is_no_region),
         cmocka_unit_test(two_back_ends_and_the_interpreter_agree),
     };

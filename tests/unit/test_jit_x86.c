@@ -41,7 +41,7 @@ static int setup(void **state)
     close(fd);
     assert_true(room.write != MAP_FAILED && (const void *)room.run != MAP_FAILED);
     room.size = ROOM;
-    long fixed = jit_backend_x86.init(&room);
+    long fixed = jit_host_backend->init(&room);
     assert_true(fixed > 0);
     fixed = (fixed + 63) & ~63;
     room.write += fixed;
@@ -68,6 +68,7 @@ static struct ir *add(enum ir_op op)
 static void begin(void)
 {
     block.pc = PC;
+    block.isa = &hart.isa;
     block.count = 0;
     block.bytes = 4;
 }
@@ -78,11 +79,11 @@ static void run(void)
     struct ir *end = add(IR_STEP);
     end->imm = (int64_t)PC + 4;
     end->done = 1;
-    assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+    assert_true(jit_host_backend->emit(&block, &room, &emitted));
     assert_true(emitted.size <= room.size);
     hart.instret = 41;
     hart.pc = PC;
-    assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
+    assert_int_equal(jit_host_backend->enter(&context, &hart, room.run), JIT_STEP);
     assert_int_equal(hart.pc, PC + 4);
     assert_int_equal(hart.instret, 42);
 }
@@ -268,9 +269,9 @@ static void branches_leave_where_their_condition_holds(void **state)
                 end->done = 1;
                 /* The look-up finds no code and leaves: the kick is set. */
                 atomic_store(&hart.vcpu.kick, 1);
-                assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+                assert_true(jit_host_backend->emit(&block, &room, &emitted));
                 hart.pc = PC;
-                enum jit_leave why = jit_backend_x86.enter(&context, &hart, room.run);
+                enum jit_leave why = jit_host_backend->enter(&context, &hart, room.run);
                 bool holds = portable_holds(condition, va, vb);
                 assert_int_equal(why == JIT_STEP, !holds);
                 assert_int_equal(hart.pc, holds ? PC + 0x5000 : PC + 4);
@@ -300,10 +301,10 @@ static void addresses_move_with_the_page(void **state)
                 mov->a = places[n];
                 end->imm = ir->imm;
                 end->done = 3;
-                assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+                assert_true(jit_host_backend->emit(&block, &room, &emitted));
                 hart.pc = pages[p];
                 hart.instret = 1;
-                assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
+                assert_int_equal(jit_host_backend->enter(&context, &hart, room.run), JIT_STEP);
                 assert_int_equal(hart.x[31], places[n] == IR_X(0) ? 0 : to);
                 assert_int_equal(hart.pc, to);
                 assert_int_equal(hart.instret, 4);
@@ -330,10 +331,10 @@ static void the_second_half_is_compared_in_its_page(void **state)
         struct ir *end = add(IR_STEP);
         end->imm = (int64_t)PC + 0x1002;
         end->done = 1;
-        assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+        assert_true(jit_host_backend->emit(&block, &room, &emitted));
         hart.pc = page;
         hart.instret = 1;
-        assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
+        assert_int_equal(jit_host_backend->enter(&context, &hart, room.run), JIT_STEP);
         assert_int_equal(hart.pc, page + (now == translated ? 0x1002 : 0xffe));
         assert_int_equal(hart.instret, now == translated ? 2 : 1);
         assert_int_equal(cpu.counts.executed - before, now == translated ? 0 : 1);
@@ -409,13 +410,13 @@ static void too_little_room_is_said(void **state)
         ir->sub = IR_W8;
     }
     add(IR_STEP)->imm = (int64_t)PC;
-    assert_true(jit_backend_x86.emit(&block, &room, &emitted));
+    assert_true(jit_host_backend->emit(&block, &room, &emitted));
     const uint32_t whole = emitted.size;
     for (uint32_t size = 0; size < whole; size += 7) {
         struct jit_room small = room;
         small.size = size;
         memset(room.write + size, 0xa5, 64);
-        assert_false(jit_backend_x86.emit(&block, &small, &emitted));
+        assert_false(jit_host_backend->emit(&block, &small, &emitted));
         for (unsigned i = 0; i < 64; i++)
             assert_int_equal(room.write[size + i], 0xa5);
     }
@@ -460,8 +461,8 @@ static void cache_blocks_are_zeroed_where_that_is_allowed(void **state)
                 assert_int_equal(cpu.counts.executed - before, machine ? 0 : 1);
             } else {
                 hart.instret = 41;
-                assert_true(jit_backend_x86.emit(&block, &room, &emitted));
-                assert_int_equal(jit_backend_x86.enter(&context, &hart, room.run), JIT_STEP);
+                assert_true(jit_host_backend->emit(&block, &room, &emitted));
+                assert_int_equal(jit_host_backend->enter(&context, &hart, room.run), JIT_STEP);
                 assert_int_equal(hart.pc, PC);
                 assert_int_equal(hart.instret, 41);
             }
@@ -566,8 +567,8 @@ static void sstatus_takes_the_context_of_its_sum(void **state)
         load->sub = IR_W8;
         struct ir *end = add(IR_STEP);
         end->imm = (int64_t)PC + 4;
-        assert_true(jit_backend_x86.emit(&block, &room, &emitted));
-        assert_int_equal(jit_backend_x86.enter(cpu.context, &hart, room.run), JIT_STEP);
+        assert_true(jit_host_backend->emit(&block, &room, &emitted));
+        assert_int_equal(jit_host_backend->enter(cpu.context, &hart, room.run), JIT_STEP);
         /* Of the operand: SIE, SPIE, SPP, FS and SUM (Privileged ISA 20240411, 10.1.1). */
         wanted = kind == JIT_CSR_SET     ? old | wanted
                  : kind == JIT_CSR_CLEAR ? old & ~wanted

@@ -360,6 +360,7 @@ static void dbcn_reads_what_the_uart_received(void **state)
 static void pmu_tells_its_fixed_counters(void **state)
 {
     (void)state;
+    riscv_isa_of("rva22", 0, &harts[0].isa); /* which has no others */
     uint64_t count = call(PMU, 0, 0, 0, 0).value;
     assert_int_equal(count, 3);
     for (uint64_t i = 0; i < count; i++) {
@@ -380,9 +381,48 @@ static uint64_t csr(unsigned number)
     return value;
 }
 
+/* Of Sscofpmf: a counter that takes an event, overflows once until it is started anew, is given
+ * back. */
+static void pmu_gives_programmable_counters(void **state)
+{
+    (void)state;
+    enum { INSTRUCTIONS = 2, CLEAR_VALUE = 2, SET_UINH = 1 << 5, LCOFI = 13 };
+    riscv_isa_of("rva23", 0, &harts[0].isa);
+    assert_int_equal(call(PMU, 0, 0, 0, 0).value, 7);
+    assert_true(call(PMU, 1, 3, 0, 0).value == 0xc03 + (63ULL << 12));
+    for (uint64_t want = 3; want < 7; want++) { /* 0x78: the programmable ones */
+        struct answer answer = call_from(0, PMU, 2, 0, 0x78, CLEAR_VALUE | SET_UINH, INSTRUCTIONS);
+        assert_int_equal(answer.error, SUCCESS);
+        assert_int_equal(answer.value, want);
+    }
+    assert_int_equal(call_from(0, PMU, 2, 0, 0x78, 0, INSTRUCTIONS).error, NOT_SUPPORTED);
+    assert_int_equal(call_from(0, PMU, 2, 0, 0x7f, 0, INSTRUCTIONS).value, 2); /* the fixed one */
+    assert_true(csr(CSR_mhpmevent3) == (2 | 1ULL << 60));
+    harts[0].instret = 1000;
+    for (unsigned turn = 0; turn < 2; turn++) { /* 100 before the overflow */
+        assert_int_equal(call_from(0, PMU, 3, 3, 1, 1, (uint64_t)-100).error, SUCCESS);
+        assert_int_equal(csr(CSR_mip) >> LCOFI & 1, 0);
+        harts[0].instret += 50;
+        assert_int_equal(csr(CSR_mhpmevent3) >> 63, 0);
+        harts[0].instret += 60;
+        assert_true(csr(CSR_mhpmevent3) >> 63 == 1 && csr(CSR_scountovf) == 8);
+        assert_int_equal(csr(CSR_mhpmcounter3), 10);
+        assert_int_equal(csr(CSR_mip) >> LCOFI & 1, 1);
+        riscv_vcpu_irq(&harts[0], LCOFI, false);
+        assert_int_equal(call(PMU, 4, 3, 1, 0).error, SUCCESS);
+    }
+    assert_int_equal(call_from(0, PMU, 3, 4, 1, 0, 0).error, SUCCESS);
+    assert_int_equal(call(PMU, 4, 4, 1, 1).error, SUCCESS); /* reset */
+    assert_int_equal(call_from(0, PMU, 2, 0, 0x78, 0, INSTRUCTIONS).value, 4);
+    assert_int_equal(call(PMU, 4, 3, 1, 1).error, ALREADY_STOPPED); /* and is reset all the same */
+    assert_int_equal(call_from(0, PMU, 2, 0, 0x78, 0, INSTRUCTIONS).value, 3);
+    riscv_isa_of("rva22", 0, &harts[0].isa);
+}
+
 static void pmu_configures_starts_and_stops_counters(void **state)
 {
     (void)state;
+    riscv_isa_of("rva22", 0, &harts[0].isa);
     enum { CYCLES = 1, INSTRUCTIONS = 2, CACHE_REFERENCES = 3 };
     harts[0].instret = 1000;
     /* Linux first stops everything. */
@@ -521,6 +561,7 @@ int main(void)
         TEST(dbcn_refuses_memory_that_is_not_the_guests),
         TEST(dbcn_reads_what_the_uart_received),
         TEST(pmu_tells_its_fixed_counters),
+        TEST(pmu_gives_programmable_counters),
         TEST(pmu_configures_starts_and_stops_counters),
         TEST(legacy_calls_answer_in_a0_alone),
         TEST(steal_time_is_absent_unless_the_hypervisor_shares_harts),

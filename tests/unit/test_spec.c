@@ -29,6 +29,8 @@ static int setup(void **state)
         .initrd = "initrd.img",
         .cmdline = "console=ttyS0",
         .engine = "interp",
+        .cpu = "rva23",
+        .vlen = 256,
         .no_reboot = true,
         .virtio_console = true,
         .disks = {{.path = "a.raw", .serial = "abc"}, {.path = "b.raw", .readonly = true}},
@@ -80,6 +82,8 @@ static void flattened_description_reads_back_the_same(void **state)
     assert_null(web->firmware);
     assert_string_equal(web->cmdline, "console=ttyS0");
     assert_string_equal(web->engine, "interp");
+    assert_string_equal(web->cpu, "rva23");
+    assert_int_equal(web->vlen, 256);
     assert_true(web->no_reboot);
     assert_false(web->no_balloon);
     assert_true(web->virtio_console);

@@ -280,7 +280,7 @@ static void pass_one(void)
     memset(&last, 0, sizeof last);
     memset(files, 0, sizeof files);
     here_now = 0;
-    aplic_init(&guest, 2, 0x28000000, &msi);
+    aplic_init(&guest, &(struct aplic_where){.hart_count = 2, .imsic = 0x28000000}, &msi);
     static struct iommu none; /* not started */
     none.node = -1;
     set = (struct pass_set){.all = &sets,
@@ -298,7 +298,7 @@ static void pass_one(void)
 
 static void guest_write(uint32_t offset, uint32_t value)
 {
-    write_reg(&aplic_bus_ops, &guest, offset, 4, value);
+    write_reg(&aplic_bus_ops, &guest.s, offset, 4, value);
 }
 
 /* As Linux sets it up: VCPU 1, identity 21. */

@@ -360,7 +360,7 @@ static void device_tree_node_names_window_and_interrupt(void **state)
     fdt_node(&w, "");
     fdt_put_u32(&w, "#address-cells", 2);
     fdt_put_u32(&w, "#size-cells", 2);
-    virtio_mmio_fdt(&w, 0x10003000, 3, 9);
+    virtio_mmio_fdt(&w, 0x10003000, &(struct fdt_line){.parent = 9, .line = 3});
     fdt_end(&w);
     long total = fdt_finish(&w);
     assert_true(total > 0);

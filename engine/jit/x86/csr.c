@@ -31,16 +31,30 @@ static bool plain(unsigned csr, int32_t *at, bool *even)
     }
 }
 
-/* rax: mstatus, and then sstatus. */
-static void to_sstatus(struct x86_code *c)
+/* Whether the harts have V, and with it VS in sstatus. */
+static bool has_vector(const struct lowering *l)
 {
-    /* SD is 1 if both bits of FS are: then adding the lower one carries into the bit above them. */
+    return l->block->isa == NULL || riscv_isa_has(l->block->isa, EXT_V);
+}
+
+/* rax: mstatus, and then sstatus. */
+static void to_sstatus(struct x86_code *c, bool vector)
+{
+    /* SD is 1 if both bits of FS are, or of VS: then adding the lower one carries into the bit
+     * above them. */
+    const uint32_t fields = (uint32_t)(MSTATUS_FS | (vector ? MSTATUS_VS : 0));
     x_mov32(c, RDX, RAX);
-    x_alu_const(c, false, ALU_AND, RDX, (int32_t)MSTATUS_FS);
-    x_alu_const(c, false, ALU_ADD, RDX, 1 << 13);
-    x_alu_const(c, false, ALU_AND, RDX, 1 << 15);
-    x_shift(c, true, SHIFT_SHL, RDX, 63 - 15);
-    x_alu_const(c, true, ALU_AND, RAX, (int32_t)SSTATUS_MASK);
+    x_alu_const(c, false, ALU_AND, RDX, (int32_t)fields);
+    x_alu_const(c, false, ALU_ADD, RDX, (int32_t)(fields & ~(fields << 1)));
+    x_alu_const(c, false, ALU_AND, RDX, (int32_t)(fields << 1 & ~fields));
+    if (vector) {
+        x_group3(c, true, G3_NEG, RDX); /* bit 63: there was one */
+        x_shift(c, true, SHIFT_SHR, RDX, 63);
+        x_shift(c, true, SHIFT_SHL, RDX, 63);
+    } else {
+        x_shift(c, true, SHIFT_SHL, RDX, 63 - 15);
+    }
+    x_alu_const(c, true, ALU_AND, RAX, (int32_t)(SSTATUS_MASK | (vector ? MSTATUS_VS : 0)));
     x_alu(c, true, ALU_OR, RAX, RDX);
     x_const(c, RDX, (int64_t)MSTATUS_UXL);
     x_alu(c, true, ALU_OR, RAX, RDX);
@@ -82,15 +96,16 @@ static void change_context(struct x86_code *c, struct slow *slow)
 }
 
 /* rdx: the operand; rax: what mstatus was. Jumps away with nothing done. */
-static void write_sstatus(struct x86_code *c, unsigned kind, struct slow *slow)
+static void write_sstatus(struct x86_code *c, unsigned kind, bool vector, struct slow *slow)
 {
-    struct x86_mem status = mem_at(R_VCPU, VCPU(mstatus));
+    const struct x86_mem status = mem_at(R_VCPU, VCPU(mstatus));
+    const int32_t mask = (int32_t)(SSTATUS_MASK | (vector ? MSTATUS_VS : 0));
 
-    x_alu_const(c, true, ALU_AND, RDX, (int32_t)SSTATUS_MASK);
+    x_alu_const(c, true, ALU_AND, RDX, mask);
     x_load(c, RAX, status);
     if (kind == JIT_CSR_WRITE) {
         x_mov(c, RCX, RAX);
-        x_alu_const(c, true, ALU_AND, RCX, ~(int32_t)SSTATUS_MASK);
+        x_alu_const(c, true, ALU_AND, RCX, ~mask);
         x_alu(c, true, ALU_OR, RDX, RCX);
     } else if (kind == JIT_CSR_SET) {
         x_alu(c, true, ALU_OR, RDX, RAX);
@@ -140,14 +155,20 @@ x86_hole x86_lower_csr(struct lowering *l, const struct ir *ir)
             x86_get(l, RDX, ir->a);
     }
     if (csr == CSR_sstatus) {
+        /* HS may have FP (or V) off while VS has it on, which is not in mstatus then; and that VS
+         * has made it dirty is to be kept for HS before VS says that it is clean. */
+        x_mem(c, false, 0x80, ALU_CMP,
+              mem_at(R_VCPU, writes && !sie ? VCPU(virt) : VCPU(fs_hidden) + 1));
+        put8(c, 0);
+        slow_if(c, CC_NE, &slow);
         if (writes && sie)
             change_sie(c, kind == JIT_CSR_SET, &slow);
         else if (writes)
-            write_sstatus(c, kind, &slow);
+            write_sstatus(c, kind, has_vector(l), &slow);
         else
             x_load(c, RAX, mem_at(R_VCPU, VCPU(mstatus)));
         if (reads && ir->dst != IR_X(0))
-            to_sstatus(c);
+            to_sstatus(c, has_vector(l));
     } else {
         if (even && writes)
             x_alu_const(c, true, ALU_AND, RDX, -2);

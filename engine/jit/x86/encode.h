@@ -52,8 +52,9 @@ enum x86_cc {
 #define X86_INLINE static inline __attribute__((always_inline))
 
 struct x86_code {
-    uint8_t *at, *end; /* nothing is written at `end` or beyond */
-    bool full;         /* something did not fit */
+    uint8_t *at, *end;     /* nothing is written at `end` or beyond */
+    bool full;             /* something did not fit */
+    const uint8_t *joined; /* the last place that a jump from before comes to */
 };
 
 struct x86_mem {
@@ -289,6 +290,11 @@ X86_INLINE void x_store_const(struct x86_code *c, struct x86_mem m, int32_t valu
     put32(c, (uint32_t)value);
 }
 
+X86_INLINE void x_store32(struct x86_code *c, struct x86_mem m, unsigned from)
+{
+    x_mem(c, false, 0x89, from, m);
+}
+
 X86_INLINE void x_store_const32(struct x86_code *c, struct x86_mem m, uint32_t value)
 {
     x_mem(c, false, 0xc7, 0, m);
@@ -413,6 +419,12 @@ X86_INLINE void x_cmov(struct x86_code *c, enum x86_cc cc, unsigned to, unsigned
     x_reg(c, true, 0x0f40u | cc, to, from);
 }
 
+/* xchg of two registers */
+X86_INLINE void x_xchg_reg(struct x86_code *c, unsigned a, unsigned b)
+{
+    x_reg(c, true, 0x87, a, b);
+}
+
 X86_INLINE void x_bswap(struct x86_code *c, unsigned reg)
 {
     put_bytes(c, short_form(true, 0x0fc8, reg));
@@ -429,6 +441,76 @@ X86_INLINE void x_vex(struct x86_code *c, unsigned map, unsigned prefix, bool wi
     append(&b, opcode, 1);
     append(&b, 0xc0 | (reg & 7) << 3 | (rm & 7), 1);
     put_bytes(c, b);
+}
+
+/* The prefix of a VEX instruction in map 0F, the short one where it does. */
+static inline struct x86_bytes vex_0f(unsigned prefix, unsigned reg, unsigned vvvv, unsigned base,
+                                      unsigned index)
+{
+    const unsigned low = (~vvvv & 15) << 3 | prefix;
+    struct x86_bytes b;
+    if (base < 8 && (index == NO_REG || index < 8)) {
+        b = byte_of(0xc5);
+        append(&b, (~reg >> 3 & 1) << 7 | low, 1);
+    } else {
+        const unsigned x = index != NO_REG ? ~index >> 3 & 1 : 1;
+        b = byte_of(0xc4);
+        append(&b, (~reg >> 3 & 1) << 7 | x << 6 | (~base >> 3 & 1) << 5 | 1, 1);
+        append(&b, low, 1);
+    }
+    return b;
+}
+
+/* reg = vvvv op rm, of AVX's scalars; prefix as x_vex's. */
+X86_INLINE void x_avx(struct x86_code *c, unsigned prefix, unsigned opcode, unsigned reg,
+                      unsigned vvvv, unsigned rm)
+{
+    struct x86_bytes b = vex_0f(prefix, reg, vvvv, rm, NO_REG);
+    append(&b, opcode, 1);
+    append(&b, 0xc0 | (reg & 7) << 3 | (rm & 7), 1);
+    put_bytes(c, b);
+}
+
+X86_INLINE void x_avx_mem(struct x86_code *c, unsigned prefix, unsigned opcode, unsigned reg,
+                          unsigned vvvv, struct x86_mem m)
+{
+    struct x86_bytes b = vex_0f(prefix, reg, vvvv, m.base, m.index);
+    append(&b, opcode, 1);
+    put_both(c, b, mem_form(reg, m));
+}
+
+/* The general form, of 128 bits or 256 (`y`); the prefix bytes and the opcode. */
+static inline struct x86_bytes vex_any(bool y, unsigned map, unsigned prefix, bool wide,
+                                       unsigned opcode, unsigned reg, unsigned vvvv, unsigned base,
+                                       unsigned index)
+{
+    const unsigned x = index != NO_REG ? ~index >> 3 & 1 : 1;
+    struct x86_bytes b = byte_of(0xc4);
+    append(&b, (~reg >> 3 & 1) << 7 | x << 6 | (~base >> 3 & 1) << 5 | map, 1);
+    append(&b, (wide ? 0x80u : 0u) | (~vvvv & 15) << 3 | (y ? 4u : 0u) | prefix, 1);
+    append(&b, opcode, 1);
+    return b;
+}
+
+/* reg = vvvv op rm, of vectors. An opcode as X86_V says. */
+#define X86_V(map, prefix, opcode)   ((uint32_t)(map) << 16 | (uint32_t)(prefix) << 12 | (opcode))
+#define X86_V_W(map, prefix, opcode) (X86_V(map, prefix, opcode) | 0x800u)
+X86_INLINE void x_v(struct x86_code *c, bool y, uint32_t op, unsigned reg, unsigned vvvv,
+                    unsigned rm)
+{
+    struct x86_bytes b =
+        vex_any(y, op >> 16, op >> 12 & 15, (op & 0x800) != 0, op & 0xff, reg, vvvv, rm, NO_REG);
+    append(&b, 0xc0 | (reg & 7) << 3 | (rm & 7), 1);
+    put_bytes(c, b);
+}
+
+X86_INLINE void x_v_mem(struct x86_code *c, bool y, uint32_t op, unsigned reg, unsigned vvvv,
+                        struct x86_mem m)
+{
+    put_both(c,
+             vex_any(y, op >> 16, op >> 12 & 15, (op & 0x800) != 0, op & 0xff, reg, vvvv, m.base,
+                     m.index),
+             mem_form(reg, m));
 }
 
 /* to = a shifted by b: SHLX, SHRX, SARX */
@@ -468,6 +550,13 @@ static inline x86_hole x_jmp(struct x86_code *c)
     return c->at - 4;
 }
 
+/* The same of a call. */
+static inline x86_hole x_call(struct x86_code *c)
+{
+    put_bytes(c, (struct x86_bytes){.value = 0xe8, .count = 5});
+    return c->at - 4;
+}
+
 X86_INLINE void x_fill(const struct x86_code *c, x86_hole hole, const uint8_t *target)
 {
     int32_t distance = (int32_t)(target - (hole + 4));
@@ -475,9 +564,21 @@ X86_INLINE void x_fill(const struct x86_code *c, x86_hole hole, const uint8_t *t
         memcpy(hole, &distance, 4);
 }
 
-X86_INLINE void x_here(const struct x86_code *c, x86_hole hole)
+X86_INLINE void x_here(struct x86_code *c, x86_hole hole)
 {
+    c->joined = c->at;
     x_fill(c, hole, c->at);
+}
+
+/* The address of something in the code, relative to what is executed. */
+X86_INLINE void x_lea_code(struct x86_code *c, unsigned to, const uint8_t *target)
+{
+    struct x86_bytes b = prefixes(true, to, NO_REG, 0, 0, false);
+    append(&b, 0x8d, 1);
+    append(&b, (to & 7) << 3 | RBP, 1);
+    append(&b, 0, 4);
+    put_bytes(c, b);
+    x_fill(c, c->at - 4, target);
 }
 
 X86_INLINE void x_jmp_to(struct x86_code *c, const uint8_t *target)
@@ -492,8 +593,7 @@ X86_INLINE void x_jcc_to(struct x86_code *c, enum x86_cc cc, const uint8_t *targ
 
 X86_INLINE void x_call_to(struct x86_code *c, const uint8_t *target)
 {
-    put_bytes(c, (struct x86_bytes){.value = 0xe8, .count = 5});
-    x_fill(c, c->at - 4, target);
+    x_fill(c, x_call(c), target);
 }
 
 X86_INLINE void x_call_mem(struct x86_code *c, struct x86_mem m)

@@ -9,9 +9,6 @@
 
 /* ---- where registers are ---- */
 
-/* As a destination: rdx. */
-#define IR_RDX 0xfe
-
 static unsigned host_of(const struct lowering *l, ir_reg reg)
 {
     return reg < 32 ? l->place.host[reg] : reg == IR_RDX ? RDX : NO_REG;
@@ -28,7 +25,14 @@ struct x86_mem x86_home(ir_reg reg)
         return mem_at(R_VCPU, VCPU_X(reg));
     if (reg < IR_T(0))
         return mem_at(R_VCPU, VCPU_F(reg - 32));
-    return mem_at(RSP, FRAME_TEMPS + 8 * (int32_t)(reg - IR_T(0)));
+    return x86_frame(FRAME_TEMPS + 8 * (int32_t)(reg - IR_T(0)));
+}
+
+/* The host register that the value was stored from by what was emitted last, or NO_REG. */
+static unsigned fresh_in(const struct lowering *l, ir_reg reg)
+{
+    const bool fresh = l->fresh == reg && l->fresh_at == l->c.at && l->c.joined != l->c.at;
+    return fresh ? l->fresh_host : NO_REG;
 }
 
 /* The value of `reg` in host register `to`. */
@@ -40,6 +44,8 @@ void x86_get(struct lowering *l, unsigned to, ir_reg reg)
         x_mov(&l->c, to, host_of(l, reg));
     else if (x86_xmm(l, reg) != NO_REG) /* movq */
         x_reg(&l->c, true, X86_PREFIX(0x66, 0x0f7e), x86_xmm(l, reg), to);
+    else if (fresh_in(l, reg) != NO_REG)
+        x_mov(&l->c, to, l->fresh_host);
     else
         x_load(&l->c, to, x86_home(reg));
 }
@@ -67,13 +73,12 @@ void x86_put(struct lowering *l, ir_reg reg, unsigned from)
         x_mov(&l->c, host_of(l, reg), from);
     else if (x86_xmm(l, reg) != NO_REG) /* movq */
         x_reg(&l->c, true, X86_PREFIX(0x66, 0x0f6e), x86_xmm(l, reg), from);
-    else
+    else {
         x_store(&l->c, x86_home(reg), from);
-}
-
-static bool is_imm(const struct ir *ir)
-{
-    return ir->b == IR_NONE;
+        l->fresh = reg;
+        l->fresh_host = (uint8_t)from;
+        l->fresh_at = l->c.at;
+    }
 }
 
 /* ---- rare paths ---- */
@@ -125,135 +130,6 @@ void x86_compute(struct lowering *l, const struct ir *ir)
     x86_fill(l);
 }
 
-/* Bytes from the begin of the block's page to `pc`. */
-static int64_t from_page(const struct lowering *l, uint64_t pc)
-{
-    return (int64_t)(pc - (l->block->pc & ~PAGE_OFFSET));
-}
-
-static bool in_page(const struct lowering *l, uint64_t pc)
-{
-    return ((pc ^ l->block->pc) & ~PAGE_OFFSET) == 0;
-}
-
-/* `pc` as it is where the block's page is now. Clobbers rcx if it is far. */
-static void get_address(struct lowering *l, unsigned to, uint64_t pc)
-{
-    struct x86_code *c = &l->c;
-    const int64_t distance = from_page(l, pc);
-    x_load(c, to, mem_at(RSP, FRAME_PAGE));
-    if (!fits32(distance)) {
-        x_const(c, RCX, distance);
-        x_alu(c, true, ALU_ADD, to, RCX);
-    } else if (distance != 0) {
-        x_alu_const(c, true, ALU_ADD, to, (int32_t)distance);
-    }
-}
-
-static int32_t where(const struct lowering *l, uint64_t pc, unsigned done)
-{
-    return x86_where((uint64_t)from_page(l, pc), (int64_t)done - l->counted);
-}
-
-/* r14 counts the instructions of the block up to `done`. Flags stay. */
-static void count_done(struct lowering *l, unsigned done)
-{
-    if (done != l->counted)
-        x_lea(&l->c, R_INSTRET, mem_at(R_INSTRET, (int32_t)(done - l->counted)));
-}
-
-void x86_leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why)
-{
-    struct x86_code *c = &l->c;
-    x86_spill(l);
-    if (in_page(l, pc)) {
-        x_const(c, RCX, (uint32_t)where(l, pc, done));
-        x_const(c, RAX, why);
-        x_jmp_to(c, x86_stub(l, x86_stubs.leave_at));
-        return;
-    }
-    count_done(l, done);
-    get_address(l, RAX, pc);
-    x_store(c, mem_at(R_VCPU, VCPU(pc)), RAX);
-    x_const(c, RAX, why);
-    x_jmp_to(c, x86_stub(l, x86_stubs.leave));
-}
-
-void x86_say_where(struct lowering *l, const struct ir *ir)
-{
-    x_store_const32(&l->c, mem_at(RSP, FRAME_WHERE), where(l, l->block->pc + ir->at, ir->done));
-}
-
-/* ---- going on ---- */
-
-static void check_kick(struct lowering *l, const struct ir *ir)
-{
-    x_alu_mem_const(&l->c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
-    x86_later(l, LATE_KICK, x_jcc(&l->c, CC_NE), ir);
-}
-
-void x86_go_by_cache(struct x86_code *c, const uint8_t *lookup)
-{
-    x_mov32(c, RDX, RAX);
-    x_alu_const(c, false, ALU_AND, RDX, (JIT_JUMP_SIZE - 1) << 1);
-    x_shift(c, false, SHIFT_SHL, RDX, 3);
-    x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(jump)));
-    x_jcc_to(c, CC_NE, lookup);
-    x_alu_const(c, true, ALU_AND, RAX, -(int32_t)MEM_PAGE_SIZE);
-    x_store(c, mem_at(RSP, FRAME_PAGE), RAX);
-    x_jmp_mem(c, mem_indexed(R_CONTEXT, RDX, 0,
-                             CONTEXT(jump) + (int32_t)offsetof(struct jit_jump, code)));
-}
-
-/* To `pc` in this page: a jump that can be linked, until then to code that asks for it. */
-static void go_by_link(struct lowering *l, uint64_t pc)
-{
-    struct x86_code *c = &l->c;
-    struct jit_emitted *out = l->out;
-    if (out->link_count == JIT_LINKS_MAX) {
-        get_address(l, RAX, pc);
-        x86_go_by_cache(&l->c, x86_stub(l, x86_stubs.lookup));
-        return;
-    }
-    /* Patched while others may execute it: the distance must be within one aligned word. */
-    while (!c->full && ((uintptr_t)c->at + 1) % 4 != 0)
-        put8(c, 0x90);
-    out->links[out->link_count].pc = pc;
-    out->links[out->link_count].site = l->offset + (uint32_t)(c->at + 1 - l->start);
-    x86_later(l, LATE_ASK, x_jmp(c), NULL);
-    if (l->late_count > 0)
-        l->late[l->late_count - 1].link = (uint8_t)out->link_count;
-    out->link_count++;
-}
-
-static void ask_for_link(struct lowering *l, unsigned link)
-{
-    struct x86_code *c = &l->c;
-    const uint64_t pc = l->out->links[link].pc;
-    l->out->links[link].ask = l->offset + (uint32_t)(c->at - l->start);
-    x_const(c, RAX, from_page(l, pc));
-    x_const(c, RCX, l->out->links[link].site);
-    x_jmp_to(c, x86_stub(l, pc < l->block->pc + l->block->bytes ? x86_stubs.turn : x86_stubs.link));
-}
-
-void x86_go_on_at(struct lowering *l, uint64_t pc, unsigned done)
-{
-    if (l->place.moved)
-        x86_emit_spill(&l->c, &l->place);
-    count_done(l, done);
-    if (in_page(l, pc)) {
-        go_by_link(l, pc);
-    } else {
-        get_address(l, RAX, pc);
-        x86_go_by_cache(&l->c, x86_stub(l, x86_stubs.lookup));
-    }
-}
-
-static bool is_backward(const struct lowering *l, const struct ir *ir, uint64_t pc)
-{
-    return pc <= l->block->pc + ir->at;
-}
-
 /* ---- integer operations ---- */
 
 static const struct {
@@ -270,15 +146,17 @@ static void alu_second(struct lowering *l, const struct ir *ir, bool wide, enum 
                        unsigned to)
 {
     struct x86_code *c = &l->c;
-    if (is_imm(ir) && fits32(ir->imm)) {
+    if (x86_is_imm(ir) && fits32(ir->imm)) {
         x_alu_const(c, wide, op, to, (int32_t)ir->imm);
-    } else if (is_imm(ir)) {
+    } else if (x86_is_imm(ir)) {
         x_const(c, RCX, ir->imm);
         x_alu(c, wide, op, to, RCX);
     } else if (ir->b == IR_X(0)) {
         x_alu_const(c, wide, op, to, 0);
     } else if (host_of(l, ir->b) != NO_REG) {
         x_alu(c, wide, op, to, host_of(l, ir->b));
+    } else if (fresh_in(l, ir->b) != NO_REG) {
+        x_alu(c, wide, op, to, l->fresh_host);
     } else {
         x_alu_mem(c, wide, op, to, x86_home(ir->b));
     }
@@ -292,18 +170,18 @@ static void lower_alu(struct lowering *l, const struct ir *ir)
     struct ir swapped = *ir;
 
     /* dst = a + dst: compute in place. */
-    if (!is_imm(ir) && ir->b == ir->dst && ir->a != ir->dst && alu_ops[ir->op].commutes) {
+    if (!x86_is_imm(ir) && ir->b == ir->dst && ir->a != ir->dst && alu_ops[ir->op].commutes) {
         swapped.a = ir->b;
         swapped.b = ir->a;
         ir = &swapped;
     }
     unsigned to = x86_target(l, ir->dst, RAX);
-    if (!is_imm(ir) && ir->b == ir->dst && ir->a != ir->dst)
+    if (!x86_is_imm(ir) && ir->b == ir->dst && ir->a != ir->dst)
         to = RAX; /* else the first operand would overwrite the second */
     unsigned a = ir->a != IR_X(0) ? host_of(l, ir->a) : NO_REG;
-    if (!word && op == ALU_ADD && a != NO_REG && a != to && is_imm(ir) && fits32(ir->imm)) {
+    if (!word && op == ALU_ADD && a != NO_REG && a != to && x86_is_imm(ir) && fits32(ir->imm)) {
         x_lea(c, to, mem_at(a, (int32_t)ir->imm));
-    } else if (!word && op == ALU_ADD && a != NO_REG && a != to && !is_imm(ir) &&
+    } else if (!word && op == ALU_ADD && a != NO_REG && a != to && !x86_is_imm(ir) &&
                ir->b != IR_X(0) && host_of(l, ir->b) != NO_REG) {
         x_lea(c, to, mem_indexed(a, host_of(l, ir->b), 0, 0));
     } else {
@@ -319,7 +197,7 @@ static void lower_not(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
     /* a & ~b, a | ~b, ~(a ^ b) */
-    if (is_imm(ir))
+    if (x86_is_imm(ir))
         x_const(c, RAX, ir->imm);
     else
         x86_get(l, RAX, ir->b);
@@ -345,7 +223,7 @@ static void lower_shift(struct lowering *l, const struct ir *ir)
     bool word = ops[ir->op].word;
     unsigned to = x86_target(l, ir->dst, RAX);
 
-    if (is_imm(ir)) {
+    if (x86_is_imm(ir)) {
         x86_get(l, to, ir->a);
         unsigned count = (unsigned)ir->imm & (word ? 31 : 63);
         if (count != 0)
@@ -362,17 +240,16 @@ static void lower_shift(struct lowering *l, const struct ir *ir)
         x_shift_cl(c, !word, shift, to);
     }
     /* A word that was shifted to the right by more than 0 is extended by that. */
-    if (word && !(ir->op == IR_SRLW && is_imm(ir) && (ir->imm & 31) != 0))
+    if (word && !(ir->op == IR_SRLW && x86_is_imm(ir) && (ir->imm & 31) != 0))
         x_movsxd(c, to, to);
     x86_put(l, ir->dst, to);
 }
 
-/* Flags as after cmp a, b. */
-static void compare(struct lowering *l, const struct ir *ir)
+void x86_compare(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
     unsigned a = x86_use(l, ir->a, RAX);
-    if ((is_imm(ir) && ir->imm == 0) || ir->b == IR_X(0))
+    if ((x86_is_imm(ir) && ir->imm == 0) || ir->b == IR_X(0))
         x_test(c, true, a, a);
     else
         alu_second(l, ir, true, ALU_CMP, a);
@@ -382,7 +259,7 @@ static void lower_set_less(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
     enum x86_cc cc = ir->op == IR_SLT ? CC_L : CC_B;
-    compare(l, ir);
+    x86_compare(l, ir);
     x_setcc(c, cc, RAX);
     unsigned to = x86_target(l, ir->dst, RAX);
     x_extend8(c, to, RAX, false);
@@ -406,7 +283,7 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
     unsigned to = x86_target(l, ir->dst, RAX), a;
     switch (ir->op) {
     case IR_CONST: x_const(c, to, ir->imm); break;
-    case IR_ADDRESS: get_address(l, to, (uint64_t)ir->imm); break;
+    case IR_ADDRESS: x86_get_address(l, to, (uint64_t)ir->imm); break;
     case IR_MOV:
         if (ir->a != IR_X(0) && host_of(l, ir->a) != NO_REG)
             to = host_of(l, ir->a);
@@ -479,10 +356,9 @@ static void lower_unary(struct lowering *l, const struct ir *ir)
 static void call_execute(struct lowering *l, const struct ir *ir, int64_t code)
 {
     struct x86_code *c = &l->c;
-    x_const(c, RAX, (uint32_t)where(l, l->block->pc + ir->at, ir->done));
+    x_const(c, RAX, (uint32_t)x86_where_of(l, l->block->pc + ir->at, ir->done));
     x_const(c, RCX, code);
-    bool fp = ir->op == IR_EXECUTE && ir->sub == 1;
-    x_call_to(c, x86_stub(l, fp ? x86_stubs.execute_fp : x86_stubs.execute));
+    x_call_to(c, x86_stub(l, x86_stubs.execute));
 }
 
 static void lower_execute(struct lowering *l, const struct ir *ir)
@@ -505,12 +381,9 @@ static void lower_execute(struct lowering *l, const struct ir *ir)
 static void lower_same(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
-    x_load(c, RAX, mem_at(RSP, FRAME_PAGE));
+    x_load(c, RAX, x86_frame(FRAME_PAGE));
     x_alu_const(c, true, ALU_ADD, RAX, (int32_t)MEM_PAGE_SIZE);
-    x_mov32(c, RDX, RAX);
-    x_shift(c, false, SHIFT_SHR, RDX, MEM_PAGE_SHIFT - JIT_FETCH_SHIFT);
-    x_alu_const(c, false, ALU_AND, RDX, (JIT_FETCH_SIZE - 1) << JIT_FETCH_SHIFT);
-    x_alu_mem(c, true, ALU_CMP, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(fetch[0].page)));
+    x86_find_fetch(c);
     x86_hole unknown = x_jcc(c, CC_NE);
     x_load(c, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(fetch[0].hva)));
     x_mem(c, false, 0x0fb7, RAX, mem_at(RAX, 0)); /* movzx */
@@ -520,248 +393,6 @@ static void lower_same(struct lowering *l, const struct ir *ir)
     x_const(c, RDX, ir->imm);
     call_execute(l, ir, jit_code(0, JIT_SAME, false, false));
     x_here(c, same);
-}
-
-/* ---- leaving ---- */
-
-static bool lower_one(struct lowering *l, const struct ir *ir);
-
-/* ---- inside a region ---- */
-
-static struct label *label_of(struct lowering *l, uint64_t pc)
-{
-    for (unsigned i = 0; i < l->label_count; i++) {
-        if (l->labels[i].pc == pc)
-            return &l->labels[i];
-    }
-    return NULL;
-}
-
-static void find_labels(struct lowering *l)
-{
-    for (unsigned i = 0; i < l->block->count; i++) {
-        const struct ir *ir = &l->block->code[i];
-        if (ir->op != IR_LABEL)
-            continue;
-        if (l->label_count == LABELS_MAX) {
-            l->c.full = true;
-            return;
-        }
-        l->labels[l->label_count++] = (struct label){.pc = (uint64_t)ir->imm, .done = ir->done};
-    }
-}
-
-/* Everything executed is counted from here on: so are all who come to a label. */
-static void count_all(struct lowering *l, unsigned done)
-{
-    count_done(l, done);
-    l->counted = done;
-}
-
-static void lower_label(struct lowering *l, const struct ir *ir)
-{
-    struct label *label = label_of(l, (uint64_t)ir->imm);
-    count_all(l, ir->done);
-    if (label != NULL)
-        label->at = l->c.at;
-}
-
-/* The jump at `from` goes to the label of `pc`. */
-static void to_label(struct lowering *l, x86_hole from, uint64_t pc)
-{
-    struct label *label = label_of(l, pc);
-    if (label == NULL || l->jump_count == JUMPS_MAX) {
-        l->c.full = true;
-    } else if (label->at != NULL) {
-        x_fill(&l->c, from, label->at);
-    } else {
-        l->jumps[l->jump_count].from = from;
-        l->jumps[l->jump_count++].label = (uint8_t)(label - l->labels);
-    }
-}
-
-/*
- * The loop that ends with `end` cannot go round for long without a rare path that looks at the
- * kick: it is straight, and has a look at a window of the frame whose base moves each time.
- */
-static bool leaves_its_window(const struct lowering *l, const struct ir *end)
-{
-    uint32_t moved = 0, looked = 0; /* registers */
-    for (const struct ir *ir = end; ir-- > l->block->code;) {
-        if (ir->op == IR_LABEL)
-            return ir->imm == end->imm && (moved & looked) != 0;
-        if ((ir->op == IR_BRANCH && ir->c == IR_INSIDE) || ir->op == IR_JUMP)
-            return false;
-        const struct group *g = x86_group_of(l, ir);
-        if (g != NULL && g->kind >= GROUP_UP && &l->block->code[g->first] == ir)
-            looked |= 1u << ir->a;
-        if (ir->op == IR_ADD && ir->dst < 32 && ir->a == ir->dst && ir->b == IR_NONE &&
-            ir->imm != 0)
-            moved |= 1u << ir->dst;
-    }
-    return false;
-}
-
-/* Before a branch or jump inside: counted is what it says, but for itself if the kick is seen. */
-static void before_inside(struct lowering *l, const struct ir *ir)
-{
-    if (is_backward(l, ir, (uint64_t)ir->imm)) {
-        if (leaves_its_window(l, ir))
-            l->slides_kick = true;
-        else
-            check_kick(l, ir);
-    }
-    count_all(l, ir->done);
-}
-
-static void end_region(struct lowering *l)
-{
-    struct x86_code *c = &l->c;
-    for (unsigned i = 0; i < l->jump_count; i++) {
-        const struct label *label = &l->labels[l->jumps[i].label];
-        if (label->at == NULL)
-            c->full = true; /* there is no such region */
-        else
-            x_fill(c, l->jumps[i].from, label->at);
-    }
-    const uint8_t *spill = c->at;
-    if (l->call_count > 0) {
-        x86_emit_spill(c, &l->place);
-        x_ret(c);
-    }
-    const uint8_t *fill = c->at;
-    if (l->call_count > 0) {
-        x86_emit_fill(c, &l->place, false);
-        x_ret(c);
-    }
-    for (unsigned i = 0; i < l->call_count; i++)
-        x_fill(c, l->calls[i].from, l->calls[i].fill ? fill : spill);
-}
-
-static const uint8_t branch_cc[] = {CC_E, CC_NE, CC_L, CC_GE, CC_B, CC_AE};
-
-static void lower_branch(struct lowering *l, const struct ir *ir)
-{
-    enum x86_cc cc = branch_cc[ir->sub];
-    struct ir operands = *ir; /* its imm is the target */
-    operands.imm = 0;
-    if (ir->b == IR_NONE)
-        operands.b = IR_X(0);
-    if (ir->c == IR_INSIDE) {
-        before_inside(l, ir);
-        compare(l, &operands);
-        to_label(l, x_jcc(&l->c, cc), (uint64_t)ir->imm);
-        return;
-    }
-    /* test leaves CF clear, so the unsigned conditions hold against 0 too. */
-    compare(l, &operands);
-    x86_later(l, LATE_BRANCH, x_jcc(&l->c, cc), ir);
-}
-
-/* Operations whose lowering leaves rdx alone but as a destination. */
-static bool is_plain(const struct ir *ir)
-{
-    switch ((enum ir_op)ir->op) {
-    case IR_SLL:
-    case IR_SRL:
-    case IR_SRA:
-    case IR_SLLW:
-    case IR_SRLW:
-    case IR_SRAW: return is_imm(ir);
-    case IR_CONST:
-    case IR_MOV:
-    case IR_ADD:
-    case IR_SUB:
-    case IR_AND:
-    case IR_OR:
-    case IR_XOR:
-    case IR_ADDW:
-    case IR_SUBW:
-    case IR_SEXT_B:
-    case IR_SEXT_H:
-    case IR_SEXT_W:
-    case IR_ZEXT_B:
-    case IR_ZEXT_H:
-    case IR_ZEXT_W: return true;
-    default: return false;
-    }
-}
-
-/* A branch over one plain operation: nothing is gained by guessing whether it is taken. */
-static bool is_skip(const struct ir_block *block, unsigned i)
-{
-    const struct ir *branch = &block->code[i];
-    if (!block->region || i + 2 >= block->count || branch->op != IR_BRANCH ||
-        branch->c != IR_INSIDE)
-        return false;
-    const struct ir *over = branch + 1, *label = branch + 2;
-    return is_plain(over) && over->dst != IR_X(0) && over->dst < 32 && label->op == IR_LABEL &&
-           label->imm == branch->imm && label->done == branch->done + 1;
-}
-
-/* The operation is executed into rdx, and takes effect if the branch is not taken; then it counts.
- */
-static void lower_skip(struct lowering *l, const struct ir *branch)
-{
-    struct x86_code *c = &l->c;
-    struct ir over = branch[1], operands = *branch;
-    const ir_reg dst = over.dst;
-    const bool zero = branch->b == IR_NONE || branch->b == IR_X(0);
-    enum x86_cc taken = branch_cc[branch->sub];
-
-    over.dst = IR_RDX;
-    lower_one(l, &over);
-    count_all(l, branch->done);
-    operands.imm = 0;
-    if (zero && (branch->sub == IR_EQ || branch->sub == IR_NE)) {
-        x_alu_const(c, true, ALU_CMP, x86_use(l, branch->a, RAX), 1); /* below: it is 0 */
-        taken = branch->sub == IR_EQ ? CC_B : CC_AE;
-    } else {
-        if (zero)
-            operands.b = IR_X(0);
-        compare(l, &operands);
-    }
-    unsigned to = host_of(l, dst);
-    if (to == NO_REG)
-        x_load(c, RAX, x86_home(dst));
-    x_cmov(c, taken ^ 1, to != NO_REG ? to : RAX, RDX);
-    if (to == NO_REG)
-        x_store(c, x86_home(dst), RAX);
-    if (taken == CC_B) { /* r14 += 1 - CF, or CF */
-        x_alu_const(c, true, ALU_SBB, R_INSTRET, -1);
-    } else if (taken == CC_AE) {
-        x_alu_const(c, true, ALU_ADC, R_INSTRET, 0);
-    } else {
-        x_setcc(c, taken ^ 1, RAX);
-        x_extend8(c, RAX, RAX, false);
-        x_alu(c, true, ALU_ADD, R_INSTRET, RAX);
-    }
-    l->counted = branch->done + 1u;
-}
-
-static void lower_jump(struct lowering *l, const struct ir *ir)
-{
-    if (ir->c == IR_INSIDE) {
-        before_inside(l, ir);
-        to_label(l, x_jmp(&l->c), (uint64_t)ir->imm);
-        return;
-    }
-    if (is_backward(l, ir, (uint64_t)ir->imm))
-        check_kick(l, ir);
-    x86_go_on_at(l, (uint64_t)ir->imm, ir->done);
-}
-
-static void lower_jump_reg(struct lowering *l, const struct ir *ir)
-{
-    struct x86_code *c = &l->c;
-    x86_get(l, RAX, ir->a);
-    if (l->place.moved)
-        x86_emit_spill(c, &l->place);
-    count_done(l, ir->done);
-    /* A kick is looked at by whoever answers the look-up. */
-    x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
-    x_jcc_to(c, CC_NE, x86_stub(l, x86_stubs.lookup));
-    x86_go_by_cache(&l->c, x86_stub(l, x86_stubs.lookup)); /* an odd pc is in no entry */
 }
 
 static void lower_fp_on(struct lowering *l, const struct ir *ir)
@@ -776,7 +407,7 @@ static void lower_fp_on(struct lowering *l, const struct ir *ir)
         x_alu_mem_const(c, false, ALU_OR, status, 3 << 13);
 }
 
-static bool lower_one(struct lowering *l, const struct ir *ir)
+bool x86_lower_one(struct lowering *l, const struct ir *ir)
 {
     switch ((enum ir_op)ir->op) {
     case IR_ADD:
@@ -832,15 +463,21 @@ static bool lower_one(struct lowering *l, const struct ir *ir)
             x_full_fence(&l->c);
         break;
     case IR_FP_ON: lower_fp_on(l, ir); break;
-    case IR_LABEL: lower_label(l, ir); break;
-    case IR_BRANCH: lower_branch(l, ir); break;
-    case IR_CHECK: check_kick(l, ir); break;
-    case IR_JUMP: lower_jump(l, ir); break;
-    case IR_JUMP_REG: lower_jump_reg(l, ir); break;
+    case IR_LABEL: x86_lower_label(l, ir); break;
+    case IR_BRANCH: x86_lower_branch(l, ir); break;
+    case IR_CHECK: x86_check_kick(l, ir); break;
+    case IR_JUMP: x86_lower_any_jump(l, ir); break;
+    case IR_JUMP_REG: x86_lower_jump_reg(l, ir); break;
+    case IR_VECTOR_ON: x86_lower_vector_on(l, ir); break;
+    case IR_VECTOR: x86_lower_vector(l, ir); break;
+    case IR_VECTOR_LENGTH:
+        x_load(&l->c, RAX, mem_at(R_VCPU, VCPU(vl)));
+        x86_put(l, ir->dst, RAX);
+        break;
     case IR_EXECUTE: lower_execute(l, ir); break;
     case IR_SAME: lower_same(l, ir); break;
     case IR_SYSTEM:
-        x_const(&l->c, RAX, (uint32_t)where(l, l->block->pc + ir->at, ir->done));
+        x_const(&l->c, RAX, (uint32_t)x86_where_of(l, l->block->pc + ir->at, ir->done));
         x_const(&l->c, RCX, ir->imm);
         x_jmp_to(&l->c, x86_stub(l, x86_stubs.system));
         break;
@@ -861,15 +498,30 @@ static void lower_late(struct lowering *l, const struct late *late)
     case LATE_STORE:
     case LATE_ATOMIC: x86_late_memory(l, late); break;
     case LATE_BRANCH:
-        if (is_backward(l, ir, (uint64_t)ir->imm)) {
+        if (x86_is_backward(l, ir, (uint64_t)ir->imm)) {
             x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
             x86_later(l, LATE_BRANCH_KICK, x_jcc(c, CC_NE), ir);
         }
         x86_go_on_at(l, (uint64_t)ir->imm, ir->done);
         break;
     case LATE_BRANCH_KICK: x86_leave_at(l, (uint64_t)ir->imm, ir->done, JIT_KICK); break;
-    case LATE_ASK: ask_for_link(l, late->link); break;
+    case LATE_ASK: x86_ask_for_link(l, late->link); break;
+    case LATE_FULL:
+        x_load(c, RSP, x86_frame(FRAME_EMPTY));
+        x_jmp_to(c, late->back);
+        break;
+    case LATE_CALL:
+        x_call_to(c, x86_stub(l, x86_stubs.lookup));
+        x_jmp_to(c, late->again);
+        break;
+    case LATE_FAR:
+    case LATE_FAR_OTHER: x86_lower_far(l, late); break;
+    case LATE_VECTOR: x86_late_vector(l, late); break;
+    case LATE_VECTOR_PART: x86_late_vector_part(l, late); break;
     case LATE_NAN: x86_late_nan(l, late); break;
+    case LATE_CLOSE: x86_late_close(l, late); break;
+    case LATE_FLAGS: x86_late_flags(l, late); break;
+    case LATE_ROUNDING: x86_late_rounding(l, late); break;
     case LATE_LEAVE: x86_leave_at(l, l->block->pc + ir->at, ir->done, JIT_STEP); break;
     case LATE_NEXT: x86_leave_at(l, l->block->pc + ir->at + 4, ir->done + 1u, JIT_LOOKUP); break;
     case LATE_KICK:
@@ -903,13 +555,17 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
     l.windows = room->windows;
     l.slides = 0;
     l.slides_kick = false;
-    l.stack_next = NULL;
+    l.boxed = l.unchecked = l.singles = 0;
+    l.fresh_at = NULL;
+    l.upper = false;
+    l.vectors = 0;
+    l.in_rdx = NULL;
     if (block->region) {
         x86_find_weights(l.weights, block);
         x86_place_region(&l.place, block, l.weights);
-        find_labels(&l);
+        x86_find_labels(&l);
     } else {
-        x86_place_pinned(&l.place);
+        x86_place_block(&l.place, block);
     }
     x86_find_groups(&l);
     if (block->region)
@@ -919,12 +575,25 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
     if (l.place.moved)
         x86_emit_fill(&l.c, &l.place, true);
     x86_slides_begin(&l);
+    if (block->region)
+        x86_begin_floats(&l);
     for (unsigned i = 0; i < block->count && !l.c.full; i++) {
         out->op_at[i] = (uint32_t)(l.c.at - room->write);
-        if (is_skip(block, i))
-            lower_skip(&l, &block->code[i++]); /* and what it skips */
-        else if (!lower_one(&l, &block->code[i]))
+        x86_before_vector(&l, &block->code[i]);
+        x86_before_float(&l, &block->code[i]);
+        const unsigned skips = x86_is_skip(block, i);
+        if (skips > 0)
+            x86_lower_skip(&l, &block->code[i], skips);
+        else if (!x86_lower_one(&l, &block->code[i]))
             return false;
+        if (skips > 0 || !x86_keeps_rdx(&block->code[i]))
+            l.in_rdx = NULL;
+        for (unsigned n = 0; n < skips; n++) {
+            out->op_at[++i] = (uint32_t)(l.c.at - room->write);
+            if (l.slides > 0 && n + 1 < skips)
+                x86_slides_follow(&l, &block->code[i]);
+        }
+        x86_after_float(&l, &block->code[i]);
         if (l.slides > 0)
             x86_slides_follow(&l, &block->code[i]);
     }
@@ -933,18 +602,21 @@ static bool x86_emit(const struct ir_block *block, struct jit_room *room, struct
         if (!split || !is_rare(&l.late[i]))
             lower_late(&l, &l.late[i]);
     }
-    if (block->region)
-        end_region(&l);
+    if (!split)
+        x86_end_places(&l);
     out->size = (uint32_t)(l.c.at - room->write);
-    bool full = l.c.full;
+    if (l.c.full)
+        return false;
     l.c = (struct x86_code){.at = room->rare, .end = room->rare + room->rare_size};
     for (unsigned i = 0; split && i < l.late_count && !l.c.full; i++) {
         if (is_rare(&l.late[i]))
             lower_late(&l, &l.late[i]);
     }
+    if (split)
+        x86_end_places(&l);
     out->rare_size = (uint32_t)(l.c.at - room->rare);
     room->windows = l.windows;
-    return !full && !l.c.full;
+    return !l.c.full;
 }
 
 /* ---- links ---- */
@@ -974,7 +646,7 @@ static enum jit_leave x86_enter(struct jit_context *context, struct riscv_vcpu *
     return enter(context, &hart->x[16], code);
 }
 
-const struct jit_backend jit_backend_x86 = {
+static const struct jit_backend backend = {
     .name = "x86-64",
     .disassembler = "i386:x86-64 -M intel",
     .init = x86_init,
@@ -984,4 +656,4 @@ const struct jit_backend jit_backend_x86 = {
     .enter = x86_enter,
 };
 
-const struct jit_backend *const jit_host_backend = &jit_backend_x86;
+const struct jit_backend *const jit_host_backend = &backend;

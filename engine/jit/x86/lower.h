@@ -16,20 +16,36 @@ enum late_kind {
     LATE_LEAVE,
     LATE_KICK,
     LATE_NAN,
+    LATE_CLOSE,
+    LATE_FLAGS,
+    LATE_ROUNDING,
     LATE_NEXT,
+    LATE_FULL,
+    LATE_CALL,
+    LATE_FAR,
+    LATE_FAR_OTHER,
+    LATE_VECTOR,
+    LATE_VECTOR_PART,
 };
+
+struct group;
 
 struct late {
     enum late_kind kind;
     x86_hole from;
     const uint8_t *back;  /* where to go on */
-    const uint8_t *again; /* where the look at a window begins */
+    const uint8_t *again; /* where the look at a window begins; LATE_CALL, LATE_FAR: what is
+                           * returned to, or NULL */
     const struct ir *ir;
-    uint8_t host;     /* where a load's result goes */
-    uint8_t width;    /* log2 */
-    uint8_t clear;    /* slot of the group whose check failed, or NO_GROUP */
-    uint8_t link;     /* LATE_ASK: which */
-    uint16_t counted; /* lowering.counted there */
+    uint8_t host;               /* where a load's result goes */
+    uint8_t width;              /* log2 */
+    uint8_t clear;              /* slot of the group whose check failed, or NO_GROUP */
+    uint8_t link;               /* LATE_ASK, LATE_FAR: which */
+    uint16_t element;           /* LATE_VECTOR: those before it are done */
+    uint8_t xmm[2];             /* LATE_NAN: of which at least one is a NaN, */
+    bool single;                /* and of what format */
+    uint16_t counted;           /* lowering.counted there */
+    const struct group *in_rdx; /* of loads and stores: as of lowering, behind it */
 };
 
 /*
@@ -61,7 +77,7 @@ enum group_kind {
 /*
  * In a region, guest registers are where the region wants them: what it uses most is in host
  * registers. Between blocks all of them are where x86_pins says. XMM registers hold guest
- * floating-point registers only within a region.
+ * floating-point registers only within a region or a block.
  */
 #define PLACE_SLIDE 32
 struct placement {
@@ -82,6 +98,7 @@ struct label {
     uint64_t pc;
     uint16_t done;
     const uint8_t *at; /* NULL: not yet emitted */
+    uint32_t boxed;    /* as lowering.boxed, on all ways here */
 };
 
 struct lowering {
@@ -103,7 +120,12 @@ struct lowering {
     uint16_t
         weights[IR_BLOCK_MAX]; /* of a region's operations: how often they are executed, guessed */
     const uint8_t *again;      /* see struct late */
-    unsigned counted;          /* instructions of the block that r14 has in it */
+    /* Up to here, and no further, `fresh_host` has the value of `fresh`, which is kept in memory.
+     */
+    const uint8_t *fresh_at;
+    ir_reg fresh;
+    uint8_t fresh_host;
+    unsigned counted; /* instructions of the block that r14 has in it */
     struct label labels[LABELS_MAX];
     unsigned label_count;
     struct {
@@ -117,13 +139,27 @@ struct lowering {
         bool fill;
     } calls[LATE_MAX]; /* of them */
     unsigned call_count;
-    const struct ir *stack_next;    /* where rdx has the addend of GROUP_STACK, or NULL */
+    /* Floating-point registers: known to be boxed singles; and, of those in XMM registers, results
+     * whose NaNs are not canonical yet, of doubles and of singles (`singles`). */
+    uint32_t boxed, unchecked, singles;
+    const struct group *in_rdx;     /* whose window's addend is there, or NULL */
+    unsigned vectors;               /* about how many bytes code of vectors has, rare paths too */
+    bool upper;                     /* of ymm registers, upper halves may not be 0 */
     uint8_t group_of[IR_BLOCK_MAX]; /* by operation; of loads and stores */
     struct group groups[GROUPS_MAX];
 };
 
+/* As the destination of an operation: rdx. */
+#define IR_RDX 0xfe
+
 /* Where a register is kept in memory. */
 struct x86_mem x86_home(ir_reg reg);
+/* Code is come to here by other ways than from what was emitted last. */
+static inline void x86_joins(struct lowering *l)
+{
+    l->c.joined = l->c.at;
+}
+
 /* The value of `reg` in host register `to`. */
 void x86_get(struct lowering *l, unsigned to, ir_reg reg);
 /* The value of `reg` in some host register: its own, or `spare`. */
@@ -137,8 +173,6 @@ void x86_put(struct lowering *l, ir_reg reg, unsigned from);
 void x86_later(struct lowering *l, enum late_kind kind, x86_hole from, const struct ir *ir);
 
 const uint8_t *x86_stub(const struct lowering *l, const uint8_t *run);
-/* Before a call of a slow path: where it would trap. */
-void x86_say_where(struct lowering *l, const struct ir *ir);
 
 /* Around a call of a stub on a rare path: guest registers go where x86_pins says, and back. rax,
  * rdx and rcx keep their values. Nothing where they are there anyway. */
@@ -148,12 +182,68 @@ void x86_fill(struct lowering *l);
 /* rax = f(rax, rdx) in C: the operation's, for hosts that have no instructions for it. */
 void x86_compute(struct lowering *l, const struct ir *ir);
 
-/* Goes on at `pc` in other code, with `done` instructions of the block retired. */
+static inline bool x86_is_imm(const struct ir *ir)
+{
+    return ir->b == IR_NONE;
+}
+
+/* lower.c */
+/* Flags as after cmp a, b. */
+void x86_compare(struct lowering *l, const struct ir *ir);
+/* False: there is no such operation. */
+bool x86_lower_one(struct lowering *l, const struct ir *ir);
+
+/* inside.c */
+/* The label of `pc`, or NULL. */
+struct label *x86_label_of(struct lowering *l, uint64_t pc);
+void x86_find_labels(struct lowering *l);
+void x86_lower_label(struct lowering *l, const struct ir *ir);
+void x86_lower_branch(struct lowering *l, const struct ir *ir);
+void x86_lower_any_jump(struct lowering *l, const struct ir *ir);
+/* How many operations behind the branch it leads over that become conditional moves; 0: none. */
+unsigned x86_is_skip(const struct ir_block *block, unsigned i);
+void x86_lower_skip(struct lowering *l, const struct ir *branch, unsigned count);
+/* What the operation is lowered to leaves rdx alone. */
+bool x86_keeps_rdx(const struct ir *ir);
+/* What late code calls, and the jumps inside a region, are known now. */
+void x86_end_places(struct lowering *l);
+
+/* go.c */
+/* `pc` as it is where the block's page is now. Clobbers rcx if it is far. */
+void x86_get_address(struct lowering *l, unsigned to, uint64_t pc);
+/* The x86_where of `pc`, with `done` instructions of the block retired. */
+int32_t x86_where_of(const struct lowering *l, uint64_t pc, unsigned done);
+/* Before a call of a slow path: ecx says where it would trap. */
+void x86_say_where(struct lowering *l, const struct ir *ir);
+/* r14 counts the instructions of the block up to `done`. Flags stay. */
+void x86_count_done(struct lowering *l, unsigned done);
+bool x86_is_backward(const struct lowering *l, const struct ir *ir, uint64_t pc);
+/* A rare path if vcpu.kick is set. */
+void x86_check_kick(struct lowering *l, const struct ir *ir);
+/* Goes on at `pc` in other code, or leaves for `why`, with `done` instructions of the block
+ * retired. */
 void x86_go_on_at(struct lowering *l, uint64_t pc, unsigned done);
+void x86_leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why);
+/* The branch itself can be linked, if what was executed is counted before it. Its comparison, of
+ * `length` bytes, comes behind what aligns it. */
+bool x86_may_link(const struct lowering *l, const struct ir *ir);
+void x86_align_branch(struct lowering *l, unsigned length);
+void x86_link_branch(struct lowering *l, enum x86_cc cc, uint64_t pc);
+/* To other code. */
+void x86_lower_jump(struct lowering *l, const struct ir *ir);
+void x86_lower_jump_reg(struct lowering *l, const struct ir *ir);
+/* ZF: the context knows where code of the page that rax says is, [r15 + rdx] from its `fetch` on.
+ */
+void x86_find_fetch(struct x86_code *c);
+/* Rare paths of all these. */
+void x86_ask_for_link(struct lowering *l, unsigned link);
+void x86_lower_far(struct lowering *l, const struct late *late);
 
 /* place.c */
 void x86_place_pinned(struct placement *place);
 void x86_find_weights(uint16_t weights[IR_BLOCK_MAX], const struct ir_block *block);
+/* As pinned, and floating-point registers that a block uses often in XMM registers. */
+void x86_place_block(struct placement *place, const struct ir_block *block);
 void x86_place_region(struct placement *place, const struct ir_block *block,
                       const uint16_t weights[IR_BLOCK_MAX]);
 /* The words of the frame's windows that are used most have host registers too, where any are left.
@@ -163,9 +253,6 @@ void x86_place_slides(struct lowering *l);
  * registers of guests are changed. */
 void x86_emit_fill(struct x86_code *c, const struct placement *place, bool entry);
 void x86_emit_spill(struct x86_code *c, const struct placement *place);
-
-/* Leaves for `why` at `pc`, with `done` instructions of the block retired. */
-void x86_leave_at(struct lowering *l, uint64_t pc, unsigned done, enum jit_leave why);
 
 /* memory.c */
 void x86_find_groups(struct lowering *l);
@@ -178,6 +265,9 @@ void x86_lower_atomic(struct lowering *l, const struct ir *ir);
  * think. Clobber rax. */
 void x86_slides_begin(struct lowering *l);
 void x86_slides_follow(struct lowering *l, const struct ir *ir);
+/* `ir` adds another register to its own: which; or IR_NONE. */
+ir_reg x86_stride(const struct ir *ir);
+void x86_late_close(struct lowering *l, const struct late *late);
 void x86_late_memory(struct lowering *l, const struct late *late);
 
 /* CBO.ZERO where the TLB has its page for stores; else as x86_lower_csr. */
@@ -187,9 +277,26 @@ x86_hole x86_lower_zero(struct lowering *l, const struct ir *ir);
  * A hole to be filled behind that, or NULL: nothing was emitted. */
 x86_hole x86_lower_csr(struct lowering *l, const struct ir *ir);
 
+/* vector.c */
+/* Before each operation: those that are not of vectors find the upper halves of ymm registers 0. */
+void x86_before_vector(struct lowering *l, const struct ir *ir);
+void x86_lower_vector_on(struct lowering *l, const struct ir *ir);
+void x86_lower_vector(struct lowering *l, const struct ir *ir);
+void x86_late_vector(struct lowering *l, const struct late *late);
+/* vl is less than all. */
+void x86_late_vector_part(struct lowering *l, const struct late *late);
+
 /* integer.c, float.c; false: not one of its operations */
 bool x86_lower_integer(struct lowering *l, const struct ir *ir);
 bool x86_lower_float(struct lowering *l, const struct ir *ir);
 void x86_late_nan(struct lowering *l, const struct late *late);
+/* Which singles are boxed at the labels of a region; before its first operation leaves if those are
+ * not that must be for that. */
+void x86_begin_floats(struct lowering *l);
+/* Before and after each operation: NaNs become canonical before somebody may see them. */
+void x86_before_float(struct lowering *l, const struct ir *ir);
+void x86_after_float(struct lowering *l, const struct ir *ir);
+void x86_late_flags(struct lowering *l, const struct late *late);
+void x86_late_rounding(struct lowering *l, const struct late *late);
 
 #endif

@@ -2,6 +2,16 @@
 #include "engine/jit/x86/lower.h"
 #include "riscv/csr.h"
 
+/* A window is closed for so many accesses, at first and when of so many misses each came within 4
+ * accesses after the one before. */
+#define WINDOW_CLOSED 1024
+#define WINDOW_MISSES 32
+#define WINDOW_PACE   3 /* WINDOW_CLOSED >> this is 4 * WINDOW_MISSES */
+
+/* What a window of the frame lets its base grow by that is in a register; more is as if it were
+ * elsewhere. */
+#define STRIDE_MOST (int32_t) MEM_PAGE_SIZE
+
 /* ---- groups ---- */
 
 static bool is_access(const struct ir *ir)
@@ -39,16 +49,38 @@ static bool is_stack(const struct lowering *l, ir_reg base)
 
 /* How the address of a group moves in its region, as far as it can be told. */
 struct motion {
-    bool up, down;  /* a constant is added, or subtracted */
-    bool loaded;    /* it comes from memory right before: likely to be anywhere */
-    uint16_t reset; /* weight of the most frequent other change; 0: none */
+    bool up, down; /* a constant is added, or subtracted */
+    bool loaded;   /* it comes from memory right before: likely to be anywhere */
+    bool reset;    /* another change, in the innermost loop */
 };
+
+/* The operations of the innermost loop around one of them, as written: from its label to its jump;
+ * all if there is none. */
+static void innermost(const struct lowering *l, unsigned at, unsigned *first, unsigned *last)
+{
+    const struct ir *code = l->block->code;
+    *first = 0;
+    *last = l->block->count - 1u;
+    for (unsigned jump = at; jump <= *last; jump++) {
+        if ((code[jump].op != IR_BRANCH && code[jump].op != IR_JUMP) || code[jump].c != IR_INSIDE)
+            continue;
+        for (unsigned label = at; label > *first; label--) {
+            if (code[label].op == IR_LABEL && code[label].imm == code[jump].imm) {
+                *first = label;
+                *last = jump;
+            }
+        }
+    }
+}
 
 static struct motion motion_of(const struct lowering *l, unsigned access)
 {
     const ir_reg base = l->block->code[access].a;
     struct motion m = {0};
-    /* From behind the access around to it: what is seen last is nearest. */
+    unsigned first, last;
+    innermost(l, access, &first, &last);
+    /* From behind the access around to it: what is seen last is nearest. One that loads its own
+     * base counts for itself: such are indices into tables. */
     for (unsigned n = 1; n <= l->block->count; n++) {
         const unsigned i = (access + n) % l->block->count;
         const struct ir *ir = &l->block->code[i];
@@ -58,8 +90,10 @@ static struct motion motion_of(const struct lowering *l, unsigned access)
         if (ir->op == IR_ADD && ir->a == base && ir->b == IR_NONE) {
             m.up = m.up || ir->imm > 0;
             m.down = m.down || ir->imm < 0;
-        } else {
-            m.reset = l->weights[i] > m.reset ? l->weights[i] : m.reset;
+        } else if (x86_stride(ir) != IR_NONE) {
+            m.up = true;
+        } else if (i >= first && i <= last) {
+            m.reset = true;
         }
     }
     return m;
@@ -79,7 +113,7 @@ static void assign_windows(struct lowering *l, unsigned count)
         if (!l->block->region)
             continue;
         struct motion m = motion_of(l, g->first);
-        if (!(m.up && m.down) && m.reset < l->weights[g->first] && l->slides < X86_SLIDES) {
+        if (!(m.up && m.down) && !m.reset && l->slides < X86_SLIDES) {
             g->kind = m.down ? GROUP_DOWN : GROUP_UP;
             g->window = (uint16_t)l->slides;
             l->slide_base[l->slides] = base;
@@ -146,7 +180,7 @@ const struct group *x86_group_of(const struct lowering *l, const struct ir *ir)
 
 static struct x86_mem slot_at(unsigned slot)
 {
-    return mem_at(RSP, FRAME_GROUPS + 8 * (int32_t)slot);
+    return x86_frame(FRAME_GROUPS + 8 * (int32_t)slot);
 }
 
 /* ---- addresses ---- */
@@ -222,12 +256,16 @@ static struct x86_mem window_at(const struct group *g, size_t field)
 /* To a word of the frame's windows, and to its register. */
 static void put_word(struct lowering *l, unsigned word, unsigned from)
 {
-    x_store(&l->c, x86_slide_word(word, 0), from);
+    x_store(&l->c, x86_slide_word(word), from);
     if (l->place.slide[word] != NO_REG)
         x_mov(&l->c, l->place.slide[word], from);
 }
 
-/* Nothing is good. Clobbers rax. */
+/*
+ * Nothing is good. Bounds are compared with signs: a base that nobody looks at for long may wrap
+ * around at 0, where pages are, but not at the middle of all addresses, from which it is farther
+ * than it comes in steps of a page. Clobbers rax.
+ */
 static void close_slides(struct lowering *l, ir_reg base)
 {
     struct x86_code *c = &l->c;
@@ -237,7 +275,7 @@ static void close_slides(struct lowering *l, ir_reg base)
             if (l->slide_down[i] != (down != 0) || (base != IR_NONE && l->slide_base[i] != base))
                 continue;
             if (!loaded)
-                x_const(c, RAX, down ? -1 : 0);
+                x_const(c, RAX, down ? INT64_MAX : INT64_MIN);
             loaded = true;
             put_word(l, 2 * i, RAX);
         }
@@ -249,11 +287,65 @@ void x86_slides_begin(struct lowering *l)
     close_slides(l, IR_NONE);
 }
 
+ir_reg x86_stride(const struct ir *ir)
+{
+    if (ir->op != IR_ADD || ir->b == IR_NONE || (ir->a != ir->dst && ir->b != ir->dst))
+        return IR_NONE;
+    const ir_reg stride = ir->a == ir->dst ? ir->b : ir->a;
+    return stride != ir->dst && stride != IR_X(0) && stride < 32 ? stride : IR_NONE;
+}
+
+static bool has_slide(const struct lowering *l, ir_reg base)
+{
+    for (unsigned i = 0; i < l->slides; i++)
+        if (l->slide_base[i] == base)
+            return true;
+    return false;
+}
+
 void x86_slides_follow(struct lowering *l, const struct ir *ir)
 {
-    const bool slides = ir->op == IR_ADD && ir->a == ir->dst && ir->b == IR_NONE;
-    if (ir->dst != IR_X(0) && ir->dst < 32 && !slides)
+    struct x86_code *c = &l->c;
+    if (ir->dst == IR_X(0) || ir->dst >= 32 ||
+        (ir->op == IR_ADD && ir->a == ir->dst && ir->b == IR_NONE))
+        return;
+    const ir_reg stride = x86_stride(ir);
+    if (stride == IR_NONE) {
         close_slides(l, ir->dst);
+    } else if (has_slide(l, ir->dst)) {
+        x_lea(c, RAX, mem_at(x86_use(l, stride, RAX), -1));
+        x_alu_const(c, true, ALU_CMP, RAX, STRIDE_MOST);
+        x86_later(l, LATE_CLOSE, x_jcc(c, CC_AE), ir);
+    }
+}
+
+void x86_late_close(struct lowering *l, const struct late *late)
+{
+    close_slides(l, late->ir->dst);
+    x_jmp_to(&l->c, late->back);
+}
+
+/* rdx: the addend of the group, as those further members see it. */
+static void load_addend(struct lowering *l, const struct group *g)
+{
+    struct x86_mem at;
+    switch ((enum group_kind)g->kind) {
+    case GROUP_PLAIN: at = slot_at(g->slot); break;
+    case GROUP_STACK: at = mem_at(R_CONTEXT, CONTEXT(stack.addend)); break;
+    case GROUP_WINDOW: at = window_at(g, offsetof(struct jit_window, addend)); break;
+    default: at = x86_slide_word(2 * g->window + 1); break;
+    }
+    x_load(&l->c, RDX, at);
+}
+
+/* The same, if it is not there. */
+static void want_addend(struct lowering *l, const struct group *g)
+{
+    const struct group *now = l->in_rdx;
+    const bool stack = now != NULL && now->kind == GROUP_STACK && g->kind == GROUP_STACK;
+    if (now != g && !stack)
+        load_addend(l, g);
+    l->in_rdx = g;
 }
 
 /* The group's bytes are within the page that its window shows, or it is moved on the rare path.
@@ -265,6 +357,7 @@ static struct x86_mem find_by_window(struct lowering *l, const struct ir *ir, co
     const bool first = &l->block->code[g->first] == ir;
     unsigned base;
 
+    x86_joins(l);
     l->again = c->at;
     if (g->kind == GROUP_STACK) {
         base = x86_use(l, ir->a, RAX);
@@ -273,11 +366,12 @@ static struct x86_mem find_by_window(struct lowering *l, const struct ir *ir, co
             x_alu_mem(c, true, ALU_SUB, RAX, mem_at(R_CONTEXT, CONTEXT(stack.base)));
             x_alu_mem(c, true, ALU_CMP, RAX, mem_at(R_CONTEXT, CONTEXT(stack.room)));
             *miss = x_jcc(c, CC_AE);
+            x86_joins(l);
             l->again = c->at;
         }
-        if (first || l->stack_next != ir)
-            x_load(c, RDX, mem_at(R_CONTEXT, CONTEXT(stack.addend)));
-        l->stack_next = ir + 1;
+        if (first)
+            l->in_rdx = NULL;
+        want_addend(l, g);
     } else if (g->kind == GROUP_WINDOW) {
         if (first) {
             group_address(l, ir, g);
@@ -285,7 +379,11 @@ static struct x86_mem find_by_window(struct lowering *l, const struct ir *ir, co
             x_alu_mem(c, true, ALU_CMP, RAX, window_at(g, offsetof(struct jit_window, room)));
             *miss = x_jcc(c, CC_AE);
         }
-        x_load(c, RDX, window_at(g, offsetof(struct jit_window, addend)));
+        if (first)
+            l->in_rdx = NULL;
+        want_addend(l, g);
+        x86_joins(l);
+        l->again = c->at;
         base = x86_use(l, ir->a, RAX);
     } else {
         const unsigned bound = l->place.slide[2 * g->window];
@@ -295,12 +393,14 @@ static struct x86_mem find_by_window(struct lowering *l, const struct ir *ir, co
             if (bound != NO_REG)
                 x_alu(c, true, ALU_CMP, base, bound);
             else
-                x_alu_mem(c, true, ALU_CMP, base, x86_slide_word(2 * g->window, 0));
-            *miss = x_jcc(c, g->kind == GROUP_UP ? CC_AE : CC_BE);
+                x_alu_mem(c, true, ALU_CMP, base, x86_slide_word(2 * g->window));
+            *miss = x_jcc(c, g->kind == GROUP_UP ? CC_GE : CC_LE);
         }
         if (addend != NO_REG)
             return mem_indexed(addend, base, 0, (int32_t)ir->imm);
-        x_load(c, RDX, x86_slide_word(2 * g->window + 1, 0));
+        if (first)
+            l->in_rdx = NULL;
+        want_addend(l, g);
     }
     return mem_indexed(RDX, base, 0, (int32_t)ir->imm);
 }
@@ -325,13 +425,59 @@ static void show_window(struct lowering *l, const struct group *g)
     put_word(l, 2 * g->window, RCX);
 }
 
+/*
+ * rdx: the addend of the page of this access. Goes on here if the window is to be moved to it. One
+ * that is missed too often is closed instead: what is in either of two pages by chance is guessed
+ * wrong every second time. While it is closed, the rare path is taken each time, which is guessed
+ * right; and it is seen how many instructions are from one access to the next.
+ */
+static void close_window(struct lowering *l, const struct late *late, const struct group *g)
+{
+    struct x86_code *c = &l->c;
+    const struct x86_mem room = window_at(g, offsetof(struct jit_window, room));
+    const struct x86_mem since = window_at(g, offsetof(struct jit_window, since));
+    const struct x86_mem count = window_at(g, offsetof(struct jit_window, count));
+    const struct x86_mem pace = window_at(g, offsetof(struct jit_window, pace));
+
+    x_mov(c, RAX, R_INSTRET);
+    x_alu_mem(c, true, ALU_SUB, RAX, since);
+    x_alu_mem_const(c, true, ALU_ADD, count, 1);
+    x86_hole open = x_jcc(c, CC_E); /* it was all ones: emptied */
+    x_alu_mem_const(c, true, ALU_CMP, room, 0);
+    x86_hole shows = x_jcc(c, CC_NE);
+    x_alu_mem_const(c, true, ALU_CMP, count, WINDOW_CLOSED);
+    x86_hole rested = x_jcc(c, CC_AE);
+    const uint8_t *closed = c->at;
+    if (g->count > 1)
+        x_store(c, window_at(g, offsetof(struct jit_window, addend)), RDX);
+    x_jmp_to(c, late->again);
+
+    x_here(c, shows);
+    x_alu_mem_const(c, true, ALU_CMP, count, WINDOW_MISSES);
+    x86_hole few = x_jcc(c, CC_B);
+    x_store(c, since, R_INSTRET);
+    x_store_const(c, count, 0);
+    x_alu_mem(c, true, ALU_CMP, RAX, pace);
+    x86_hole seldom = x_jcc(c, CC_AE);
+    x_store_const(c, room, 0);
+    x_jmp_to(c, closed);
+
+    x_here(c, rested);
+    x_shift(c, true, SHIFT_SHR, RAX, WINDOW_PACE);
+    x_store(c, pace, RAX);
+    x_here(c, open);
+    x_store(c, since, R_INSTRET);
+    x_store_const(c, count, 0);
+    x_here(c, few);
+    x_here(c, seldom);
+}
+
 /* Moves the window if the TLB has the page and all of the group's bytes are in it, and tries again;
  * goes on here if not. */
 static void move_window(struct lowering *l, const struct late *late, const struct group *g)
 {
     struct x86_code *c = &l->c;
     const struct ir *ir = late->ir;
-    x86_hole edge = NULL;
 
     if (g->kind != GROUP_WINDOW && l->slides_kick) {
         x_alu_mem_const(c, false, ALU_CMP, mem_at(R_VCPU, VCPU(vcpu.kick)), 0);
@@ -342,17 +488,13 @@ static void move_window(struct lowering *l, const struct late *late, const struc
     group_address(l, ir, g);
     x86_hole none = find_page(c, RAX, 0, g->high - g->low,
                               ir->op == IR_STORE ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read));
-    if (g->kind != GROUP_WINDOW) {
-        /* Bounds beside the first and the last pages would wrap around. */
-        x_lea(c, RAX, mem_at(RCX, 2 * (int32_t)MEM_PAGE_SIZE));
-        x_alu_const(c, true, ALU_CMP, RAX, 4 * (int32_t)MEM_PAGE_SIZE);
-        edge = x_jcc(c, CC_B);
-    }
+    if (g->kind == GROUP_WINDOW)
+        close_window(l, late, g);
     show_window(l, g);
+    if (late->in_rdx != NULL && late->in_rdx != g)
+        load_addend(l, late->in_rdx);
     x_jmp_to(c, late->again);
     x_here(c, none);
-    if (edge != NULL)
-        x_here(c, edge);
 }
 
 /* Where the operation's bytes are, in registers or memory of the host; *miss: jumps to the rare
@@ -370,21 +512,27 @@ static struct x86_mem find(struct lowering *l, const struct ir *ir, x86_hole *mi
         return find_by_window(l, ir, g, miss);
     }
     if (g == NULL || g->slot == NO_GROUP) {
+        l->in_rdx = NULL;
         const unsigned a = x86_use(l, ir->a, RAX);
         const int32_t imm = (int32_t)ir->imm;
         *miss = find_page(c, a, imm, imm + width_of(ir), tags);
         return mem_indexed(RDX, a, 0, imm);
     }
     if (g->first != i) {
-        x_load(c, RDX, slot_at(g->slot));
-        x_test(c, true, RDX, RDX);
-        *miss = x_jcc(c, CC_E);
+        *miss = NULL;
+        want_addend(l, g);
+        if (l->block->region) {
+            l->in_rdx = NULL; /* the rare path leaves it elsewhere */
+            x_test(c, true, RDX, RDX);
+            *miss = x_jcc(c, CC_E);
+        }
         return mem_indexed(RDX, x86_use(l, ir->a, RAX), 0, (int32_t)ir->imm);
     }
     unsigned base = x86_use(l, ir->a, RAX);
     *miss = find_page(c, base, g->low, g->high, tags);
     *clear = g->slot;
     x_store(c, slot_at(g->slot), RDX);
+    l->in_rdx = l->block->region ? NULL : g;
     return mem_indexed(RDX, base, 0, (int32_t)ir->imm);
 }
 
@@ -400,6 +548,7 @@ static void later(struct lowering *l, enum late_kind kind, x86_hole miss, const 
         late->host = (uint8_t)host;
         late->width = ir->sub & IR_WIDTH;
         late->clear = clear;
+        late->in_rdx = l->in_rdx;
     }
 }
 
@@ -442,8 +591,15 @@ void x86_lower_load(struct lowering *l, const struct ir *ir)
     uint8_t clear;
 
     struct x86_mem at = find(l, ir, &miss, &clear);
-    if (x86_xmm(l, ir->dst) != NO_REG) { /* a double: movsd */
-        x_mem(c, false, X86_PREFIX(0xf2, 0x0f10), x86_xmm(l, ir->dst), at);
+    const unsigned xmm = x86_xmm(l, ir->dst);
+    if (xmm != NO_REG) {
+        if (width == IR_W8) { /* movsd */
+            x_mem(c, false, X86_PREFIX(0xf2, 0x0f10), xmm, at);
+        } else { /* boxed: pcmpeqd; movss xmm0; movss */
+            x_mem(c, false, X86_PREFIX(0xf3, 0x0f10), 0, at);
+            x_reg(c, false, X86_PREFIX(0x66, 0x0f76), xmm, xmm);
+            x_reg(c, false, X86_PREFIX(0xf3, 0x0f10), xmm, 0);
+        }
         later(l, LATE_LOAD, miss, ir, RAX, clear);
         return;
     }
@@ -460,8 +616,9 @@ void x86_lower_store(struct lowering *l, const struct ir *ir)
     uint8_t clear;
 
     struct x86_mem at = find(l, ir, &miss, &clear);
-    if (x86_xmm(l, ir->b) != NO_REG) { /* a double: movsd */
-        x_mem(c, false, X86_PREFIX(0xf2, 0x0f11), x86_xmm(l, ir->b), at);
+    if (x86_xmm(l, ir->b) != NO_REG) { /* movsd, movss */
+        const unsigned prefix = (ir->sub & IR_WIDTH) == IR_W8 ? 0xf2 : 0xf3;
+        x_mem(c, false, X86_PREFIX(prefix, 0x0f11), x86_xmm(l, ir->b), at);
         later(l, LATE_STORE, miss, ir, NO_REG, clear);
         return;
     }
@@ -513,6 +670,7 @@ static void call_atomic(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
     x86_say_where(l, ir);
+    x_store32(c, x86_frame(FRAME_WHERE), RCX);
     x86_get(l, RAX, ir->a);
     if (ir->op != IR_LR)
         x86_get(l, RDX, ir->b);
@@ -626,12 +784,24 @@ static void finish_load(struct lowering *l, const struct ir *ir, unsigned to)
     x86_put(l, ir->dst, to);
 }
 
-/* ZF: context->stack.addend, and rdx, are for the group. Clobbers rax, rcx. */
-static void find_stack(struct lowering *l, const struct ir *ir, const struct group *g)
+/* ZF: rdx, and what further members look at, is the addend for the group. Clobbers rax, rcx. */
+static void find_group(struct lowering *l, const struct ir *ir, const struct group *g)
 {
+    const uint8_t *stub = g->kind == GROUP_STACK ? x86_stubs.stack : x86_stubs.group[g->writes];
     group_address(l, ir, g);
     x_const(&l->c, RCX, g->high - g->low - 1);
-    x_call_to(&l->c, x86_stub(l, x86_stubs.stack));
+    x_call_to(&l->c, x86_stub(l, stub));
+    if (g->kind == GROUP_PLAIN)
+        x_store(&l->c, slot_at(g->slot), RDX);
+}
+
+/* Further members rely on what the first has found: if that is nothing, they are executed by other
+ * blocks. In a region they look for themselves, if it has no window. */
+static bool is_relied_upon(const struct lowering *l, const struct group *g)
+{
+    if (g == NULL || g->count == 1)
+        return false;
+    return g->kind != GROUP_PLAIN || (!l->block->region && g->slot != NO_GROUP);
 }
 
 void x86_late_memory(struct lowering *l, const struct late *late)
@@ -645,20 +815,19 @@ void x86_late_memory(struct lowering *l, const struct late *late)
         return;
     }
     const struct group *g = x86_group_of(l, ir);
+    const bool leaves = is_relied_upon(l, g);
     if (g != NULL && g->kind == GROUP_STACK) {
-        find_stack(l, ir, g);
+        find_group(l, ir, g);
         x_jcc_to(c, CC_E, late->again);
         guest_address(l, ir);
     } else if (g != NULL && g->kind != GROUP_PLAIN) {
         move_window(l, late, g);
         guest_address(l, ir);
     } else {
-        if (late->clear != NO_GROUP)
+        if (late->clear != NO_GROUP && !leaves)
             x_store_const(c, slot_at(late->clear), 0);
         guest_address(l, ir);
     }
-    /* Other members of a group rely on its window: they are executed elsewhere. */
-    const bool leaves = g != NULL && g->kind != GROUP_PLAIN && g->count > 1;
     if (late->kind == LATE_LOAD) {
         x86_say_where(l, ir);
         x86_spill(l);
@@ -674,11 +843,16 @@ void x86_late_memory(struct lowering *l, const struct late *late)
         x86_place_pinned(&l->place);
         if (late->kind == LATE_LOAD)
             finish_load(l, ir, x86_target(l, ir->dst, RAX));
-        if (g->kind == GROUP_STACK) { /* the TLB may have the page by now */
-            find_stack(l, ir, g);
+        if (!l->block->region) { /* the TLB may have the page by now */
+            find_group(l, ir, g);
             if (late->kind == LATE_LOAD && late->host == RAX && ir->dst != IR_X(0))
                 x86_get(l, RAX, ir->dst);
-            x_jcc_to(c, CC_E, late->back);
+            x86_hole elsewhere = x_jcc(c, CC_NE);
+            l->place = region;
+            x86_fill(l);
+            x86_place_pinned(&l->place);
+            x_jmp_to(c, late->back);
+            x_here(c, elsewhere);
         }
         x86_go_on_at(l, l->block->pc + ir->at + ir->length, ir->done + 1u);
         l->place = region;
@@ -686,8 +860,10 @@ void x86_late_memory(struct lowering *l, const struct late *late)
     }
     x86_fill(l);
     if (late->kind == LATE_LOAD && x86_xmm(l, ir->dst) != NO_REG)
-        x86_put(l, ir->dst, RAX);
+        finish_load(l, ir, RAX);
     else if (late->kind == LATE_LOAD)
         extend_load(l, ir, late->host, RAX);
+    if (late->in_rdx != NULL && late->in_rdx != g)
+        load_addend(l, late->in_rdx);
     x_jmp_to(c, late->back);
 }

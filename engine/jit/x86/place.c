@@ -15,38 +15,19 @@ void x86_place_pinned(struct placement *place)
 
 struct uses {
     unsigned x[32], f[32];
-    uint32_t single; /* floating-point registers that are used as singles, or in part */
 };
 
-static void use(struct uses *uses, ir_reg reg, unsigned weight, bool single)
+static void use(struct uses *uses, ir_reg reg, unsigned weight)
 {
-    if (reg < 32) {
+    if (reg < 32)
         uses->x[reg] += weight;
-    } else if (reg < IR_T(0)) {
+    else if (reg < IR_T(0))
         uses->f[reg - 32] += weight;
-        if (single)
-            uses->single |= 1u << (reg - 32);
-    }
 }
 
 static bool has_third(enum ir_op op)
 {
     return op >= IR_FMADD && op <= IR_FNMADD;
-}
-
-/* The format of an operation's sources, and of its result. */
-static void formats(const struct ir *ir, bool *from_single, bool *to_single)
-{
-    bool single = ir->sub == IR_S;
-    switch ((enum ir_op)ir->op) {
-    case IR_LOAD:
-    case IR_STORE: *from_single = *to_single = (ir->sub & IR_WIDTH) != IR_W8; break;
-    case IR_FCVT_FORMAT:
-        *from_single = ir->c == IR_S;
-        *to_single = single;
-        break;
-    default: *from_single = *to_single = single; break;
-    }
 }
 
 /* How often operations are executed, guessed: 8 times as often for each loop around them. */
@@ -68,23 +49,23 @@ void x86_find_weights(uint16_t weights[IR_BLOCK_MAX], const struct ir_block *blo
     }
 }
 
+/* `weights`: NULL, all are alike. */
 static void count_uses(struct uses *uses, struct placement *place, const struct ir_block *block,
                        const uint16_t weights[IR_BLOCK_MAX])
 {
     memset(uses, 0, sizeof *uses);
     for (unsigned i = 0; i < block->count; i++) {
         const struct ir *ir = &block->code[i];
-        bool from_single, to_single;
         if (ir->op == IR_LABEL || ir->op == IR_FP_ON || ir->op == IR_FP_NEAREST)
             continue;
-        formats(ir, &from_single, &to_single);
         /* `a` of operations that have none is x0, which is never counted. */
-        use(uses, ir->a, weights[i], from_single);
+        const unsigned weight = weights != NULL ? weights[i] : 1;
+        use(uses, ir->a, weight);
         if (ir->b != IR_NONE)
-            use(uses, ir->b, weights[i], from_single);
+            use(uses, ir->b, weight);
         if (has_third((enum ir_op)ir->op))
-            use(uses, ir->c, weights[i], from_single);
-        use(uses, ir->dst, weights[i], to_single);
+            use(uses, ir->c, weight);
+        use(uses, ir->dst, weight);
         if (ir->dst < 32)
             place->written |= 1u << ir->dst;
         else if (ir->dst < IR_T(0))
@@ -105,6 +86,20 @@ static unsigned most_used(const unsigned *uses, uint32_t except)
         }
     }
     return most > 0 ? best : 32;
+}
+
+/* Those that are used most have XMM registers. */
+static void place_floats(struct placement *place, const unsigned uses[32])
+{
+    uint32_t except = 0;
+    for (unsigned xmm = XMM_FIRST; xmm <= XMM_LAST; xmm++) {
+        const unsigned reg = most_used(uses, except);
+        if (reg == 32)
+            return;
+        except |= 1u << reg;
+        place->xmm[reg] = (uint8_t)xmm;
+        place->moved = true;
+    }
 }
 
 void x86_place_region(struct placement *place, const struct ir_block *block,
@@ -148,15 +143,36 @@ void x86_place_region(struct placement *place, const struct ir_block *block,
         if (!taken[x86_pins[i].host])
             place->host[x86_pins[i].guest] = x86_pins[i].host;
     }
-    uint32_t except = uses.single;
-    for (unsigned xmm = XMM_FIRST; xmm <= XMM_LAST; xmm++) {
-        unsigned reg = most_used(uses.f, except);
-        if (reg == 32)
-            break;
-        except |= 1u << reg;
-        place->xmm[reg] = (uint8_t)xmm;
-        place->moved = true;
+    place_floats(place, uses.f);
+}
+
+/* What is used so often in a block is worth a load before it and a store behind it, if that is so
+ * of some. What calls C or the interpreter with no spill is no block for it. */
+#define OFTEN 3
+#define SOME  8 /* uses beyond those two */
+
+void x86_place_block(struct placement *place, const struct ir_block *block)
+{
+    struct uses uses;
+    unsigned results = 0, gain = 0;
+
+    x86_place_pinned(place);
+    for (unsigned i = 0; i < block->count; i++) {
+        const enum ir_op op = (enum ir_op)block->code[i].op;
+        if (op == IR_EXECUTE || op == IR_SYSTEM || op == IR_SAME)
+            return;
+        results += op >= IR_FADD && op <= IR_FCVT_FORMAT;
     }
+    if (3 * results < SOME)
+        return;
+    count_uses(&uses, place, block, NULL);
+    for (unsigned i = 0; i < 32; i++) {
+        if (uses.f[i] < OFTEN)
+            uses.f[i] = 0;
+        gain += uses.f[i] > 0 ? uses.f[i] - 2 : 0;
+    }
+    if (gain >= SOME)
+        place_floats(place, uses.f);
 }
 
 /* A pinned register whose guest register the region does not use, or NO_REG. */
@@ -209,7 +225,7 @@ void x86_emit_fill(struct x86_code *c, const struct placement *place, bool entry
     for (unsigned i = 0; i < X86_PINS; i++) {
         const unsigned host = x86_pins[i].host, guest = place->guest[host];
         if (guest >= PLACE_SLIDE && !entry) /* in a subroutine: behind its return address */
-            x_load(c, host, x86_slide_word(guest - PLACE_SLIDE, 8));
+            x_load(c, host, x86_slide_word(guest - PLACE_SLIDE));
         else if (guest != 0 && guest < PLACE_SLIDE)
             x_load(c, host, home_x(guest));
     }
