@@ -25,10 +25,12 @@ class Subject:
         out = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)
         self.version = (out.stdout.strip() or out.stderr.strip() or "?").splitlines()[0]
 
-    def command(self, harts, kernel, initrd, cmdline, disks=(), readonly=False, network=False):
+    def command(self, harts, kernel, initrd, cmdline, disks=(), readonly=False, network=False, vector=False):
         if self.kind == "trivisor":
             command = [self.path, "run", "--name", f"bench-{os.getpid()}", "--cpus", str(harts), "--memory",
                        f"{MEMORY_MIB}M", "--kernel", kernel, "--initrd", initrd, "--cmdline", cmdline, "--no-reboot"]
+            if vector:
+                command += ["--cpu", "rva23"]
             if self.engine:
                 command += ["--engine", self.engine]
             for disk in disks:
@@ -38,6 +40,8 @@ class Subject:
                    "-display", "none", "-monitor", "none", "-serial", "stdio",
                    "-global", "virtio-mmio.force-legacy=false",
                    "-kernel", kernel, "-initrd", initrd, "-append", cmdline]
+        if vector:
+            command += ["-cpu", "rv64,v=true,vlen=128"]
         for i, disk in enumerate(disks):
             command += ["-drive", f"if=none,id=d{i},format=raw,file={disk},readonly={'on' if readonly else 'off'}",
                         "-device", f"virtio-blk-device,drive=d{i}"]

@@ -126,6 +126,21 @@ def groups_table(rows, ours, subjects, native):
     return table(lines)
 
 
+def gains(rows, subjects, native):
+    """A line: how many times as much two processes do as one, on two harts, and that as a share of the native gain.
+
+    By the runs' own pairs, so that a machine that changes its speed between them changes little."""
+    by_name = {row.name: row for row in rows}
+    one, two = by_name.get("one-process"), by_name.get("two-processes")
+    if not one or not two or not one.values or not two.values:
+        return None
+    gain = {who: statistics.median(2 * a / b for a, b in zip(one.values[who], two.values[who]))
+            for who in subjects + ([native] if native else []) if one.values.get(who) and two.values.get(who)}
+    return "What two processes on two harts do, one being 1: " + ", ".join(
+        f"{who} {factor(g)}" + (f" ({factor(g / gain[native])} of native's)" if native in gain and who != native else "")
+        for who, g in gain.items())
+
+
 def processor_table(rows, ours, subjects):
     """Of the rows of fixed work: how much of the host's processors each subject took, and how many times more."""
     others = [s for s in subjects if s != ours]

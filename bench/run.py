@@ -109,15 +109,20 @@ def cpio(members):
     return out
 
 
+def boot_of(row):
+    """Rows are done in one boot for each number of harts, and one with the vector extension."""
+    return "vector" if row.group in ("vector", "scalar") else str(row.harts)
+
+
 def make_initrd(path, rows, scale):
     members = [("bench", 0o040755, b"")]
     with open(f"{BUILD}/bench", "rb") as file:
         members.append(("bench/bench", 0o100755, file.read()))
     with open(f"{ROOT}/bench/guest/task", "rb") as file:
         members.append(("tasks/bench", 0o100644, file.read()))
-    for harts in (1, 2):
-        names = "".join(f"{row.name} {scale}\n" for row in rows if row.harts == harts)
-        members.append((f"bench/rows-{harts}", 0o100644, names.encode()))
+    for boot in sorted({boot_of(row) for row in rows}):
+        names = "".join(f"{row.name} {scale}\n" for row in rows if boot_of(row) == boot)
+        members.append((f"bench/rows-{boot}", 0o100644, names.encode()))
     with open(f"{GUEST}/initrd.img", "rb") as file:
         debian = file.read()
     with open(path, "wb") as file:
@@ -191,15 +196,16 @@ class Bench:
                 self.add("idle-processor", subject, used / (time.monotonic() - begin) * 100)
             self.add("memory-beyond-ram", subject, machine.overhead_bytes()[0] / 2**20)
 
-    def work(self, subject, harts):
-        """All guest rows for this number of harts, in one boot."""
-        rows = [row for row in self.guest_rows if row.harts == harts]
+    def work(self, subject, boot):
+        """All guest rows of one boot."""
+        rows = [row for row in self.guest_rows if boot_of(row) == boot]
         groups = {row.group for row in rows}
         network = "network" in groups
-        cmdline = f"console=ttyS0 quiet trivisor.task=bench trivisor.rows={harts}"
+        cmdline = f"console=ttyS0 quiet trivisor.task=bench trivisor.rows={boot}"
         if network:
             cmdline += f" trivisor.port={self.server.port}"
-        self.measure(subject, rows, harts, cmdline, disks=[self.disk] if "disk" in groups else [], network=network)
+        self.measure(subject, rows, rows[0].harts, cmdline, disks=[self.disk] if "disk" in groups else [],
+                     network=network, vector=boot == "vector")
 
     def real(self, subject):
         """The programs of Debian's, on its own disk."""
@@ -266,8 +272,8 @@ class Bench:
                 if systems:
                     idle = "idle-processor" in self.by_name and number == 0
                     self.boot(subject, self.options.idle if idle else 0)
-                for harts in sorted({row.harts for row in self.guest_rows}):
-                    self.work(subject, harts)
+                for boot in sorted({boot_of(row) for row in self.guest_rows}):
+                    self.work(subject, boot)
                 if self.real_rows:
                     self.real(subject)
             self.native()
@@ -296,6 +302,7 @@ def report_text(bench, description, seconds):
         "Medians. A/B below is how many times better A is than B: over 1, A is ahead.",
         report.rows_table(bench.rows, ours, names, native),
         report.groups_table(bench.rows, ours, names, native),
+        *filter(None, [report.gains(bench.rows, names, native)]),
         "Processor time of the monitors during the rows [s], which a busy machine changes less:",
         report.processor_table(bench.rows, ours, names),
     ]

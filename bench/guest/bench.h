@@ -39,7 +39,8 @@ struct bench_group {
 
 extern const struct bench_group bench_instructions, bench_integer, bench_bytes, bench_calls,
     bench_indirect, bench_memory, bench_float, bench_syscall, bench_pipe, bench_process,
-    bench_faults, bench_code, bench_harts, bench_disk, bench_network;
+    bench_faults, bench_code, bench_harts, bench_scaling, bench_disk, bench_network, bench_vector,
+    bench_scalar;
 
 /* The timed part begins and ends. `operations` is what was really done (rows round their count). */
 void bench_begin(void);

@@ -1,8 +1,11 @@
-/* Atomic instructions, and two threads on two harts. */
+/* Atomic instructions, two threads on two harts, and what a second process gains. */
 #include "bench.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static uint64_t atomics(uint64_t count, uint64_t seed)
 {
@@ -121,4 +124,59 @@ const struct bench_group bench_harts = {
     (const struct bench[]){{"atomics", BENCH_WORK, 1000000, atomics},
                            {"mutex", BENCH_WORK, 300000, contended},
                            {"two-harts", BENCH_WORK, 4000000, pair},
+                           {0}}};
+
+/* Work in the first-level cache that nobody shares. */
+static uint64_t alone(uint64_t count, uint64_t seed)
+{
+    static uint32_t table[1024];
+    uint64_t state = seed + 2, sum = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t r = bench_random(&state);
+        table[r >> 54] += (uint32_t)r;
+        sum += table[r & 1023];
+    }
+    return sum;
+}
+
+/* `processes` processes do `count` operations each, all of them at once. */
+static uint64_t processes(unsigned processes, uint64_t count, uint64_t seed)
+{
+    uint64_t *results = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (results == MAP_FAILED)
+        bench_fail("no memory");
+    bench_begin();
+    for (unsigned i = 0; i < processes; i++) {
+        pid_t child = fork();
+        if (child < 0)
+            bench_fail("no process");
+        if (child == 0) {
+            results[i] = alone(count, seed + i);
+            _exit(0);
+        }
+    }
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < processes; i++)
+        if (wait(NULL) < 0)
+            bench_fail("a process is missing");
+    bench_end(count * processes);
+    for (unsigned i = 0; i < processes; i++)
+        sum = bench_mix(sum, results[i]);
+    return sum;
+}
+
+static uint64_t one_process(uint64_t count, uint64_t seed)
+{
+    return processes(1, count, seed);
+}
+
+static uint64_t two_processes(uint64_t count, uint64_t seed)
+{
+    return processes(2, count, seed);
+}
+
+const struct bench_group bench_scaling = {
+    "scaling", 2,
+    (const struct bench[]){{"one-process", BENCH_WORK, 8000000, one_process},
+                           {"two-processes", BENCH_WORK, 8000000, two_processes},
                            {0}}};

@@ -12,9 +12,10 @@
 #include <unistd.h>
 
 static const struct bench_group *const groups[] = {
-    &bench_instructions, &bench_integer, &bench_bytes,   &bench_calls, &bench_indirect,
-    &bench_memory,       &bench_float,   &bench_syscall, &bench_pipe,  &bench_process,
-    &bench_faults,       &bench_code,    &bench_harts,   &bench_disk,  &bench_network,
+    &bench_instructions, &bench_integer, &bench_bytes,   &bench_calls,   &bench_indirect,
+    &bench_memory,       &bench_float,   &bench_syscall, &bench_pipe,    &bench_process,
+    &bench_faults,       &bench_code,    &bench_harts,   &bench_scaling, &bench_disk,
+    &bench_network,      &bench_vector,  &bench_scalar,
 };
 static const char *const kind_names[] = {"work", "each", "bytes", "rate", "instructions"};
 
