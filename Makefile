@@ -40,7 +40,8 @@ T1_ASM   := $(wildcard engine/hext/*.S type1/*.S)
 T0_PURE  := type0/plic.c type0/access.c
 # The translator's back end for this host, or none.
 JIT_HOST := $(if $(filter x86_64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))),x86,none)
-LIB_SRC  := $(FREE_SRC) $(V_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c engine/jit/*.c engine/jit/$(JIT_HOST)/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
+ANY_SRC  := $(FREE_SRC) $(V_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c engine/jit/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
+LIB_SRC  := $(ANY_SRC) $(wildcard engine/jit/$(JIT_HOST)/*.c)
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -55,7 +56,7 @@ all: $(TRIVISOR) $(PLAIN)/type1.bin $(PLAIN)/type0.bin
 # The dispatch loop: one indirect jump per operation must stay one, and AMOCAS.Q needs a 16-byte swap.
 RUN_FLAGS := $(if $(filter gcc%,$(notdir $(CC))),-fno-gcse -fno-crossjumping) \
              $(if $(filter x86_64,$(shell uname -m)),-mcx16)
-%/engine/interp/run.o: OURFLAGS += $(RUN_FLAGS)
+$(PLAIN)/engine/interp/run.o $(SANITIZED)/engine/interp/run.o: OURFLAGS += $(RUN_FLAGS)
 # Loops over elements are to be vectorized.
 $(V_SRC:%.c=$(PLAIN)/%.o) $(V_SRC:%.c=$(SANITIZED)/%.o): override CFLAGS := $(CFLAGS:-O2=-O3)
 
@@ -80,6 +81,28 @@ $(1)/tests/fuzz/%: $(1)/tests/fuzz/%.o $(1)/tests/fuzz/driver.o $(1)/libtrivisor
 endef
 $(eval $(call CONFIGURATION,$(PLAIN),))
 $(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
+
+# Type 2 for RISC-V hosts, made on any host by clang and lld: against Debian trixie's libraries, which
+# scripts/riscv64-sysroot.sh fetches.
+RV      := build-riscv64
+RV_SRC  := $(ANY_SRC) $(wildcard engine/jit/none/*.c)
+RV_TOOL := $(CLANG) --target=riscv64-linux-gnu -march=rv64gc -mabi=lp64d
+.PHONY: riscv64
+riscv64: $(RV)/trivisor
+$(RV)/sysroot:
+	@mkdir -p $(@D)
+	@root=$$(scripts/riscv64-sysroot.sh) && ln -sfn "$$root" $@
+$(RV)/%.o: %.c | $(RV)/sysroot
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	@$(RV_TOOL) --sysroot=$(RV)/sysroot $(OURFLAGS) $(CFLAGS) -c $< -o $@
+$(RV)/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS      $@"
+	@$(RV_TOOL) -mno-relax -c $< -o $@
+$(RV)/trivisor: $(RV)/type2/start_riscv64.o $(RV)/type2/main.o $(RV_SRC:%.c=$(RV)/%.o)
+	@echo "  LD      $@"
+	@$(RV_TOOL) --sysroot=$(RV)/sysroot -fuse-ld=lld -nostartfiles $(CFLAGS) $^ -o $@ $(LIBS) -latomic
 
 # Freestanding: no libc in sight, and no floating point, whose registers belong to the guests. Optimized as a
 # whole when it is linked; small, but for what runs at every exit of a guest or takes most of the time until its start.
@@ -139,7 +162,7 @@ $(TYPE0): $(PLAIN)/type0.elf
 .PHONY: type0
 type0: $(TYPE0)
 
--include $(shell find $(PLAIN) $(SANITIZED) -type f -name '*.d' 2>/dev/null)
+-include $(shell find $(PLAIN) $(SANITIZED) $(RV) -type f -name '*.d' 2>/dev/null)
 
 # Targets that a newcomer types install what is missing first; a plain `make` only builds.
 ifneq ($(filter demo demo-type0 demo-type1 check check-long soak bench bench-type0 bench-type1,$(MAKECMDGOALS)),)
@@ -217,5 +240,6 @@ help:
 	@echo "make demo-type1  three Debian guests on bare metal (a board that QEMU plays, or we: BOARD=trivisor)"
 	@echo "make bench-type0 what type 0 costs, in instructions, beside OpenSBI"
 	@echo "make bench-type1 what type 1 costs, in instructions, beside the firmware alone"
+	@echo "make riscv64     build-riscv64/trivisor, for RISC-V hosts"
 	@echo "make install     to PREFIX ($(PREFIX))        make clean"
 	@echo "make format      clang-format                make lint            layering, format, cppcheck"

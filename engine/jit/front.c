@@ -552,7 +552,7 @@ static void jump_reg(struct front *f, const struct insn *in)
     address(f, in->rd, next);
     struct ir *ir = front_add(f, IR_JUMP_REG);
     ir->a = target;
-    ir->sub = hint;
+    ir->sub = (uint8_t)hint;
     ir->done = (uint16_t)(f->done + 1);
 }
 
@@ -561,7 +561,7 @@ static void branch(struct front *f, const struct insn *in, enum ir_condition con
     struct ir *ir = front_add(f, IR_BRANCH);
     ir->a = IR_X(in->rs1);
     ir->b = IR_X(in->rs2);
-    ir->sub = condition;
+    ir->sub = (uint8_t)condition;
     ir->imm = (int64_t)(f->pc + (uint64_t)(int64_t)in->imm);
     ir->done = (uint16_t)(f->done + 1);
 }
