@@ -41,7 +41,9 @@ T0_PURE  := type0/plic.c type0/access.c
 # The translator's back end for this host, or none.
 JIT_HOST := $(if $(filter x86_64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))),x86,none)
 ANY_SRC  := $(FREE_SRC) $(V_SRC) $(T1_PURE) $(T0_PURE) $(wildcard engine/interp/*.c engine/jit/*.c) $(filter-out type2/main.c,$(wildcard type2/*.c))
-LIB_SRC  := $(ANY_SRC) $(wildcard engine/jit/$(JIT_HOST)/*.c)
+# Which host's own harts may execute guests, or none.
+KVM_HOST := $(if $(filter riscv64,$(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))),riscv64,none)
+LIB_SRC  := $(ANY_SRC) $(wildcard engine/jit/$(JIT_HOST)/*.c engine/kvm/$(KVM_HOST)/*.c)
 UNIT     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ     := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -85,7 +87,7 @@ $(eval $(call CONFIGURATION,$(SANITIZED),$(SANFLAGS)))
 # Type 2 for RISC-V hosts, made on any host by clang and lld: against Debian trixie's libraries, which
 # scripts/riscv64-sysroot.sh fetches.
 RV      := build-riscv64
-RV_SRC  := $(ANY_SRC) $(wildcard engine/jit/none/*.c)
+RV_SRC  := $(ANY_SRC) $(wildcard engine/jit/none/*.c engine/kvm/riscv64/*.c)
 RV_TOOL := $(CLANG) --target=riscv64-linux-gnu -march=rv64gc -mabi=lp64d
 .PHONY: riscv64
 riscv64: $(RV)/trivisor

@@ -148,6 +148,21 @@ void clock_stop(struct clock *clock)
     host_lock_release(&clock->lock);
 }
 
+void clock_reaches(struct clock *clock, uint64_t ticks)
+{
+    if (ticks > UINT64_MAX / CLOCK_NS_PER_TICK)
+        return;
+    host_lock_acquire(&clock->lock);
+    const uint64_t now = clock_now_ns(clock), then = ticks * CLOCK_NS_PER_TICK;
+    if (now < then) {
+        if (atomic_load(&clock->running))
+            atomic_fetch_sub(&clock->offset_ns, then - now);
+        else
+            atomic_store(&clock->stopped_ns, then);
+    }
+    host_lock_release(&clock->lock);
+}
+
 void clock_state(struct clock *clock, struct state *state)
 {
     state_section(state, "clock", 1);

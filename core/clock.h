@@ -57,6 +57,8 @@ uint64_t clock_wall_ns(const struct clock *clock);
 /* The host_time_ns() value at which guest time reaches `ticks` (UINT64_MAX: never, too far, or
  * stopped). */
 uint64_t clock_host_deadline(const struct clock *clock, uint64_t ticks);
+/* It is `ticks` now, or later: for guests that read a time that something else drives. */
+void clock_reaches(struct clock *clock, uint64_t ticks);
 /* Both directions; the clock must be stopped. */
 void clock_state(struct clock *clock, struct state *state);
 

@@ -31,11 +31,16 @@ struct exit {
     uint8_t width; /* 1, 2, 4 or 8 */
     bool fault;    /* answer of the hypervisor: the access has no device; the guest takes an access
                       fault */
+    bool registers; /* EXIT_SBI: x[10] to x[17] of the VCPU hold the call and are all that it needs,
+                       so that no state is taken back for it */
     const char *message; /* EXIT_HALTED */
 };
 
 struct engine_ops {
     const char *name;
+    /* It starts, stops and lets harts sleep itself (SBI HSM, WFI): it runs them all, and their
+     * run_state is part of the state that it gets and puts. */
+    bool own_harts;
     /* Called once, when the VM's memory and VCPUs are known. */
     int (*vm_init)(struct vm *vm);
     void (*vm_destroy)(struct vm *vm);

@@ -612,13 +612,18 @@ static void check_cpus(struct reading *r)
 static void check_engines(struct reading *r)
 {
     for (unsigned i = 0; r->error == 0 && i < r->config->fleet.vm_count; i++) {
-        const char *name = r->config->fleet.vms[i].engine;
-        char path[PATH_SIZE], words[100];
-        if (engine_find(name) != NULL)
+        const struct spec_vm *vm = &r->config->fleet.vms[i];
+        const struct engine_ops *engine = engine_for(vm);
+        const char *why = engine != NULL ? engine_refuses(engine, vm) : NULL;
+        char path[PATH_SIZE], words[200];
+        if (engine != NULL && why == NULL)
             continue;
         snprintf(path, sizeof(path), "vms[%u].engine", i);
-        snprintf(words, sizeof(words), "'%.20s' is not in this build; write %s", name,
-                 engine_names);
+        if (engine == NULL)
+            snprintf(words, sizeof(words), "'%.20s' is not in this build; write %s", vm->engine,
+                     engine_names);
+        else
+            snprintf(words, sizeof(words), "'%s' cannot be had: %s", engine->name, why);
         say(r, path, words);
     }
 }

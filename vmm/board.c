@@ -1,5 +1,6 @@
 #include "vmm/board.h"
 
+#include "core/engine.h"
 #include "core/error.h"
 #include "riscv/csr_pmu.h"
 
@@ -550,7 +551,7 @@ static void describe_pmu(struct fdt_writer *w, const struct board *board)
 static void describe_harts(struct fdt_writer *w, const struct board *board, bool sbi)
 {
     unsigned count = board->vm->vcpu_count;
-    uint64_t timebase = board->cpu != NULL ? board->cpu->timebase : CLOCK_HZ;
+    uint64_t timebase = board->cpu != NULL ? board->cpu->timebase : board->vm->clock.guest_hz;
     fdt_node(w, "cpus");
     fdt_put_u32(w, "#address-cells", 1);
     fdt_put_u32(w, "#size-cells", 0);
@@ -632,8 +633,11 @@ static void describe_soc(struct fdt_writer *w, const struct board *board, bool s
     rtc_fdt(&board->rtc, w, BOARD_RTC, &rtc);
     aclint_fdt(&board->aclint, w, BOARD_CLINT, intcs);
     /* Firmware would take the SSWI for itself (OpenSBI) and QEMU's board has none. With IMSICs it
-     * would be a second way to interrupt harts, of which Linux wants one. */
-    if (sbi && !has_imsic(board))
+     * would be a second way to interrupt harts, of which Linux wants one. An engine that has the
+     * harts has their software interrupts too. */
+    const struct engine_ops *engine = board->vm->engine;
+    const bool theirs = __STDC_HOSTED__ && engine != NULL && engine->own_harts;
+    if (sbi && !has_imsic(board) && !theirs)
         aclint_sswi_fdt(&board->aclint, w, BOARD_SSWI, intcs);
     describe_interrupts(w, board, intcs);
     ns16550a_fdt(&board->uart, w, BOARD_UART, &uart);

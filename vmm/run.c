@@ -107,7 +107,7 @@ void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stat
             park(vm, vcpu);
             continue;
         }
-        if (!may_run(hart))
+        if (!vcpu->engine->own_harts && !may_run(hart))
             continue;
         lend(vcpu, &lent);
         enum exit_reason reason = vcpu->engine->run(vcpu, &exit);
@@ -115,7 +115,8 @@ void vmm_run_vcpu(struct vm *vm, struct riscv_vcpu *hart, struct vmm_stats *stat
             count(&stats->exits[reason]);
         if (reason == EXIT_SBI) {
             count(&stats->sbi_calls);
-            take_back(vcpu, &lent);
+            if (!exit.registers)
+                take_back(vcpu, &lent);
         }
         vmm_handle_exit(vm, hart, reason, &exit);
     }

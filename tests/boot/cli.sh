@@ -101,6 +101,7 @@ bad "memory too small" "memory" run --memory 4K --kernel spin.img
 bad "memory of nothing" "memory" run --memory 0 --kernel spin.img
 bad "memory beyond the maximum" "memory: 2T is more than 1T" run --memory 2T --kernel spin.img
 bad "unknown engine" "warp" run --engine warp --kernel spin.img
+bad "engine that this host has not" "'kvm'.*no RISC-V" run --engine kvm --kernel spin.img
 bad "unknown model" "cpu: .rva99. is no model; write rv64gc, rva22 or rva23" run --cpu rva99 --kernel spin.img
 bad "vectors of a model without them" "vlen: the model .rv64gc. has no vector registers" run --cpu rv64gc --vlen 256 --kernel spin.img
 bad "length of vectors" "vlen: .100. is no length" run --vlen 100 --kernel spin.img
@@ -203,7 +204,7 @@ for command in validate up; do
     bad "$command: wrong key" "key.yaml:4.*memroy" $command key.yaml
     bad "$command: wrong type" "type.yaml:4.*cpus" $command type.yaml
     bad "$command: wrong unit" "unit.yaml:4.*64Q" $command unit.yaml
-    bad "$command: engine that is not in this build" "engine.yaml:5.*engine: 'kvm'" $command engine.yaml
+    bad "$command: engine that this host has not" "engine.yaml:5.*engine: 'kvm' .*no RISC-V" $command engine.yaml
     bad "$command: duplicate name" "twice.yaml:5" $command twice.yaml
     bad "$command: no machines" "none.yaml" $command none.yaml
     bad "$command: missing kernel" "file.yaml:4.*gone.img" $command file.yaml
