@@ -28,9 +28,9 @@ enum exit_reason {
 struct exit {
     uint64_t address;
     uint64_t data;
-    uint8_t width; /* 1, 2, 4 or 8 */
-    bool fault;    /* answer of the hypervisor: the access has no device; the guest takes an access
-                      fault */
+    uint8_t width;  /* 1, 2, 4 or 8 */
+    bool fault;     /* answer of the hypervisor: the access has no device; the guest takes an access
+                       fault */
     bool registers; /* EXIT_SBI: x[10] to x[17] of the VCPU hold the call and are all that it needs,
                        so that no state is taken back for it */
     const char *message; /* EXIT_HALTED */

@@ -138,9 +138,8 @@ static int machine_find_engine(struct machine *machine, struct problem *problem)
     const char *name = machine->spec->engine;
 
     machine->vm.engine = engine_for(machine->spec);
-    const char *why = machine->vm.engine != NULL
-                          ? engine_refuses(machine->vm.engine, machine->spec)
-                          : NULL;
+    const char *why =
+        machine->vm.engine != NULL ? engine_refuses(machine->vm.engine, machine->spec) : NULL;
     if (why != NULL)
         return problem_set(problem, -E_NOTSUP, "%s: the engine '%s' cannot be had: %s",
                            machine->spec->name, machine->vm.engine->name, why);

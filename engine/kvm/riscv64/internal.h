@@ -26,12 +26,12 @@ struct kvm_vcpu {
     struct kvm_run *run;
     _Atomic pid_t thread; /* which may be in KVM_RUN, to be signalled; 0: none */
     enum kvm_pending pending;
-    struct exit *exit;   /* where its answer is */
-    bool external;       /* what KVM was told last of the external interrupt */
-    uint32_t mp_state;   /* what it is in KVM, when the state was got or put */
-    bool sstc, stateen;  /* the guest has these */
-    bool sta;            /* KVM offers steal time */
-    char message[64];    /* EXIT_HALTED */
+    struct exit *exit;  /* where its answer is */
+    bool external;      /* what KVM was told last of the external interrupt */
+    uint32_t mp_state;  /* what it is in KVM, when the state was got or put */
+    bool sstc, stateen; /* the guest has these */
+    bool sta;           /* KVM offers steal time */
+    char message[64];   /* EXIT_HALTED */
 };
 
 static inline struct kvm_vcpu *kvm_of(struct vcpu *vcpu)
@@ -47,19 +47,19 @@ uint64_t kvm_get64(const struct kvm_vcpu *kv, uint64_t id);
 int kvm_set64(const struct kvm_vcpu *kv, uint64_t id, uint64_t value);
 
 /* Registers of 64 bits, by the type (and subtype) that <asm/kvm.h> names and the index there. */
-#define KVM_ID(type, index)    (KVM_REG_RISCV | KVM_REG_SIZE_U64 | (type) | (uint64_t)(index))
-#define KVM_ID_X(n)            KVM_ID(KVM_REG_RISCV_CORE, n) /* 1 to 31; 0 is pc */
-#define KVM_ID_PC              KVM_ID(KVM_REG_RISCV_CORE, 0)
-#define KVM_ID_MODE            KVM_ID(KVM_REG_RISCV_CORE, KVM_REG_RISCV_CORE_REG(mode))
-#define KVM_ID_CSR(name)       KVM_ID(KVM_REG_RISCV_CSR, KVM_REG_RISCV_CSR_REG(name))
-#define KVM_ID_TIMER(name)     KVM_ID(KVM_REG_RISCV_TIMER, KVM_REG_RISCV_TIMER_REG(name))
-#define KVM_ID_CONFIG(name)    KVM_ID(KVM_REG_RISCV_CONFIG, KVM_REG_RISCV_CONFIG_REG(name))
-#define KVM_ID_VECTOR(name)    KVM_ID(KVM_REG_RISCV_VECTOR, KVM_REG_RISCV_VECTOR_CSR_REG(name))
+#define KVM_ID(type, index) (KVM_REG_RISCV | KVM_REG_SIZE_U64 | (type) | (uint64_t)(index))
+#define KVM_ID_X(n)         KVM_ID(KVM_REG_RISCV_CORE, n) /* 1 to 31; 0 is pc */
+#define KVM_ID_PC           KVM_ID(KVM_REG_RISCV_CORE, 0)
+#define KVM_ID_MODE         KVM_ID(KVM_REG_RISCV_CORE, KVM_REG_RISCV_CORE_REG(mode))
+#define KVM_ID_CSR(name)    KVM_ID(KVM_REG_RISCV_CSR, KVM_REG_RISCV_CSR_REG(name))
+#define KVM_ID_TIMER(name)  KVM_ID(KVM_REG_RISCV_TIMER, KVM_REG_RISCV_TIMER_REG(name))
+#define KVM_ID_CONFIG(name) KVM_ID(KVM_REG_RISCV_CONFIG, KVM_REG_RISCV_CONFIG_REG(name))
+#define KVM_ID_VECTOR(name) KVM_ID(KVM_REG_RISCV_VECTOR, KVM_REG_RISCV_VECTOR_CSR_REG(name))
 #define KVM_ID_STA(name)                                                                           \
     KVM_ID(KVM_REG_RISCV_SBI_STATE, KVM_REG_RISCV_SBI_STA | KVM_REG_RISCV_SBI_STA_REG(name))
 #define KVM_ID_STATEEN                                                                             \
-    KVM_ID(KVM_REG_RISCV_CSR, KVM_REG_RISCV_CSR_SMSTATEEN |                                        \
-                                  KVM_REG_RISCV_CSR_SMSTATEEN_REG(sstateen0))
+    KVM_ID(KVM_REG_RISCV_CSR,                                                                      \
+           KVM_REG_RISCV_CSR_SMSTATEEN | KVM_REG_RISCV_CSR_SMSTATEEN_REG(sstateen0))
 
 /* What of the hart's model KVM has, and of KVM the model: both are narrowed to it. 0 or a negative
  * error. */

@@ -11,19 +11,19 @@
 /* Extensions by KVM's number, less one of ours: 0 is that it is none of ours. */
 #define EXTENSION(name) [KVM_RISCV_ISA_EXT_##name] = EXT_##name + 1
 static const uint8_t ours[KVM_RISCV_ISA_EXT_MAX] = {
-    EXTENSION(A),         EXTENSION(C),           EXTENSION(D),        EXTENSION(F),
-    EXTENSION(H),         EXTENSION(I),           EXTENSION(M),        EXTENSION(SVPBMT),
-    EXTENSION(SSTC),      EXTENSION(SVINVAL),     EXTENSION(ZICBOM),   EXTENSION(ZIHINTPAUSE),
-    EXTENSION(ZICBOZ),    EXTENSION(ZBB),         EXTENSION(SSAIA),    EXTENSION(V),
-    EXTENSION(SVNAPOT),   EXTENSION(ZBA),         EXTENSION(ZBS),      EXTENSION(ZICNTR),
-    EXTENSION(ZICSR),     EXTENSION(ZIFENCEI),    EXTENSION(ZIHPM),    EXTENSION(SMSTATEEN),
-    EXTENSION(ZICOND),    EXTENSION(ZBC),         EXTENSION(ZBKB),     EXTENSION(ZBKC),
-    EXTENSION(ZBKX),      EXTENSION(ZKND),        EXTENSION(ZKNE),     EXTENSION(ZKNH),
-    EXTENSION(ZVBB),      EXTENSION(ZVBC),        EXTENSION(ZVKG),     EXTENSION(ZVKNED),
-    EXTENSION(ZVKNHB),    EXTENSION(ZVKT),        EXTENSION(ZFH),      EXTENSION(ZFHMIN),
-    EXTENSION(ZIHINTNTL), EXTENSION(ZVFHMIN),     EXTENSION(ZFA),      EXTENSION(ZACAS),
-    EXTENSION(SSCOFPMF),  EXTENSION(ZIMOP),       EXTENSION(ZCA),      EXTENSION(ZCB),
-    EXTENSION(ZCD),       EXTENSION(ZCMOP),       EXTENSION(ZAWRS),
+    EXTENSION(A),         EXTENSION(C),        EXTENSION(D),      EXTENSION(F),
+    EXTENSION(H),         EXTENSION(I),        EXTENSION(M),      EXTENSION(SVPBMT),
+    EXTENSION(SSTC),      EXTENSION(SVINVAL),  EXTENSION(ZICBOM), EXTENSION(ZIHINTPAUSE),
+    EXTENSION(ZICBOZ),    EXTENSION(ZBB),      EXTENSION(SSAIA),  EXTENSION(V),
+    EXTENSION(SVNAPOT),   EXTENSION(ZBA),      EXTENSION(ZBS),    EXTENSION(ZICNTR),
+    EXTENSION(ZICSR),     EXTENSION(ZIFENCEI), EXTENSION(ZIHPM),  EXTENSION(SMSTATEEN),
+    EXTENSION(ZICOND),    EXTENSION(ZBC),      EXTENSION(ZBKB),   EXTENSION(ZBKC),
+    EXTENSION(ZBKX),      EXTENSION(ZKND),     EXTENSION(ZKNE),   EXTENSION(ZKNH),
+    EXTENSION(ZVBB),      EXTENSION(ZVBC),     EXTENSION(ZVKG),   EXTENSION(ZVKNED),
+    EXTENSION(ZVKNHB),    EXTENSION(ZVKT),     EXTENSION(ZFH),    EXTENSION(ZFHMIN),
+    EXTENSION(ZIHINTNTL), EXTENSION(ZVFHMIN),  EXTENSION(ZFA),    EXTENSION(ZACAS),
+    EXTENSION(SSCOFPMF),  EXTENSION(ZIMOP),    EXTENSION(ZCA),    EXTENSION(ZCB),
+    EXTENSION(ZCD),       EXTENSION(ZCMOP),    EXTENSION(ZAWRS),
 };
 
 /* Names that KVM has no number for, and what they are made of: with all of that they are there. */
@@ -56,8 +56,8 @@ static void check_blocks(const struct kvm_vcpu *kv, struct riscv_isa *isa)
 /* Registers of more bits than are saved here leave the guest without any. */
 static void check_vector(const struct kvm_vcpu *kv, struct riscv_isa *isa)
 {
-    static const uint8_t vector[] = {EXT_V,     EXT_ZVBB,    EXT_ZVBC,   EXT_ZVFHMIN,
-                                     EXT_ZVKG,  EXT_ZVKNED,  EXT_ZVKNHB, EXT_ZVKT};
+    static const uint8_t vector[] = {EXT_V,    EXT_ZVBB,   EXT_ZVBC,   EXT_ZVFHMIN,
+                                     EXT_ZVKG, EXT_ZVKNED, EXT_ZVKNHB, EXT_ZVKT};
     uint64_t vlen = riscv_isa_has(isa, EXT_V) ? kvm_get64(kv, KVM_ID_VECTOR(vlenb)) * 8 : 0;
 
     isa->vlen = 0;

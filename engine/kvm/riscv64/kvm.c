@@ -36,7 +36,8 @@ const char *kvm_missing(void)
     if (fd == -EACCES || fd == -EPERM)
         return "this user may not open /dev/kvm; become a member of its group";
     if (fd < 0)
-        return "there is no /dev/kvm; load the module kvm, if the host's harts have the H extension";
+        return "there is no /dev/kvm; load the module kvm, if the host's harts have the H "
+               "extension";
     const bool usable = ioctl(fd, KVM_GET_API_VERSION, 0) == API_VERSION &&
                         ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY) > 0 &&
                         ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_ONE_REG) > 0 &&
@@ -294,7 +295,8 @@ static enum exit_reason leave(struct kvm_vcpu *kv, struct exit *exit)
 static void sync_external(struct kvm_vcpu *kv)
 {
     const bool level = (atomic_load(&kv->hart->mip) >> IRQ_SEI & 1) != 0;
-    struct kvm_interrupt interrupt = {level ? (__u32)KVM_INTERRUPT_SET : (__u32)KVM_INTERRUPT_UNSET};
+    struct kvm_interrupt interrupt = {level ? (__u32)KVM_INTERRUPT_SET
+                                            : (__u32)KVM_INTERRUPT_UNSET};
 
     if (level != kv->external && ioctl(kv->fd, KVM_INTERRUPT, &interrupt) == 0)
         kv->external = level;

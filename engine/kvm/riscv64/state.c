@@ -9,8 +9,7 @@
 
 #define FP(index) KVM_ID(KVM_REG_RISCV_FP_D, index) /* f0 to f31 */
 /* fcsr, behind them, has 32 bits. */
-#define FCSR                                                                                       \
-    (KVM_REG_RISCV | KVM_REG_SIZE_U32 | KVM_REG_RISCV_FP_D | KVM_REG_RISCV_FP_D_REG(fcsr))
+#define FCSR (KVM_REG_RISCV | KVM_REG_SIZE_U32 | KVM_REG_RISCV_FP_D | KVM_REG_RISCV_FP_D_REG(fcsr))
 
 int kvm_get(const struct kvm_vcpu *kv, uint64_t id, void *value)
 {
@@ -40,10 +39,13 @@ struct copied {
     uint64_t id;
     size_t offset;
 };
-#define COPIED(name) {KVM_ID_CSR(name), offsetof(struct riscv_vcpu, name)}
+#define COPIED(name)                                                                               \
+    {                                                                                              \
+        KVM_ID_CSR(name), offsetof(struct riscv_vcpu, name)                                        \
+    }
 static const struct copied copied[] = {
-    COPIED(stvec),  COPIED(sscratch), COPIED(sepc), COPIED(scause),
-    COPIED(stval),  COPIED(satp),     COPIED(senvcfg),
+    COPIED(stvec), COPIED(sscratch), COPIED(sepc),    COPIED(scause),
+    COPIED(stval), COPIED(satp),     COPIED(senvcfg),
 };
 
 static uint64_t *field(struct riscv_vcpu *hart, const struct copied *of)
