@@ -5,7 +5,7 @@
 
 const char *kvm_missing(void)
 {
-    return "this host is no RISC-V";
+    return "this host is no RISC-V; use another engine";
 }
 
 static int none_vm_init(struct vm *vm)
