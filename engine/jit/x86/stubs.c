@@ -579,20 +579,10 @@ static void emit_copy_piece(struct x86_code *c, unsigned bytes)
     x_here(c, none);
 }
 
-/* No byte is written twice: another hart may write beside us. */
-static void emit_copy(struct x86_code *c, bool store)
+/* rdx bytes between rax, in memory, and rcx, in a group; both are behind them then. No byte is
+ * written twice: another hart may write beside us. Clobbers rdx; ZF at the end. */
+static void emit_copy_bytes(struct x86_code *c, bool store)
 {
-    x_store(c, x86_frame(FRAME_VALUE), RCX);
-    x_store(c, x86_frame(FRAME_WHERE), RDX);
-    x_lea(c, RCX, mem_indexed(RAX, RDX, 0, -1));
-    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE);
-    x86_tlb_index(c, RAX);
-    x_alu_mem(c, true, ALU_CMP, RCX,
-              mem_indexed(R_CONTEXT, RDX, 0, store ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read)));
-    x86_hole miss = x_jcc(c, CC_NE);
-    x_alu_mem(c, true, ALU_ADD, RAX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
-    x_load(c, RCX, x86_frame(FRAME_VALUE));
-    x_load(c, RDX, x86_frame(FRAME_WHERE));
     if (store)
         x_xchg_reg(c, RAX, RCX);
     const uint8_t *again = c->at;
@@ -606,8 +596,69 @@ static void emit_copy(struct x86_code *c, bool store)
     x_here(c, less);
     for (unsigned bytes = 16; bytes > 0; bytes /= 2)
         emit_copy_piece(c, bytes); /* of edx - 32, the low bits are those of edx */
+    if (store)
+        x_xchg_reg(c, RAX, RCX);
     x_alu(c, false, ALU_CMP, RAX, RAX);
+}
+
+/* rdx: the addend of the page `page`, or a jump. */
+static x86_hole emit_find_addend(struct x86_code *c, unsigned va, unsigned page, bool store)
+{
+    x86_tlb_index(c, va);
+    x_alu_mem(c, true, ALU_CMP, page,
+              mem_indexed(R_CONTEXT, RDX, 0, store ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read)));
+    x86_hole miss = x_jcc(c, CC_NE);
+    x_load(c, RDX, mem_indexed(R_CONTEXT, RDX, 0, CONTEXT(tlb[0].addend)));
+    return miss;
+}
+
+/* What lies in a page that is known, or in two. */
+static void emit_copy(struct x86_code *c, bool store)
+{
+    const struct x86_mem group = x86_frame(FRAME_VALUE), left = x86_frame(FRAME_WHERE);
+
+    x_store(c, group, RCX);
+    x_store(c, left, RDX);
+    x_lea(c, RCX, mem_at(RAX, MEM_PAGE_SIZE - 1));
+    x_alu_const(c, true, ALU_AND, RCX, -(int32_t)MEM_PAGE_SIZE); /* the next page, or rax itself */
+    x_alu(c, true, ALU_ADD, RDX, RAX);
+    x_alu(c, true, ALU_SUB, RDX, RCX); /* the bytes in it */
+    x86_hole two = x_jcc(c, CC_A);
+    x_alu_const(c, true, ALU_ADD, RCX, -(int32_t)MEM_PAGE_SIZE);
+    const uint8_t *one = c->at;
+    x86_hole miss = emit_find_addend(c, RAX, RCX, store);
+    x_alu(c, true, ALU_ADD, RAX, RDX);
+    x_load(c, RCX, group);
+    x_load(c, RDX, left);
+    emit_copy_bytes(c, store);
     x_here(c, miss);
+    x_ret(c);
+
+    x_here(c, two);
+    x_alu(c, true, ALU_CMP, RCX, RAX);
+    x_jcc_to(c, CC_E, one);
+    x_push(c, RSI);
+    x_push(c, RDX);
+    x86_hole second = emit_find_addend(c, RCX, RCX, store);
+    x_lea(c, RSI, mem_indexed(RCX, RDX, 0, 0));
+    x_alu_const(c, true, ALU_ADD, RCX, -(int32_t)MEM_PAGE_SIZE);
+    x86_hole first = emit_find_addend(c, RAX, RCX, store);
+    x_alu(c, true, ALU_ADD, RAX, RDX);
+    x_pop(c, RCX);
+    x_load(c, RDX, left);
+    x_alu(c, true, ALU_SUB, RDX, RCX);
+    x_store(c, left, RCX);
+    x_load(c, RCX, group);
+    emit_copy_bytes(c, store);
+    x_mov(c, RAX, RSI);
+    x_load(c, RDX, left);
+    emit_copy_bytes(c, store);
+    x_pop(c, RSI);
+    x_ret(c);
+    x_here(c, second);
+    x_here(c, first);
+    x_pop(c, RDX);
+    x_pop(c, RSI);
     x_ret(c);
 }
 

@@ -266,8 +266,12 @@ static bool lower_memory(struct vector *v)
     }
     vec_guard(v, !whole, whole ? ANY_LENGTH : WHOLE_OR_PART);
     x86_get(l, RAX, v->ir->a);
-    vec_to_c(v, x86_host_address(c, v->bytes, store ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read)),
-             0);
+    x86_hole miss =
+        x86_host_address(c, v->bytes, store ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read));
+    if (whole || jit_options()->audit)
+        vec_to_c(v, miss, 0);
+    else
+        x86_later(l, LATE_VECTOR_PART, miss, v->ir); /* two pages, perhaps */
     for (unsigned at = 0; at < v->bytes; at += PIECE) {
         const unsigned ymm = at / PIECE % 3;
         const bool y = vec_is_whole(v, at);
