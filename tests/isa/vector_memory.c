@@ -366,6 +366,50 @@ static void strides_and_indices_fault_at_their_element(void)
     CHECK_EQ("vstart", state.vstart, 2);
 }
 
+#define SD_A1 0x00b53023 /* sd a1, 0(a0) */
+
+/* Two pages that were accessed before, in the other order than in memory: each place of the bound
+ * between them, all of vl and less. */
+static void groups_lie_in_two_pages(unsigned eew, uint32_t load, uint32_t store)
+{
+    const uint32_t fields = 1u << 25 | 10 << 15 | 8 << 7; /* vm, a0, v8 */
+
+    vm_map(0, FN(pages[3]), PTE_ALL);
+    vm_map(1, FN(pages[2]), PTE_ALL);
+    for (unsigned lmul = 0; lmul < 4; lmul += 3) {
+        for (unsigned behind = 0; behind < 40; behind += 1 + behind / 9) {
+            const uint64_t base = WINDOW + 0x1000 - behind;
+            for (unsigned less = 0; less < 3; less++) {
+                fill_pages();
+                vector_fill(&state, E(eew, lmul));
+                state.a[0] = base;
+                state.vl -= less;
+                before = state;
+                const uint64_t bytes = state.vl << eew;
+                probe(S, SD_A1, WINDOW + 0x800, 0);
+                probe(S, SD_A1, WINDOW + 0x1800, 0);
+                vector_execute(S, &state, load | fields);
+                CHECK_OK("loads");
+                for (uint64_t i = 0; i < bytes; i++)
+                    CHECK_EQ("loaded", vector_register(&state, 8)[i],
+                             pages[3 - ((base + i) >> 12 & 1)][(base + i) & 4095]);
+                CHECK_EQ("the element behind", vector_register(&state, 8)[bytes],
+                         vector_register(&before, 8)[bytes]);
+                state = before;
+                vector_execute(S, &state, store | fields);
+                CHECK_OK("stores");
+                for (uint64_t i = 0; i < bytes; i++)
+                    CHECK_EQ("stored", pages[3 - ((base + i) >> 12 & 1)][(base + i) & 4095],
+                             vector_register(&before, 8)[i]);
+                const uint64_t end = base + bytes;
+                CHECK_EQ("the byte behind", pages[3 - (end >> 12 & 1)][end & 4095],
+                         (uint8_t)((end & 4095) * ((end >> 12 & 1) != 0 ? 89 : 31) +
+                                   ((end >> 12 & 1) != 0 ? 3 : 9)));
+            }
+        }
+    }
+}
+
 /* An element that lies in two pages, the second of which is missing. */
 static void a_misaligned_element_faults_in_its_second_page(void)
 {
@@ -467,5 +511,7 @@ void test_main(void)
     inactive_elements_do_not_fault();
     strides_and_indices_fault_at_their_element();
     a_misaligned_element_faults_in_its_second_page();
+    groups_lie_in_two_pages(0, MATCH_vle8_v, MATCH_vse8_v);
+    groups_lie_in_two_pages(2, MATCH_vle32_v, MATCH_vse32_v);
     vm_on(0);
 }
