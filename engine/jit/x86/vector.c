@@ -41,7 +41,18 @@ struct x86_mem vec_group_at(const struct vector *v, unsigned reg, unsigned at)
 
 bool vec_is_whole(const struct vector *v, unsigned at)
 {
-    return v->bytes - at >= PIECE;
+    return !v->halves && v->bytes - at >= PIECE;
+}
+
+bool vec_is_fraction(const struct vector *v)
+{
+    return v->bytes < 16;
+}
+
+void vec_resize(struct vector *v, unsigned bytes)
+{
+    v->bytes = bytes;
+    v->regs = bytes > v->vlenb ? bytes / v->vlenb : 1;
 }
 
 void vec_load_piece(const struct vector *v, unsigned to, unsigned reg, unsigned at)
@@ -83,6 +94,13 @@ void vec_find_inactive(const struct vector *v, unsigned at)
     x_v_mem(c, y, vec_packed_equal[v->sew], 2, 2, mem_at(RDX, 0));
 }
 
+/* Where a bit of ymm2's elements is 0, what is in the register stays. */
+static void blend(const struct vector *v, unsigned reg, unsigned at, unsigned ymm)
+{
+    x_v_mem(&v->l->c, vec_is_whole(v, at), VPBLENDVB, ymm, ymm, vec_group_at(v, reg, at));
+    put8(&v->l->c, 2 << 4);
+}
+
 /* Of a result, which is not in ymm2. Of a part, what is behind its elements stays. */
 void vec_store_piece(struct vector *v, unsigned reg, unsigned at, unsigned from)
 {
@@ -96,12 +114,15 @@ void vec_store_piece(struct vector *v, unsigned reg, unsigned at, unsigned from)
         x_group3(c, true, G3_NEG, RAX);
         x_lea_code(c, RDX, x86_stub(v->l, x86_stubs.zeros_ones));
         x_v_mem(c, vec_is_whole(v, at), VMOVDQU_LOAD, 2, 0, mem_indexed(RDX, RAX, 0, PIECE));
-        x_v_mem(c, vec_is_whole(v, at), VPBLENDVB, from, from, vec_group_at(v, reg, at));
-        put8(c, 2 << 4);
+        blend(v, reg, at, from);
     } else if (v->masked) {
         vec_find_inactive(v, at);
-        x_v_mem(c, vec_is_whole(v, at), VPBLENDVB, from, from, vec_group_at(v, reg, at));
-        put8(c, 2 << 4);
+        blend(v, reg, at, from);
+    }
+    if (vec_is_fraction(v) && !v->part) {
+        x_lea_code(c, RDX, x86_stub(v->l, x86_stubs.zeros_ones));
+        x_v_mem(c, false, VMOVDQU_LOAD, 2, 0, mem_at(RDX, (int32_t)(PIECE - v->bytes)));
+        blend(v, reg, at, from);
     }
     x_v_mem(&v->l->c, vec_is_whole(v, at), VMOVDQU_STORE, from, 0, vec_group_at(v, reg, at));
 }
@@ -232,6 +253,37 @@ static bool lower_vset(struct vector *v)
 
 /* ---- loads and stores ---- */
 
+/* A piece of memory to or from `ymm`; of a fraction to or from its low bytes, by way of ecx where
+ * there are few. */
+static void move_memory(const struct vector *v, bool y, unsigned ymm, struct x86_mem m, bool store)
+{
+    struct x86_code *c = &v->l->c;
+    const bool eight = v->bytes == 8;
+    if (!vec_is_fraction(v)) {
+        x_v_mem(c, y, store ? VMOVDQU_STORE : VMOVDQU_LOAD, ymm, 0, m);
+    } else if (v->bytes >= 4) { /* vmovq, vmovd */
+        x_v_mem(c, false, (store ? X86_V(1, 1, 0x7e) : VMOVD_TO) | (eight ? X86_V_W(0, 0, 0) : 0),
+                ymm, 0, m);
+    } else if (store) {
+        x_v(c, false, X86_V(1, 1, 0x7e), ymm, 0, RCX); /* vmovd */
+        if (v->bytes == 2) {
+            put8(c, 0x66);
+            x_mem(c, false, 0x89, RCX, m);
+        } else {
+            x_mem8(c, 0x88, RCX, m);
+        }
+    } else {
+        x_mem(c, false, v->bytes == 2 ? 0x0fb7 : 0x0fb6, RCX, m);
+        x_v(c, false, VMOVD_TO, ymm, 0, RCX);
+    }
+}
+
+/* What is agnostic stays as it is; but in an audit. */
+static bool tail_may_stay(const struct vector *v)
+{
+    return v->bytes >= v->vlenb || !jit_options()->audit;
+}
+
 /* Of one field, next to each other. */
 static bool lower_memory(struct vector *v)
 {
@@ -243,16 +295,12 @@ static bool lower_memory(struct vector *v)
 
     if ((v->raw >> 26 & 3) != 0 || (v->vs2 != 0 && !whole && v->vs2 != 0x10))
         return false;
-    if (whole) {
-        v->regs = fields;
-        v->bytes = fields * v->vlenb;
-    } else {
-        v->bytes = v->elements << eew;
-        v->regs = v->bytes / v->vlenb;
-        if (fields != 1 || v->regs == 0 || v->regs > 8)
-            return false;
-    }
+    vec_resize(v, whole ? fields * v->vlenb : v->elements << eew);
     if (v->vd % v->regs != 0)
+        return false;
+    if (!tail_may_stay(v) || (!whole && fields != 1))
+        return false;
+    if (!whole && (v->regs > 8 || v->bytes < v->vlenb / 8)) /* EMUL 1/8 to 8 */
         return false;
     if (v->part) {
         x_lea(c, RCX, vec_group_at(v, v->vd, 0));
@@ -277,10 +325,10 @@ static bool lower_memory(struct vector *v)
         const bool y = vec_is_whole(v, at);
         if (store) {
             vec_load_piece(v, ymm, v->vd, at);
-            x_v_mem(c, y, VMOVDQU_STORE, ymm, 0, mem_at(RAX, (int32_t)at));
+            move_memory(v, y, ymm, mem_at(RAX, (int32_t)at), true);
         } else {
-            x_v_mem(c, y, VMOVDQU_LOAD, ymm, 0, mem_at(RAX, (int32_t)at));
-            vec_store_piece(v, v->vd, at, ymm);
+            move_memory(v, y, ymm, mem_at(RAX, (int32_t)at), false);
+            vec_store_piece(v, v->vd, at, vec_is_fraction(v) ? 0 : ymm);
         }
     }
     vec_end_pieces(v);
@@ -370,6 +418,8 @@ static bool lower_whole(struct vector *v)
 {
     if (v->masked)
         return vec_lower_integer(v);
+    if (vec_is_fraction(v) && (insn_table[v->op].flags & INSN_FP) != 0 && v->op != OP_vfmv_v_f)
+        return false;
     return vec_lower_integer(v) || vec_lower_mask(v) || vec_lower_float(v) || vec_lower_move(v) ||
            vec_lower_crypto(v);
 }
@@ -408,20 +458,21 @@ static bool lower_here(struct vector *v)
         return false;
     v->sew = vtype >> VTYPE_SEW_SHIFT & 7;
     v->elements = (unsigned)riscv_vlmax(vtype, block->isa->vlen);
-    v->bytes = v->elements << v->sew;
-    v->regs = v->bytes / v->vlenb;
+    vec_resize(v, v->elements << v->sew);
     v->masked = (v->raw >> 25 & 1) == 0;
     if (!has_share(v))
         return false;
     if (v->masked)
-        return v->regs > 0 && !memory && !jit_options()->audit && lower_whole(v);
+        return !memory && !jit_options()->audit && lower_whole(v);
     if (memory)
         return lower_memory(v);
+    if (!tail_may_stay(v))
+        return false;
     if (v->op == OP_vmv_x_s || v->op == OP_vfmv_f_s)
         return vec_lower_move(v); /* whatever LMUL is */
     if (v->op == OP_vfirst_m || v->op == OP_vcpop_m)
         return vec_lower_mask(v);
-    return v->regs > 0 && lower_whole(v);
+    return lower_whole(v);
 }
 
 static struct vector begin(struct lowering *l, const struct ir *ir)

@@ -28,12 +28,13 @@ struct vector {
     uint32_t raw;
     unsigned op, vd, vs1, vs2;
     unsigned sew;      /* log2 of the element's bytes */
-    unsigned bytes;    /* of a group */
+    unsigned bytes;    /* of a group, or of the part of a register that LMUL below 1 leaves */
     unsigned elements; /* of a group: VLMAX */
     unsigned vlenb, regs;
     unsigned first_late; /* rare paths from here on go on behind the instruction */
     bool masked;         /* only the elements whose bits of v0 are 1 */
     bool part;           /* vl is less than all: rcx is the bytes of the elements that there are */
+    bool halves;         /* pieces have 16 bytes, whatever there is */
     x86_hole done[16];   /* `part`: from where no piece follows */
     unsigned done_count;
 };
@@ -71,6 +72,11 @@ extern const uint32_t vec_packed[P_COUNT][4], vec_packed_equal[4];
 struct x86_mem vec_group_at(const struct vector *v, unsigned reg, unsigned at);
 /* There are 32 bytes of it. */
 bool vec_is_whole(const struct vector *v, unsigned at);
+/* The group is less than a piece of 16 bytes: what is read behind it is of no account, but has no
+ * part in what is found, and is not written. */
+bool vec_is_fraction(const struct vector *v);
+/* The group has `bytes`. */
+void vec_resize(struct vector *v, unsigned bytes);
 void vec_load_piece(const struct vector *v, unsigned to, unsigned reg, unsigned at);
 /* Of a result, which is not in ymm2: what is inactive, or behind vl, stays. Clobbers ymm2, rax and
  * rdx, if there may be such. */

@@ -81,6 +81,8 @@ static bool lower_sha(struct vector *v)
 
 bool vec_lower_crypto(struct vector *v)
 {
+    if (vec_is_fraction(v))
+        return false;
     switch (v->op) {
     case OP_vaesdf_vv:
     case OP_vaesdm_vv:

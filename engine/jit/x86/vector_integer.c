@@ -133,7 +133,7 @@ static bool lower_multiply_add(struct vector *v)
 static bool lower_merge(struct vector *v)
 {
     const enum source source = vec_source_of(v);
-    if (!vec_are_aligned(v, source))
+    if (!vec_are_aligned(v, source) || vec_is_fraction(v))
         return false;
     vec_guard(v, true, WHOLE);
     vec_spread_scalar(v, source);
@@ -164,13 +164,14 @@ static void load_extended(const struct vector *v, unsigned to, unsigned reg, uns
             vec_group_at(v, reg, at >> (to_sew - from_sew)));
 }
 
-/* The group of `regs` from `vs` on may be read while a wider one from vd on is written, from its
- * begin: they are apart, or it is at the end of that (V, 5.2). */
-static bool may_widen(const struct vector *v, unsigned vs, unsigned regs)
+/* The group of `bytes` from `vs` on may be read while a wider one from vd on is written, from its
+ * begin: they are apart, or it is at the end of that, and no fraction (V, 5.2). */
+static bool may_widen(const struct vector *v, unsigned vs, unsigned bytes)
 {
-    if (regs == 0 || vs % regs != 0)
+    const unsigned regs = bytes > v->vlenb ? bytes / v->vlenb : 1;
+    if (vs % regs != 0)
         return false;
-    return vs + regs <= v->vd || vs >= v->vd + v->regs || vs + regs == v->vd + v->regs;
+    return vec_is_apart(v, vs, regs) || (bytes >= v->vlenb && vs + regs == v->vd + v->regs);
 }
 
 /* vzext, vsext */
@@ -178,10 +179,12 @@ static bool lower_extend(struct vector *v)
 {
     const unsigned by = 4 - (v->vs1 >> 1),
                    from = v->sew - by; /* vs1: vf8 2, 3; vf4 4, 5; vf2 6, 7 */
-    if (by > v->sew || v->vd % v->regs != 0 || !may_widen(v, v->vs2, v->regs >> by))
+    if (by > v->sew || v->vd % v->regs != 0 || !may_widen(v, v->vs2, v->bytes >> by) ||
+        v->bytes >> by < v->vlenb / 8)
         return false;
-    vec_guard(v, true, WHOLE);
+    vec_guard(v, true, WHOLE_OR_PART);
     for (unsigned at = 0; at < v->bytes; at += PIECE) {
+        vec_begin_piece(v, at);
         load_extended(v, 0, v->vs2, at, from, v->sew, (v->vs1 & 1) != 0);
         vec_store_piece(v, v->vd, at, 0);
     }
@@ -194,25 +197,27 @@ static bool lower_widen(struct vector *v)
 {
     struct x86_code *c = &v->l->c;
     const enum source source = vec_source_of(v);
-    const unsigned funct6 = v->raw >> 26, from = v->sew, narrow = v->regs;
+    const unsigned funct6 = v->raw >> 26, from = v->sew, narrow = v->bytes;
     const bool multiplies = funct6 >= 0x38, wide = funct6 >= 0x34 && !multiplies;
     const bool sign = multiplies ? funct6 == 0x3b : (funct6 & 1) != 0;
     const uint32_t op = vec_packed[multiplies          ? P_MUL
                                    : (funct6 & 2) != 0 ? P_SUB
                                                        : P_ADD][from < 3 ? from + 1 : 3];
 
-    if (op == 0 || from == 3 || funct6 == 0x3a || narrow > 4)
+    if (op == 0 || from == 3 || funct6 == 0x3a || v->regs > 4)
         return false;
-    v->regs *= 2;
-    v->bytes *= 2;
+    vec_resize(v, 2 * v->bytes);
     if (v->vd % v->regs != 0 || (wide ? v->vs2 % v->regs != 0 : !may_widen(v, v->vs2, narrow)) ||
         (source == FROM_V && !may_widen(v, v->vs1, narrow)))
         return false;
-    if (wide && source == FROM_V && v->vs1 + narrow > v->vs2 && v->vs1 < v->vs2 + v->regs)
+    const unsigned narrow_regs = narrow > v->vlenb ? narrow / v->vlenb : 1;
+    if (wide && source == FROM_V && v->vs1 + narrow_regs > v->vs2 && v->vs1 < v->vs2 + v->regs)
         return false; /* no register is read with two widths (V, 5.2) */
     /* Of vs2 as wide as the result and vs1 at its end, or of both at its end, pieces are read
      * before they are written. */
-    vec_guard(v, true, WHOLE);
+    vec_guard(v, true, WHOLE_OR_PART);
+    if (v->part)
+        x_shift(c, true, SHIFT_SHL, RCX, 1);
     if (source != FROM_V) {
         static const uint32_t signs[3] = {0x0fbe, 0x0fbf, 0x63}, zeros[3] = {0x0fb6, 0x0fb7, 0x8b};
         vec_get_scalar(v, source);
@@ -225,6 +230,7 @@ static bool lower_widen(struct vector *v)
         v->sew--;
     }
     for (unsigned at = 0; at < v->bytes; at += PIECE) {
+        vec_begin_piece(v, at);
         if (source == FROM_V)
             load_extended(v, 1, v->vs1, at, from, from + 1, sign);
         if (wide)
@@ -296,11 +302,13 @@ static bool lower_narrow(struct vector *v)
     const unsigned wide = v->sew + 1, bits = 8u << v->sew;
     const unsigned count = v->vs1 & (2 * bits - 1);
 
+    const unsigned wide_regs = 2 * v->bytes > v->vlenb ? 2 * v->bytes / v->vlenb : 1;
     if (wide > 3 || v->regs > 4 || source == FROM_V || v->vd % v->regs != 0 ||
-        v->vs2 % (2 * v->regs) != 0 || (v->op == OP_vnsra_wi && count > bits) ||
-        !(v->vd == v->vs2 || vec_is_apart(v, v->vs2, 2 * v->regs)))
+        v->vs2 % wide_regs != 0 || (v->op == OP_vnsra_wi && count > bits) ||
+        !(v->vd == v->vs2 || vec_is_apart(v, v->vs2, wide_regs)))
         return false;
-    vec_guard(v, true, WHOLE);
+    vec_guard(v, true, WHOLE_OR_PART);
+    v->halves = true;
     if (source == FROM_I) {
         x_const(c, RAX, count);
     } else {
@@ -309,6 +317,7 @@ static bool lower_narrow(struct vector *v)
     }
     x_v(c, false, VMOVD_TO, 1, 0, RAX);
     for (unsigned at = 0; at < v->bytes; at += 16) { /* from 32 bytes each */
+        vec_begin_piece(v, at);
         x_v_mem(c, true, VMOVDQU_LOAD, 0, 0, vec_group_at(v, v->vs2, 2 * at));
         if (source == FROM_X || count != 0)
             x_v(c, true, vec_packed[P_SRL][wide], 0, 0, 1);
@@ -327,8 +336,9 @@ static bool lower_narrow(struct vector *v)
         } else { /* vpackuswb, vpackusdw */
             x_v(c, false, v->sew == 0 ? X86_V(1, 1, 0x67) : X86_V(2, 1, 0x2b), 0, 0, 2);
         }
-        x_v_mem(c, false, VMOVDQU_STORE, 0, 0, vec_group_at(v, v->vd, at));
+        vec_store_piece(v, v->vd, at, 0);
     }
+    vec_end_pieces(v);
     v->l->upper = true;
     return true;
 }

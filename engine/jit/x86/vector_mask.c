@@ -9,8 +9,9 @@ static void store_bits(const struct vector *v, unsigned at, bool inverted)
 {
     struct x86_code *c = &v->l->c;
     const bool y = vec_is_whole(v, at);
-    const unsigned bits = (y ? PIECE : 16) >> v->sew;
-    const struct x86_mem m = vec_group_at(v, v->vd, (at >> v->sew) / 8);
+    const unsigned first = at >> v->sew, left = v->elements - first;
+    const unsigned all = (y ? PIECE : 16) >> v->sew, bits = left < all ? left : all;
+    const struct x86_mem m = vec_group_at(v, v->vd, first / 8);
 
     switch (v->sew) {
     case 0: x_v(c, y, VPMOVMSKB, RAX, 0, 0); break;
@@ -33,15 +34,23 @@ static void store_bits(const struct vector *v, unsigned at, bool inverted)
         put8(c, 0x66);
         x_mem(c, false, 0x89, RAX, m);
     } else {
+        if (bits < 8) { /* among others */
+            const unsigned ones = (1u << bits) - 1;
+            x_alu_const(c, false, ALU_AND, RAX, (int32_t)ones);
+            if (first % 8 != 0)
+                x_shift(c, false, SHIFT_SHL, RAX, first % 8);
+            x_mem(c, false, 0x0fb6, RDX, m); /* movzx */
+            x_alu_const(c, false, ALU_AND, RDX, (int32_t)(0xff & ~(ones << first % 8)));
+            x_alu(c, false, ALU_OR, RAX, RDX);
+        }
         x_mem8(c, 0x88, RAX, m);
     }
 }
 
-/* The bits of each piece are whole bytes, and nothing else of the mask register is to be known. */
-static bool gives_bytes(const struct vector *v)
+/* Nothing else of the mask register is to be known. */
+static bool gives_all(const struct vector *v)
 {
-    const unsigned last = v->bytes % PIECE != 0 ? 16 : PIECE;
-    return (last >> v->sew) % 8 == 0 && (v->elements == v->vlenb * 8 || !jit_options()->audit);
+    return v->elements == v->vlenb * 8 || !jit_options()->audit;
 }
 
 /* The destination, one register, may be the lowest one of a source. */
@@ -91,7 +100,7 @@ static bool lower_compare(struct vector *v)
     const struct compared compared = comparison_of(v->op);
     const bool unsigned_ = compared.how == C_LEU || compared.how == C_GEU;
 
-    if ((unsigned_ && v->sew == 3) || v->vs2 % v->regs != 0 || !gives_bytes(v) ||
+    if ((unsigned_ && v->sew == 3) || v->vs2 % v->regs != 0 || !gives_all(v) ||
         !mask_may_be(v, v->vs2) ||
         (source == FROM_V && (v->vs1 % v->regs != 0 || !mask_may_be(v, v->vs1))))
         return false;
@@ -179,7 +188,7 @@ static bool lower_float_compare(struct vector *v)
     case 0x1f: predicate = 0x0d; break; /* vmfge: GE_OS */
     default: return false;
     }
-    if (v->sew < 2 || v->vs2 % v->regs != 0 || !gives_bytes(v) || !mask_may_be(v, v->vs2) ||
+    if (v->sew < 2 || v->vs2 % v->regs != 0 || !gives_all(v) || !mask_may_be(v, v->vs2) ||
         (source == FROM_V && (v->vs1 % v->regs != 0 || !mask_may_be(v, v->vs1))))
         return false;
     vec_guard(v, true, WHOLE);

@@ -177,7 +177,7 @@ static bool lower_reduction(struct vector *v)
 {
     struct x86_code *c = &v->l->c;
     const uint32_t op = vec_packed[reduction_of(v->op)][v->sew];
-    if (op == 0 || v->vs2 % v->regs != 0 || jit_options()->audit)
+    if (op == 0 || vec_is_fraction(v) || v->vs2 % v->regs != 0 || jit_options()->audit)
         return false;
     vec_guard(v, true, WHOLE);
     vec_load_piece(v, 0, v->vs2, 0);
