@@ -351,6 +351,19 @@ enum source vec_source_of(const struct vector *v)
 static const uint32_t broadcasts[4] = {X86_V(2, 1, 0x78), X86_V(2, 1, 0x79), X86_V(2, 1, 0x58),
                                        X86_V(2, 1, 0x59)};
 
+void vec_ones(const struct vector *v, unsigned ymm)
+{
+    x_v(&v->l->c, v->bytes >= PIECE, vec_packed_equal[0], ymm, ymm, ymm);
+}
+
+void vec_shift_by(const struct vector *v, bool y, unsigned sew, bool left, unsigned ymm, unsigned a,
+                  unsigned count)
+{
+    /* The operation is in the place of a register, and what it gives in that of an operand. */
+    x_v(&v->l->c, y, X86_V(1, 1, 0x70 + sew), left ? 6 : 2, ymm, a);
+    put8(&v->l->c, count);
+}
+
 /* All elements of `ymm` are what rax has. */
 void vec_broadcast(const struct vector *v, unsigned ymm)
 {
@@ -418,8 +431,6 @@ static bool lower_whole(struct vector *v)
 {
     if (v->masked)
         return vec_lower_integer(v);
-    if (vec_is_fraction(v) && (insn_table[v->op].flags & INSN_FP) != 0 && v->op != OP_vfmv_v_f)
-        return false;
     return vec_lower_integer(v) || vec_lower_mask(v) || vec_lower_float(v) || vec_lower_move(v) ||
            vec_lower_crypto(v);
 }
@@ -468,7 +479,7 @@ static bool lower_here(struct vector *v)
         return lower_memory(v);
     if (!tail_may_stay(v))
         return false;
-    if (v->op == OP_vmv_x_s || v->op == OP_vfmv_f_s)
+    if (v->op == OP_vmv_x_s || v->op == OP_vfmv_f_s || v->op == OP_vmv_s_x || v->op == OP_vfmv_s_f)
         return vec_lower_move(v); /* whatever LMUL is */
     if (v->op == OP_vfirst_m || v->op == OP_vcpop_m)
         return vec_lower_mask(v);

@@ -103,6 +103,9 @@ void vec_guard(struct vector *v, bool vtype, enum whole vl);
 /* Groups of the same width that begin where they may. */
 enum source { FROM_V, FROM_X, FROM_I, FROM_F };
 bool vec_are_aligned(const struct vector *v, enum source source);
+/* The group of `bytes` from `vs` on may be read while a wider one from vd on is written, from its
+ * begin: they are apart, or it is at the end of that, and no fraction (V, 5.2). */
+bool vec_may_widen(const struct vector *v, unsigned vs, unsigned bytes);
 /* The registers from `vs` on are none of the destination's. */
 bool vec_is_apart(const struct vector *v, unsigned vs, unsigned regs);
 
@@ -118,6 +121,16 @@ void vec_broadcast(const struct vector *v, unsigned ymm);
 /* ymm = a op the second operand, of this piece or in ymm1 */
 void vec_with_source(const struct vector *v, enum source source, uint32_t op, unsigned ymm,
                      unsigned a, unsigned at);
+
+/* ---- more pieces ---- */
+
+void vec_ones(const struct vector *v, unsigned ymm);
+/* ymm = a shifted by a constant, to the left or not. `sew` 1 to 3. */
+void vec_shift_by(const struct vector *v, bool y, unsigned sew, bool left, unsigned ymm, unsigned a,
+                  unsigned count);
+/* A wider result's piece from 1/2, 1/4 or 1/8 of a piece. */
+void vec_load_extended(const struct vector *v, unsigned to, unsigned reg, unsigned at,
+                       unsigned from_sew, unsigned to_sew, bool sign);
 
 /* ---- files; false: not one of theirs, or not here: nothing was emitted ---- */
 

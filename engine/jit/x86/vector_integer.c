@@ -155,18 +155,15 @@ static bool lower_merge(struct vector *v)
 /* vpmovsx and vpmovzx by the widths' log2: from, and to less one. */
 static const uint8_t extensions[3][3] = {{0x20, 0x21, 0x22}, {0, 0x23, 0x24}, {0, 0, 0x25}};
 
-/* A wider result's piece from 1/2, 1/4 or 1/8 of a piece. */
-static void load_extended(const struct vector *v, unsigned to, unsigned reg, unsigned at,
-                          unsigned from_sew, unsigned to_sew, bool sign)
+void vec_load_extended(const struct vector *v, unsigned to, unsigned reg, unsigned at,
+                       unsigned from_sew, unsigned to_sew, bool sign)
 {
     const uint32_t op = X86_V(2, 1, extensions[from_sew][to_sew - 1] + (sign ? 0u : 0x10u));
     x_v_mem(&v->l->c, vec_is_whole(v, at), op, to, 0,
             vec_group_at(v, reg, at >> (to_sew - from_sew)));
 }
 
-/* The group of `bytes` from `vs` on may be read while a wider one from vd on is written, from its
- * begin: they are apart, or it is at the end of that, and no fraction (V, 5.2). */
-static bool may_widen(const struct vector *v, unsigned vs, unsigned bytes)
+bool vec_may_widen(const struct vector *v, unsigned vs, unsigned bytes)
 {
     const unsigned regs = bytes > v->vlenb ? bytes / v->vlenb : 1;
     if (vs % regs != 0)
@@ -179,13 +176,13 @@ static bool lower_extend(struct vector *v)
 {
     const unsigned by = 4 - (v->vs1 >> 1),
                    from = v->sew - by; /* vs1: vf8 2, 3; vf4 4, 5; vf2 6, 7 */
-    if (by > v->sew || v->vd % v->regs != 0 || !may_widen(v, v->vs2, v->bytes >> by) ||
+    if (by > v->sew || v->vd % v->regs != 0 || !vec_may_widen(v, v->vs2, v->bytes >> by) ||
         v->bytes >> by < v->vlenb / 8)
         return false;
     vec_guard(v, true, WHOLE_OR_PART);
     for (unsigned at = 0; at < v->bytes; at += PIECE) {
         vec_begin_piece(v, at);
-        load_extended(v, 0, v->vs2, at, from, v->sew, (v->vs1 & 1) != 0);
+        vec_load_extended(v, 0, v->vs2, at, from, v->sew, (v->vs1 & 1) != 0);
         vec_store_piece(v, v->vd, at, 0);
     }
     vec_end_pieces(v);
@@ -207,8 +204,9 @@ static bool lower_widen(struct vector *v)
     if (op == 0 || from == 3 || funct6 == 0x3a || v->regs > 4)
         return false;
     vec_resize(v, 2 * v->bytes);
-    if (v->vd % v->regs != 0 || (wide ? v->vs2 % v->regs != 0 : !may_widen(v, v->vs2, narrow)) ||
-        (source == FROM_V && !may_widen(v, v->vs1, narrow)))
+    if (v->vd % v->regs != 0 ||
+        (wide ? v->vs2 % v->regs != 0 : !vec_may_widen(v, v->vs2, narrow)) ||
+        (source == FROM_V && !vec_may_widen(v, v->vs1, narrow)))
         return false;
     const unsigned narrow_regs = narrow > v->vlenb ? narrow / v->vlenb : 1;
     if (wide && source == FROM_V && v->vs1 + narrow_regs > v->vs2 && v->vs1 < v->vs2 + v->regs)
@@ -232,11 +230,11 @@ static bool lower_widen(struct vector *v)
     for (unsigned at = 0; at < v->bytes; at += PIECE) {
         vec_begin_piece(v, at);
         if (source == FROM_V)
-            load_extended(v, 1, v->vs1, at, from, from + 1, sign);
+            vec_load_extended(v, 1, v->vs1, at, from, from + 1, sign);
         if (wide)
             vec_load_piece(v, 0, v->vs2, at);
         else
-            load_extended(v, 0, v->vs2, at, from, from + 1, sign);
+            vec_load_extended(v, 0, v->vs2, at, from, from + 1, sign);
         x_v(c, vec_is_whole(v, at), op, 0, 0, 1);
         vec_store_piece(v, v->vd, at, 0);
     }
@@ -262,15 +260,6 @@ static bool lower_reverse_bytes(struct vector *v)
     return true;
 }
 
-/* ymm = a shifted by a constant, to the left or not. SEW 16 and more. */
-static void shift_by(const struct vector *v, bool y, unsigned sew, bool left, unsigned ymm,
-                     unsigned a, unsigned count)
-{
-    /* The operation is in the place of a register, and what it gives in that of an operand. */
-    x_v(&v->l->c, y, X86_V(1, 1, 0x70 + sew), left ? 6 : 2, ymm, a);
-    put8(&v->l->c, count);
-}
-
 static bool lower_rotate(struct vector *v)
 {
     struct x86_code *c = &v->l->c;
@@ -284,8 +273,8 @@ static bool lower_rotate(struct vector *v)
         const bool y = vec_is_whole(v, at);
         vec_load_piece(v, 0, v->vs2, at);
         if (count != 0) {
-            shift_by(v, y, v->sew, false, 1, 0, count);
-            shift_by(v, y, v->sew, true, 0, 0, bits - count);
+            vec_shift_by(v, y, v->sew, false, 1, 0, count);
+            vec_shift_by(v, y, v->sew, true, 0, 0, bits - count);
             x_v(c, y, vec_packed[P_OR][0], 0, 0, 1);
         }
         vec_store_piece(v, v->vd, at, 0);
@@ -322,11 +311,11 @@ static bool lower_narrow(struct vector *v)
         if (source == FROM_X || count != 0)
             x_v(c, true, vec_packed[P_SRL][wide], 0, 0, 1);
         if (v->sew == 0) { /* vpsllw, vpsrlw: the low byte of each word */
-            shift_by(v, true, wide, true, 0, 0, 8);
-            shift_by(v, true, wide, false, 0, 0, 8);
+            vec_shift_by(v, true, wide, true, 0, 0, 8);
+            vec_shift_by(v, true, wide, false, 0, 0, 8);
         } else if (v->sew == 1) {
-            shift_by(v, true, wide, true, 0, 0, 16);
-            shift_by(v, true, wide, false, 0, 0, 16);
+            vec_shift_by(v, true, wide, true, 0, 0, 16);
+            vec_shift_by(v, true, wide, false, 0, 0, 16);
         }
         x_v(c, true, VEXTRACTI128, 0, 0, 2);
         put8(c, 1);

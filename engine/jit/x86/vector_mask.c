@@ -188,7 +188,8 @@ static bool lower_float_compare(struct vector *v)
     case 0x1f: predicate = 0x0d; break; /* vmfge: GE_OS */
     default: return false;
     }
-    if (v->sew < 2 || v->vs2 % v->regs != 0 || !gives_all(v) || !mask_may_be(v, v->vs2) ||
+    if (v->sew < 2 || vec_is_fraction(v) || v->vs2 % v->regs != 0 || !gives_all(v) ||
+        !mask_may_be(v, v->vs2) ||
         (source == FROM_V && (v->vs1 % v->regs != 0 || !mask_may_be(v, v->vs1))))
         return false;
     vec_guard(v, true, WHOLE);

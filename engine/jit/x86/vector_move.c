@@ -107,6 +107,21 @@ static void store_element(struct vector *v, unsigned reg, unsigned i)
     x_mem(c, v->sew == 3, 0x89, RAX, m);
 }
 
+/* vmv.s.x, vfmv.s.f: nothing if vl is 0. */
+static bool lower_to_first(struct vector *v)
+{
+    struct x86_code *c = &v->l->c;
+    const enum source source = vec_source_of(v);
+    if ((source == FROM_F && v->sew < 2) || jit_options()->audit)
+        return false;
+    vec_guard(v, true, ANY_LENGTH);
+    x_alu_mem_const(c, true, ALU_CMP, mem_at(R_VCPU, VCPU(vl)), 0);
+    vec_to_c(v, x_jcc(c, CC_E), 0);
+    vec_get_scalar(v, source);
+    store_element(v, v->vd, 0);
+    return true;
+}
+
 /* By a constant, or by one and with a scalar. */
 static bool lower_slide(struct vector *v)
 {
@@ -217,6 +232,8 @@ bool vec_lower_move(struct vector *v)
     switch (v->op) {
     case OP_vmv_x_s:
     case OP_vfmv_f_s: return lower_first(v);
+    case OP_vmv_s_x:
+    case OP_vfmv_s_f: return lower_to_first(v);
     case OP_vmv_v_v:
     case OP_vmv_v_x:
     case OP_vmv_v_i: return lower_copy(v);
