@@ -66,6 +66,62 @@ static void get_shift(struct vector *v, enum source source)
     x_v(c, false, VMOVD_TO, 1, 0, RAX);
 }
 
+/* ymm0 = a piece of `reg` * ymm1, by what the host has for half the width, or twice. Clobbers
+ * ymm2. */
+static void multiply(const struct vector *v, unsigned reg, unsigned at)
+{
+    struct x86_code *c = &v->l->c;
+    const bool y = vec_is_whole(v, at);
+    const struct x86_mem m = vec_group_at(v, reg, at);
+    const uint32_t words = vec_packed[P_MUL][1], longs = X86_V(1, 1, 0xf4); /* vpmuludq */
+
+    if (v->sew == 0) { /* the odd bytes, and the even ones */
+        vec_load_piece(v, 2, reg, at);
+        vec_shift_by(v, y, 1, false, 2, 2, 8);
+        vec_shift_by(v, y, 1, false, 0, 1, 8);
+        x_v(c, y, words, 2, 2, 0);
+        vec_shift_by(v, y, 1, true, 2, 2, 8);
+        x_v_mem(c, y, words, 0, 1, m);
+        vec_shift_by(v, y, 1, true, 0, 0, 8);
+        vec_shift_by(v, y, 1, false, 0, 0, 8);
+        x_v(c, y, vec_packed[P_OR][0], 0, 0, 2);
+    } else { /* both products of a high half and a low one, moved up, and that of the low ones */
+        vec_shift_by(v, y, 3, false, 2, 1, 32);
+        x_v_mem(c, y, longs, 2, 2, m);
+        vec_load_piece(v, 0, reg, at);
+        vec_shift_by(v, y, 3, false, 0, 0, 32);
+        x_v(c, y, longs, 0, 0, 1);
+        x_v(c, y, vec_packed[P_ADD][3], 0, 0, 2);
+        vec_shift_by(v, y, 3, true, 0, 0, 32);
+        x_v_mem(c, y, longs, 2, 1, m);
+        x_v(c, y, vec_packed[P_ADD][3], 0, 0, 2);
+    }
+}
+
+static bool is_multiply(unsigned op)
+{
+    return op == OP_vmul_vv || op == OP_vmul_vx;
+}
+
+/* vmul of bytes and of 64 bits. */
+static bool lower_multiply(struct vector *v)
+{
+    const enum source source = vec_source_of(v);
+    if (!vec_are_aligned(v, source))
+        return false;
+    vec_guard(v, true, WHOLE_OR_PART);
+    vec_spread_scalar(v, source);
+    for (unsigned at = 0; at < v->bytes; at += PIECE) {
+        vec_begin_piece(v, at);
+        if (source == FROM_V)
+            vec_load_piece(v, 1, v->vs1, at);
+        multiply(v, v->vs2, at);
+        vec_store_piece(v, v->vd, at, 0);
+    }
+    vec_end_pieces(v);
+    return true;
+}
+
 static bool lower_packed(struct vector *v)
 {
     struct x86_code *c = &v->l->c;
@@ -108,17 +164,23 @@ static bool lower_multiply_add(struct vector *v)
                      v->op == OP_vmadd_vx;
     const bool to_vd = v->op == OP_vmacc_vv || v->op == OP_vmacc_vx || v->op == OP_vnmsac_vv ||
                        v->op == OP_vnmsac_vx;
-    const uint32_t multiply = vec_packed[P_MUL][v->sew];
+    const uint32_t op = vec_packed[P_MUL][v->sew];
 
-    if (multiply == 0 || !vec_are_aligned(v, source))
+    if (!vec_are_aligned(v, source))
         return false;
     vec_guard(v, true, WHOLE_OR_PART);
     vec_spread_scalar(v, source);
     for (unsigned at = 0; at < v->bytes; at += PIECE) {
         vec_begin_piece(v, at);
         const bool y = vec_is_whole(v, at);
-        vec_load_piece(v, 0, to_vd ? v->vs2 : v->vd, at);
-        vec_with_source(v, source, multiply, 0, 0, at);
+        if (op != 0) {
+            vec_load_piece(v, 0, to_vd ? v->vs2 : v->vd, at);
+            vec_with_source(v, source, op, 0, 0, at);
+        } else {
+            if (source == FROM_V)
+                vec_load_piece(v, 1, v->vs1, at);
+            multiply(v, to_vd ? v->vs2 : v->vd, at);
+        }
         vec_load_piece(v, 2, to_vd ? v->vd : v->vs2, at);
         x_v(c, y, vec_packed[add ? P_ADD : P_SUB][v->sew], 0, 2, 0);
         vec_store_piece(v, v->vd, at, 0);
@@ -189,19 +251,31 @@ static bool lower_extend(struct vector *v)
     return true;
 }
 
-/* vwadd, vwsub and vwmul of all kinds, to twice the width. */
+/* vwadd, vwsub, vwmul and vwmacc of all kinds, to twice the width. */
 static bool lower_widen(struct vector *v)
 {
+    /* Of a product which operand has a sign, by the low bits of funct6: of vwmul vs2, of vwmacc
+     * both. */
+    static const bool sign1[8] = {false, false, false, true, false, true, false, true},
+                      sign2[8] = {false, false, true, true, false, true, true, false};
     struct x86_code *c = &v->l->c;
     const enum source source = vec_source_of(v);
     const unsigned funct6 = v->raw >> 26, from = v->sew, narrow = v->bytes;
-    const bool multiplies = funct6 >= 0x38, wide = funct6 >= 0x34 && !multiplies;
-    const bool sign = multiplies ? funct6 == 0x3b : (funct6 & 1) != 0;
-    const uint32_t op = vec_packed[multiplies          ? P_MUL
-                                   : (funct6 & 2) != 0 ? P_SUB
-                                                       : P_ADD][from < 3 ? from + 1 : 3];
+    const bool multiplies = funct6 >= 0x38, adds = funct6 >= 0x3c;
+    const bool wide = funct6 >= 0x34 && !multiplies;
+    const bool sign = multiplies ? sign1[funct6 & 7] : (funct6 & 1) != 0;
+    const bool second = multiplies ? sign2[funct6 & 7] : sign;
+    uint32_t op;
 
-    if (op == 0 || from == 3 || funct6 == 0x3a || v->regs > 4)
+    if (from == 3 || v->regs > 4)
+        return false;
+    if (!multiplies)
+        op = vec_packed[(funct6 & 2) != 0 ? P_SUB : P_ADD][from + 1];
+    else if (from < 2)
+        op = vec_packed[P_MUL][from + 1]; /* all of the product has room */
+    else if (sign == second)
+        op = sign ? X86_V(2, 1, 0x28) : X86_V(1, 1, 0xf4); /* vpmuldq, vpmuludq */
+    else
         return false;
     vec_resize(v, 2 * v->bytes);
     if (v->vd % v->regs != 0 ||
@@ -211,6 +285,9 @@ static bool lower_widen(struct vector *v)
     const unsigned narrow_regs = narrow > v->vlenb ? narrow / v->vlenb : 1;
     if (wide && source == FROM_V && v->vs1 + narrow_regs > v->vs2 && v->vs1 < v->vs2 + v->regs)
         return false; /* no register is read with two widths (V, 5.2) */
+    if (adds && (!vec_is_apart(v, v->vs2, narrow_regs) ||
+                 (source == FROM_V && !vec_is_apart(v, v->vs1, narrow_regs))))
+        return false;
     /* Of vs2 as wide as the result and vs1 at its end, or of both at its end, pieces are read
      * before they are written. */
     vec_guard(v, true, WHOLE_OR_PART);
@@ -234,8 +311,11 @@ static bool lower_widen(struct vector *v)
         if (wide)
             vec_load_piece(v, 0, v->vs2, at);
         else
-            vec_load_extended(v, 0, v->vs2, at, from, from + 1, sign);
+            vec_load_extended(v, 0, v->vs2, at, from, from + 1, second);
         x_v(c, vec_is_whole(v, at), op, 0, 0, 1);
+        if (adds)
+            x_v_mem(c, vec_is_whole(v, at), vec_packed[P_ADD][from + 1], 0, 0,
+                    vec_group_at(v, v->vd, at));
         vec_store_piece(v, v->vd, at, 0);
     }
     vec_end_pieces(v);
@@ -336,6 +416,8 @@ static bool lower_narrow(struct vector *v)
 
 bool vec_lower_integer(struct vector *v)
 {
+    if (is_multiply(v->op) && vec_packed[P_MUL][v->sew] == 0)
+        return lower_multiply(v);
     if (packed_of(v->op) != P_NONE)
         return lower_packed(v);
     switch (v->op) {
@@ -377,6 +459,15 @@ bool vec_lower_integer(struct vector *v)
     case OP_vwsubu_wx:
     case OP_vwsub_wv:
     case OP_vwsub_wx:
+    case OP_vwmacc_vv:
+    case OP_vwmacc_vx:
+    case OP_vwmaccu_vv:
+    case OP_vwmaccu_vx:
+    case OP_vwmaccsu_vv:
+    case OP_vwmaccsu_vx:
+    case OP_vwmaccus_vx:
+    case OP_vwmulsu_vv:
+    case OP_vwmulsu_vx:
     case OP_vwmulu_vv:
     case OP_vwmulu_vx:
     case OP_vwmul_vv:
