@@ -251,90 +251,6 @@ static bool lower_vset(struct vector *v)
     return true;
 }
 
-/* ---- loads and stores ---- */
-
-/* A piece of memory to or from `ymm`; of a fraction to or from its low bytes, by way of ecx where
- * there are few. */
-static void move_memory(const struct vector *v, bool y, unsigned ymm, struct x86_mem m, bool store)
-{
-    struct x86_code *c = &v->l->c;
-    const bool eight = v->bytes == 8;
-    if (!vec_is_fraction(v)) {
-        x_v_mem(c, y, store ? VMOVDQU_STORE : VMOVDQU_LOAD, ymm, 0, m);
-    } else if (v->bytes >= 4) { /* vmovq, vmovd */
-        x_v_mem(c, false, (store ? X86_V(1, 1, 0x7e) : VMOVD_TO) | (eight ? X86_V_W(0, 0, 0) : 0),
-                ymm, 0, m);
-    } else if (store) {
-        x_v(c, false, X86_V(1, 1, 0x7e), ymm, 0, RCX); /* vmovd */
-        if (v->bytes == 2) {
-            put8(c, 0x66);
-            x_mem(c, false, 0x89, RCX, m);
-        } else {
-            x_mem8(c, 0x88, RCX, m);
-        }
-    } else {
-        x_mem(c, false, v->bytes == 2 ? 0x0fb7 : 0x0fb6, RCX, m);
-        x_v(c, false, VMOVD_TO, ymm, 0, RCX);
-    }
-}
-
-/* What is agnostic stays as it is; but in an audit. */
-static bool tail_may_stay(const struct vector *v)
-{
-    return v->bytes >= v->vlenb || !jit_options()->audit;
-}
-
-/* Of one field, next to each other. */
-static bool lower_memory(struct vector *v)
-{
-    struct lowering *l = v->l;
-    struct x86_code *c = &l->c;
-    const bool store = (v->raw & 0x20) != 0, whole = v->vs2 == 0x08;
-    const unsigned width = v->raw >> 12 & 7, eew = width == 0 ? 0 : width - 4;
-    const unsigned fields = 1 + (v->raw >> 29);
-
-    if ((v->raw >> 26 & 3) != 0 || (v->vs2 != 0 && !whole && v->vs2 != 0x10))
-        return false;
-    vec_resize(v, whole ? fields * v->vlenb : v->elements << eew);
-    if (v->vd % v->regs != 0)
-        return false;
-    if (!tail_may_stay(v) || (!whole && fields != 1))
-        return false;
-    if (!whole && (v->regs > 8 || v->bytes < v->vlenb / 8)) /* EMUL 1/8 to 8 */
-        return false;
-    if (v->part) {
-        x_lea(c, RCX, vec_group_at(v, v->vd, 0));
-        x_load(c, RDX, mem_at(R_VCPU, VCPU(vl)));
-        if (eew != 0)
-            x_shift(c, true, SHIFT_SHL, RDX, eew);
-        x86_get(l, RAX, v->ir->a);
-        x_call_to(c, x86_stub(l, x86_stubs.copy[store]));
-        vec_to_c(v, x_jcc(c, CC_NE), 0);
-        return true;
-    }
-    vec_guard(v, !whole, whole ? ANY_LENGTH : WHOLE_OR_PART);
-    x86_get(l, RAX, v->ir->a);
-    x86_hole miss =
-        x86_host_address(c, v->bytes, store ? CONTEXT(tlb[0].write) : CONTEXT(tlb[0].read));
-    if (whole || jit_options()->audit)
-        vec_to_c(v, miss, 0);
-    else
-        x86_later(l, LATE_VECTOR_PART, miss, v->ir); /* two pages, perhaps */
-    for (unsigned at = 0; at < v->bytes; at += PIECE) {
-        const unsigned ymm = at / PIECE % 3;
-        const bool y = vec_is_whole(v, at);
-        if (store) {
-            vec_load_piece(v, ymm, v->vd, at);
-            move_memory(v, y, ymm, mem_at(RAX, (int32_t)at), true);
-        } else {
-            move_memory(v, y, ymm, mem_at(RAX, (int32_t)at), false);
-            vec_store_piece(v, v->vd, at, vec_is_fraction(v) ? 0 : ymm);
-        }
-    }
-    vec_end_pieces(v);
-    return true;
-}
-
 /* ---- operands ---- */
 
 enum source vec_source_of(const struct vector *v)
@@ -425,6 +341,30 @@ bool vec_is_apart(const struct vector *v, unsigned vs, unsigned regs)
     return vs + regs <= v->vd || vs >= v->vd + v->regs;
 }
 
+/* ---- single elements ---- */
+
+void vec_load_low(struct x86_code *c, unsigned sew, unsigned to, struct x86_mem m)
+{
+    static const uint32_t load[4] = {0x0fb6, 0x0fb7, 0x8b, 0x8b};
+    x_mem(c, sew == 3, load[sew], to, m);
+}
+
+void vec_store_low(struct x86_code *c, unsigned sew, struct x86_mem m, unsigned from)
+{
+    if (sew == 0) {
+        x_mem8(c, 0x88, from, m);
+        return;
+    }
+    if (sew == 1)
+        put8(c, 0x66);
+    x_mem(c, sew == 3, 0x89, from, m);
+}
+
+bool vec_tail_may_stay(const struct vector *v)
+{
+    return v->bytes >= v->vlenb || !jit_options()->audit;
+}
+
 /* ---- which ---- */
 
 static bool lower_whole(struct vector *v)
@@ -442,9 +382,8 @@ static bool lower_whole(struct vector *v)
 #define VECTORS_MOST (16u << 10)
 #define PIECE_CODE   120u
 
-static bool has_share(struct vector *v)
+bool vec_has_share(struct vector *v, unsigned code)
 {
-    const unsigned code = (v->elements << v->sew) / PIECE * PIECE_CODE + PIECE_CODE;
     if (v->part)
         return true;
     if (v->l->vectors + code > VECTORS_MOST)
@@ -471,13 +410,15 @@ static bool lower_here(struct vector *v)
     v->elements = (unsigned)riscv_vlmax(vtype, block->isa->vlen);
     vec_resize(v, v->elements << v->sew);
     v->masked = (v->raw >> 25 & 1) == 0;
-    if (!has_share(v))
+    if (!vec_has_share(v, v->bytes / PIECE * PIECE_CODE + PIECE_CODE))
         return false;
-    if (v->masked)
-        return !memory && !jit_options()->audit && lower_whole(v);
+    if (v->masked && jit_options()->audit)
+        return false;
     if (memory)
-        return lower_memory(v);
-    if (!tail_may_stay(v))
+        return vec_lower_memory(v);
+    if (v->masked)
+        return lower_whole(v);
+    if (!vec_tail_may_stay(v))
         return false;
     if (v->op == OP_vmv_x_s || v->op == OP_vfmv_f_s || v->op == OP_vmv_s_x || v->op == OP_vfmv_s_f)
         return vec_lower_move(v); /* whatever LMUL is */

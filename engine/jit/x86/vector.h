@@ -106,6 +106,10 @@ bool vec_are_aligned(const struct vector *v, enum source source);
 /* The group of `bytes` from `vs` on may be read while a wider one from vd on is written, from its
  * begin: they are apart, or it is at the end of that, and no fraction (V, 5.2). */
 bool vec_may_widen(const struct vector *v, unsigned vs, unsigned bytes);
+/* There is room in the block for so many bytes of code. */
+bool vec_has_share(struct vector *v, unsigned code);
+/* What is agnostic behind a group stays as it is; but in an audit. */
+bool vec_tail_may_stay(const struct vector *v);
 /* The registers from `vs` on are none of the destination's. */
 bool vec_is_apart(const struct vector *v, unsigned vs, unsigned regs);
 
@@ -132,8 +136,15 @@ void vec_shift_by(const struct vector *v, bool y, unsigned sew, bool left, unsig
 void vec_load_extended(const struct vector *v, unsigned to, unsigned reg, unsigned at,
                        unsigned from_sew, unsigned to_sew, bool sign);
 
+/* ---- single elements ---- */
+
+/* The low bytes of `to`, the rest 0 (SEW 64: all), and back. */
+void vec_load_low(struct x86_code *c, unsigned sew, unsigned to, struct x86_mem m);
+void vec_store_low(struct x86_code *c, unsigned sew, struct x86_mem m, unsigned from);
+
 /* ---- files; false: not one of theirs, or not here: nothing was emitted ---- */
 
+bool vec_lower_memory(struct vector *v);  /* the masked ones too */
 bool vec_lower_integer(struct vector *v); /* the masked ones too */
 bool vec_lower_mask(struct vector *v);
 bool vec_lower_float(struct vector *v);

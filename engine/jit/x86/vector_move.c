@@ -96,15 +96,7 @@ static void copy_bytes(struct vector *v, unsigned vd, unsigned to, unsigned vs, 
 /* rax to an element. */
 static void store_element(struct vector *v, unsigned reg, unsigned i)
 {
-    struct x86_code *c = &v->l->c;
-    const struct x86_mem m = vec_group_at(v, reg, i << v->sew);
-    if (v->sew == 0) {
-        x_mem8(c, 0x88, RAX, m);
-        return;
-    }
-    if (v->sew == 1)
-        put8(c, 0x66);
-    x_mem(c, v->sew == 3, 0x89, RAX, m);
+    vec_store_low(&v->l->c, v->sew, vec_group_at(v, reg, i << v->sew), RAX);
 }
 
 /* vmv.s.x, vfmv.s.f: nothing if vl is 0. */
