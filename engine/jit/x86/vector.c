@@ -76,12 +76,25 @@ void vec_find_inactive(const struct vector *v, unsigned at)
     const bool y = vec_is_whole(v, at);
     const unsigned first = at >> v->sew;
     const struct x86_mem bits = vec_group_at(v, 0, first / 8);
+    const bool few = v->elements <= 8; /* a byte, as it was stored */
+    if (few) {
+        x_mem(c, false, 0x0fb6, RAX, bits); /* movzx */
+        x_v(c, false, VMOVD_TO, 2, 0, RAX);
+    }
     switch (v->sew) {
     case 0:
-        x_v_mem(c, y, X86_V(2, 1, 0x58), 2, 0, bits);                           /* vpbroadcastd */
+        if (few)
+            x_v(c, y, X86_V(2, 1, 0x58), 2, 0, 2); /* vpbroadcastd */
+        else
+            x_v_mem(c, y, X86_V(2, 1, 0x58), 2, 0, bits);
         vec_load_constant(v, y, X86_V(2, 1, 0x00), 2, 2, x86_stubs.mask_bytes); /* vpshufb */
         break;
-    case 1: x_v_mem(c, y, X86_V(2, 1, 0x79), 2, 0, bits); break; /* vpbroadcastw */
+    case 1: /* vpbroadcastw */
+        if (few)
+            x_v(c, y, X86_V(2, 1, 0x79), 2, 0, 2);
+        else
+            x_v_mem(c, y, X86_V(2, 1, 0x79), 2, 0, bits);
+        break;
     default:
         x_mem(c, false, 0x0fb6, RAX, bits); /* movzx */
         if (first % 8 != 0)

@@ -189,6 +189,29 @@ static bool lower_multiply_add(struct vector *v)
     return true;
 }
 
+/* vaaddu of bytes and of words of 16 bits, rounded up (vxrm 0). */
+static bool lower_average(struct vector *v)
+{
+    struct x86_code *c = &v->l->c;
+    const enum source source = vec_source_of(v);
+    const uint32_t op = v->sew == 0 ? X86_V(1, 1, 0xe0) : X86_V(1, 1, 0xe3); /* vpavgb, vpavgw */
+
+    if (v->sew > 1 || !vec_are_aligned(v, source))
+        return false;
+    vec_guard(v, true, WHOLE);
+    x_mem(c, false, 0x0fb6, RAX, mem_at(R_VCPU, VCPU(vxrm))); /* movzx */
+    x_test(c, false, RAX, RAX);
+    vec_to_c(v, x_jcc(c, CC_NE), 0);
+    vec_spread_scalar(v, source);
+    for (unsigned at = 0; at < v->bytes; at += PIECE) {
+        vec_load_piece(v, 0, v->vs2, at);
+        vec_with_source(v, source, op, 0, 0, at);
+        vec_store_piece(v, v->vd, at, 0);
+    }
+    vec_end_pieces(v);
+    return true;
+}
+
 /* ---- with masks ---- */
 
 /* vmerge: its mask is an operand. */
@@ -429,6 +452,8 @@ bool vec_lower_integer(struct vector *v)
     case OP_vmadd_vx:
     case OP_vnmsub_vv:
     case OP_vnmsub_vx: return lower_multiply_add(v);
+    case OP_vaaddu_vv:
+    case OP_vaaddu_vx: return lower_average(v);
     case OP_vmerge_vvm:
     case OP_vmerge_vxm:
     case OP_vmerge_vim: return lower_merge(v);

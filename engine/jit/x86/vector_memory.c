@@ -1,6 +1,6 @@
 /*
- * Vector loads and stores. What lies next to each other in a page that the TLB has is moved in pieces,
- * elements elsewhere one by one; what the TLB lacks is C's, from that element on.
+ * Vector loads and stores. What lies next to each other in a page that the TLB has is moved in
+ * pieces, elements elsewhere one by one; what the TLB lacks is C's, from that element on.
  */
 #include "engine/jit/x86/vector.h"
 
@@ -176,6 +176,12 @@ static bool lower_strided(struct vector *v, const struct access *a)
     return true;
 }
 
+/* What a load writes over is an index that has been used (V, 5.2). */
+static bool is_behind(const struct vector *v, const struct access *a, unsigned index_eew)
+{
+    return !a->store && v->vd == v->vs2 && a->eew <= index_eew;
+}
+
 /* Each element is looked for in the TLB. */
 static bool lower_indexed(struct vector *v, const struct access *a, unsigned index_eew)
 {
@@ -183,7 +189,8 @@ static bool lower_indexed(struct vector *v, const struct access *a, unsigned ind
     const unsigned bytes = v->elements << index_eew;
     const unsigned regs = bytes > v->vlenb ? bytes / v->vlenb : 1;
     if (a->fields > 1 || bytes < v->vlenb / 8 || regs > 8 || v->vs2 % regs != 0 ||
-        !vec_is_apart(v, v->vs2, regs) || !has_moves(v, a, v->elements * SEARCH_CODE))
+        !(vec_is_apart(v, v->vs2, regs) || is_behind(v, a, index_eew)) ||
+        !has_moves(v, a, v->elements * SEARCH_CODE))
         return false;
     vec_guard(v, true, WHOLE);
     for (unsigned i = 0; i < v->elements; i++) {

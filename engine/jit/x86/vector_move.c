@@ -144,21 +144,44 @@ static bool lower_slide(struct vector *v)
     return true;
 }
 
-/* Bytes of one register of 128 bits: what is behind it is 0. */
+/* From up to 16 bytes, of 8 words of 32 bits too: what is behind them is 0. */
 static bool lower_gather(struct vector *v)
 {
+    static const uint32_t permutes[4] = {X86_V(2, 1, 0x00), X86_V(2, 1, 0x00), X86_V(2, 1, 0x0c),
+                                         X86_V(2, 1, 0x0d)}; /* vpshufb, vpermilps, vpermilpd */
     struct x86_code *c = &v->l->c;
-    if (v->sew != 0 || v->bytes != 16 || !vec_are_aligned(v, FROM_V) || v->vd == v->vs1 ||
-        v->vd == v->vs2)
+    const bool words = v->sew == 2 && v->bytes == 32;
+    if ((v->bytes > 16 && !words) || !vec_are_aligned(v, FROM_V) ||
+        !vec_is_apart(v, v->vs1, v->regs) || !vec_is_apart(v, v->vs2, v->regs))
         return false;
     vec_guard(v, true, WHOLE);
-    x_const(c, RAX, 0x70);
-    vec_broadcast(v, 1);
-    x_v_mem(c, false, X86_V(1, 1, 0xdc), 1, 1,
-            vec_group_at(v, v->vs1, 0)); /* vpaddusb: 16 and more have bit 7 */
-    x_v_mem(c, false, VMOVDQU_LOAD, 0, 0, vec_group_at(v, v->vs2, 0));
-    x_v(c, false, X86_V(2, 1, 0x00), 0, 0, 1); /* vpshufb */
-    x_v_mem(c, false, VMOVDQU_STORE, 0, 0, vec_group_at(v, v->vd, 0));
+    vec_load_piece(v, 1, v->vs1, 0);
+    if (words) {
+        x_v_mem(c, true, X86_V(2, 1, 0x36), 0, 1, vec_group_at(v, v->vs2, 0)); /* vpermd */
+    } else {
+        vec_load_piece(v, 2, v->vs1, 0);
+        if (v->sew == 1) { /* bytes 2 i and 2 i + 1 */
+            x_const(c, RAX, 0x0100);
+            vec_broadcast(v, 0);
+            vec_shift_by(v, false, 1, true, 2, 2, 9);
+            x_v(c, false, vec_packed[P_ADD][1], 2, 2, 1);
+            x_v(c, false, vec_packed[P_ADD][1], 2, 2, 1);
+            x_v(c, false, vec_packed[P_OR][0], 2, 2, 0);
+        }
+        if (v->sew == 3) /* bit 1 counts */
+            x_v(c, false, vec_packed[P_ADD][3], 2, 2, 2);
+        vec_load_piece(v, 0, v->vs2, 0);
+        x_v(c, false, permutes[v->sew], 0, 0, 2);
+    }
+    /* Where an index has more than the low bits: 0. */
+    x_const(c, RAX, -(int64_t)v->elements);
+    vec_broadcast(v, 2);
+    x_v(c, words, VPAND, 1, 1, 2);
+    x_v(c, words, VPXOR, 2, 2, 2);
+    x_v(c, words, vec_packed_equal[v->sew], 1, 1, 2);
+    x_v(c, words, VPAND, 0, 0, 1);
+    vec_store_piece(v, v->vd, 0, 0);
+    vec_end_pieces(v);
     return true;
 }
 
