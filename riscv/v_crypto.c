@@ -96,59 +96,80 @@ struct sha {
 static const struct sha sha256 = {32, {2, 13, 22}, {6, 11, 25}, {7, 18, 3}, {17, 19, 10}};
 static const struct sha sha512 = {64, {28, 34, 39}, {14, 18, 41}, {1, 8, 7}, {19, 61, 6}};
 
-static uint64_t rotated(const struct sha *sha, uint64_t v, unsigned n)
+static inline uint64_t rotated(const struct sha *sha, uint64_t v, unsigned n)
 {
     const uint32_t half = (uint32_t)v;
     return sha->bits == 64 ? v >> n | v << (64 - n) : half >> n | half << (32 - n);
 }
 
-static uint64_t sum(const struct sha *sha, uint64_t v, const uint8_t n[3])
+static inline uint64_t sum(const struct sha *sha, uint64_t v, const uint8_t n[3])
 {
     return rotated(sha, v, n[0]) ^ rotated(sha, v, n[1]) ^ rotated(sha, v, n[2]);
 }
 
-static uint64_t sigma(const struct sha *sha, uint64_t v, const uint8_t n[3])
+static inline uint64_t sigma(const struct sha *sha, uint64_t v, const uint8_t n[3])
 {
     const uint64_t whole = sha->bits == 64 ? v : (uint32_t)v;
     return rotated(sha, v, n[0]) ^ rotated(sha, v, n[1]) ^ whole >> n[2];
 }
 
-static void schedule(const struct vop *o, const struct sha *sha, uint64_t i)
+/* The next four words: d has the first of the sixteen, s2 the fifth, and the tenth to twelfth, s1
+ * the last four. */
+static inline void schedule(const struct sha *sha, uint64_t d[EGS], const uint64_t s1[EGS],
+                            const uint64_t s2[EGS])
 {
     uint64_t w[20]; /* 5 to 8 are not needed */
     for (unsigned k = 0; k < EGS; k++) {
-        w[k] = v_element(o, o->vd, i + k);
-        w[k == 0 ? 4 : 8 + k] = v_element(o, o->vs2, i + k);
-        w[12 + k] = v_element(o, o->vs1, i + k);
+        w[k] = d[k];
+        w[k == 0 ? 4 : 8 + k] = s2[k];
+        w[12 + k] = s1[k];
     }
-    for (unsigned t = 16; t < 20; t++) {
-        w[t] = sigma(sha, w[t - 2], sha->sigma1) + w[t - 7] + sigma(sha, w[t - 15], sha->sigma0) +
-               w[t - 16];
-        v_set_element(o, o->vd, i + t - 16, w[t]);
-    }
+    for (unsigned t = 16; t < 20; t++)
+        d[t - 16] = w[t] = sigma(sha, w[t - 2], sha->sigma1) + w[t - 7] +
+                           sigma(sha, w[t - 15], sha->sigma0) + w[t - 16];
 }
 
-/* Two rounds, with the upper or lower two words of vs1. vs2 has f, e, b, a from element 0 on; vd h,
- * g, d, c. */
-static void compress(const struct vop *o, const struct sha *sha, uint64_t i)
+/* Two rounds, with two words. s2 has f, e, b, a from element 0 on; v h, g, d, c. */
+static inline void compress(const struct sha *sha, uint64_t v[EGS], const uint64_t *words,
+                            const uint64_t s2[EGS])
 {
-    const uint64_t word = i + (o->op == OP_vsha2ch_vv ? 2 : 0);
-    uint64_t a = v_element(o, o->vs2, i + 3), b = v_element(o, o->vs2, i + 2);
-    uint64_t c = v_element(o, o->vd, i + 3), d = v_element(o, o->vd, i + 2);
-    uint64_t e = v_element(o, o->vs2, i + 1), f = v_element(o, o->vs2, i);
-    uint64_t g = v_element(o, o->vd, i + 1), h = v_element(o, o->vd, i);
+    uint64_t a = s2[3], b = s2[2], c = v[3], d = v[2], e = s2[1], f = s2[0], g = v[1], h = v[0];
 
     for (unsigned round = 0; round < 2; round++) {
-        const uint64_t t1 =
-            h + sum(sha, e, sha->sum1) + ((e & f) ^ (~e & g)) + v_element(o, o->vs1, word + round);
+        const uint64_t t1 = h + sum(sha, e, sha->sum1) + ((e & f) ^ (~e & g)) + words[round];
         const uint64_t t2 = sum(sha, a, sha->sum0) + ((a & b) ^ (a & c) ^ (b & c));
         h = g, g = f, f = e, e = d + t1;
         d = c, c = b, b = a, a = t1 + t2;
     }
-    v_set_element(o, o->vd, i, f);
-    v_set_element(o, o->vd, i + 1, e);
-    v_set_element(o, o->vd, i + 2, b);
-    v_set_element(o, o->vd, i + 3, a);
+    v[0] = f, v[1] = e, v[2] = b, v[3] = a;
+}
+
+void riscv_vsha512ms(uint64_t d[4], const uint64_t s1[4], const uint64_t s2[4])
+{
+    schedule(&sha512, d, s1, s2);
+}
+
+void riscv_vsha512c(uint64_t d[4], const uint64_t words[2], const uint64_t s2[4])
+{
+    compress(&sha512, d, words, s2);
+}
+
+/* Elements i to i + 3. */
+static void sha2_group(const struct vop *o, uint64_t i)
+{
+    uint64_t d[EGS], s1[EGS], s2[EGS];
+    for (unsigned k = 0; k < EGS; k++) {
+        d[k] = v_element(o, o->vd, i + k);
+        s1[k] = v_element(o, o->vs1, i + k);
+        s2[k] = v_element(o, o->vs2, i + k);
+    }
+    const uint64_t *words = s1 + (o->op == OP_vsha2ch_vv ? 2 : 0);
+    if (o->op == OP_vsha2ms_vv)
+        o->sew == 2 ? schedule(&sha256, d, s1, s2) : riscv_vsha512ms(d, s1, s2);
+    else
+        o->sew == 2 ? compress(&sha256, d, words, s2) : riscv_vsha512c(d, words, s2);
+    for (unsigned k = 0; k < EGS; k++)
+        v_set_element(o, o->vd, i + k, d[k]);
 }
 
 static bool sha2(const struct vop *o)
@@ -159,7 +180,7 @@ static bool sha2(const struct vop *o)
         v_overlap(o->vd, regs, o->vs2, regs))
         return false;
     for (uint64_t i = o->vstart; i < o->vl; i += EGS)
-        (o->op == OP_vsha2ms_vv ? schedule : compress)(o, o->sew == 2 ? &sha256 : &sha512, i);
+        sha2_group(o, i);
     return done(o);
 }
 

@@ -60,4 +60,12 @@ bool riscv_vtype_is_supported(uint64_t vtype);
 /* VLMAX of a vtype that is not ill, for registers of `vlen` bits (V, 3.4.2). */
 uint64_t riscv_vlmax(uint64_t vtype, unsigned vlen);
 
+/*
+ * vsha2ms, vsha2ch and vsha2cl of one group of four elements of 64 bits (Zvknhb): the next four
+ * words of the message, and two rounds with two words. For translated code; `d` may be what it was
+ * made of.
+ */
+void riscv_vsha512ms(uint64_t d[4], const uint64_t s1[4], const uint64_t s2[4]);
+void riscv_vsha512c(uint64_t d[4], const uint64_t words[2], const uint64_t s2[4]);
+
 #endif

@@ -113,6 +113,9 @@ struct x86_stubs {
     /* rax: va; rdx: bytes, 1 to 512; rcx: where a vector group is. ZF: they are loaded, or stored
      * ([1]). Clobbers all three. */
     const uint8_t *copy[2];
+    /* riscv_vsha512ms, riscv_vsha512c ([1]) of the addresses in rax, rcx, rdx. Clobbers all three.
+     */
+    const uint8_t *sha512[2];
     const uint8_t *zeros_ones; /* no code: 32 bytes of zeros, 32 of ones */
     /* No code: by SEW, 32 bytes of elements of which each has another bit of 0 to 7 (of 0 to 15,
      * SEW 16); and which byte of a word of 4 has the bit of byte i, for 32 of them. */

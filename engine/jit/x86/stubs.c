@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "engine/jit/x86/regs.h"
 #include "riscv/integer.h"
+#include "riscv/vector.h"
 
 #include <cpuid.h>
 #include <stdatomic.h>
@@ -662,6 +663,18 @@ static void emit_copy(struct x86_code *c, bool store)
     x_ret(c);
 }
 
+static void emit_sha512(struct x86_code *c, uintptr_t function)
+{
+    x_alu_const(c, true, ALU_SUB, RSP, STUB_FRAME);
+    save_pins(c, false);
+    x_mov(c, RDI, RAX);
+    x_mov(c, RSI, RCX);
+    call_c(c, function);
+    load_pins(c, false);
+    x_alu_const(c, true, ALU_ADD, RSP, STUB_FRAME);
+    x_ret(c);
+}
+
 static void emit_mask_tables(struct x86_code *c)
 {
     for (unsigned sew = 0; sew < 4; sew++) {
@@ -739,6 +752,10 @@ long x86_init(struct jit_room *room)
         x86_stubs.copy[i] = c.at;
         emit_copy(&c, i != 0);
     }
+    x86_stubs.sha512[0] = c.at;
+    emit_sha512(&c, (uintptr_t)riscv_vsha512ms);
+    x86_stubs.sha512[1] = c.at;
+    emit_sha512(&c, (uintptr_t)riscv_vsha512c);
     x86_stubs.vector = c.at;
     emit_vector(&c);
     for (unsigned i = 0; i < 4; i++) {
@@ -772,7 +789,7 @@ long x86_init(struct jit_room *room)
         &x86_stubs.zeros_ones,   &x86_stubs.mask_bits[0], &x86_stubs.mask_bits[1],
         &x86_stubs.mask_bits[2], &x86_stubs.mask_bits[3], &x86_stubs.mask_bytes,
         &x86_stubs.reversed[0],  &x86_stubs.reversed[1],  &x86_stubs.reversed[2],
-        &x86_stubs.reversed[3]};
+        &x86_stubs.reversed[3],  &x86_stubs.sha512[0],    &x86_stubs.sha512[1]};
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         *all[i] += to_run;
     for (unsigned i = 0; i < 4; i++) {

@@ -77,6 +77,29 @@ static bool lower_sha(struct vector *v)
     return true;
 }
 
+/* SHA-512, of which a host has nothing: by C for each group, with nothing else to look at. */
+static bool lower_sha512(struct vector *v)
+{
+    struct lowering *l = v->l;
+    struct x86_code *c = &l->c;
+    if (v->sew != 3 || v->bytes < 32 || !vec_are_aligned(v, FROM_V) ||
+        !vec_is_apart(v, v->vs1, v->regs) || !vec_is_apart(v, v->vs2, v->regs))
+        return false;
+    vec_guard(v, true, WHOLE);
+    if (l->upper)
+        vec_clear_upper(c);
+    l->upper = false;
+    x86_spill(l);
+    for (unsigned at = 0; at < v->bytes; at += 32) {
+        x_lea(c, RAX, vec_group_at(v, v->vd, at));
+        x_lea(c, RCX, vec_group_at(v, v->vs1, at + (v->op == OP_vsha2ch_vv ? 16 : 0)));
+        x_lea(c, RDX, vec_group_at(v, v->vs2, at));
+        x_call_to(c, x86_stub(l, x86_stubs.sha512[v->op != OP_vsha2ms_vv]));
+    }
+    x86_fill(l);
+    return true;
+}
+
 /* ---- which ---- */
 
 bool vec_lower_crypto(struct vector *v)
@@ -95,7 +118,7 @@ bool vec_lower_crypto(struct vector *v)
     case OP_vaesz_vs: return lower_aes(v);
     case OP_vsha2ms_vv:
     case OP_vsha2ch_vv:
-    case OP_vsha2cl_vv: return lower_sha(v);
+    case OP_vsha2cl_vv: return v->sew == 3 ? lower_sha512(v) : lower_sha(v);
     default: return false;
     }
 }
