@@ -580,8 +580,35 @@ static void emit_copy_piece(struct x86_code *c, unsigned bytes)
     x_here(c, none);
 }
 
-/* rdx bytes between rax, in memory, and rcx, in a group; both are behind them then. No byte is
- * written twice: another hart may write beside us. Clobbers rdx; ZF at the end. */
+/* The last rdx + 32 bytes, less than 32, from rax to rcx, if the page has 32 there: without a
+ * branch on their number, and in one piece, which later loads of the group can take from the store.
+ */
+static x86_hole emit_load_last(struct x86_code *c)
+{
+    x_push(c, RCX);
+    x_lea(c, RCX, mem_at(RAX, 32));
+    x_alu(c, false, ALU_XOR, RCX, RAX);
+    x_alu_const(c, false, ALU_AND, RCX, MEM_PAGE_SIZE); /* the next page, or so */
+    x_pop(c, RCX);
+    x86_hole near_end = x_jcc(c, CC_NE);
+    x_group3(c, false, G3_NEG, RDX); /* 32 less the bytes */
+    x_v_mem(c, true, X86_V(1, 2, 0x6f), 0, 0, mem_at(RAX, 0));
+    x_push(c, RAX);
+    x_lea_code(c, RAX, x86_stubs.zeros_ones);
+    x_v_mem(c, true, X86_V(1, 2, 0x6f), 1, 0, mem_indexed(RAX, RDX, 0, 0));
+    x_pop(c, RAX);
+    x_v_mem(c, true, X86_V(3, 1, 0x4c), 0, 0, mem_at(RCX, 0)); /* vpblendvb */
+    put8(c, 1 << 4);
+    x_v_mem(c, true, X86_V(1, 2, 0x7f), 0, 0, mem_at(RCX, 0));
+    x_alu_const(c, true, ALU_ADD, RCX, 32);
+    x_alu(c, true, ALU_SUB, RCX, RDX);
+    x86_hole done = x_jmp(c);
+    x_here(c, near_end);
+    return done;
+}
+
+/* rdx bytes between rax, in memory, and rcx, in a group; rcx is behind them then. No byte of
+ * memory is written twice: another hart may write beside us. Clobbers rax, rdx; ZF at the end. */
 static void emit_copy_bytes(struct x86_code *c, bool store)
 {
     if (store)
@@ -595,8 +622,11 @@ static void emit_copy_bytes(struct x86_code *c, bool store)
     x_alu_const(c, true, ALU_ADD, RCX, 32);
     x_jmp_to(c, again);
     x_here(c, less);
+    x86_hole done = store ? NULL : emit_load_last(c);
     for (unsigned bytes = 16; bytes > 0; bytes /= 2)
         emit_copy_piece(c, bytes); /* of edx - 32, the low bits are those of edx */
+    if (done != NULL)
+        x_here(c, done);
     if (store)
         x_xchg_reg(c, RAX, RCX);
     x_alu(c, false, ALU_CMP, RAX, RAX);
