@@ -7,10 +7,6 @@
 
 #define BYTES_MAX (RISCV_VLEN_MAX / 8 * 8) /* of a group */
 
-typedef int8_t __attribute__((may_alias)) v_s8;
-typedef int16_t __attribute__((aligned(1), may_alias)) v_s16;
-typedef int32_t __attribute__((aligned(1), may_alias)) v_s32;
-typedef int64_t __attribute__((aligned(1), may_alias)) v_s64;
 __extension__ typedef __int128 s128;
 __extension__ typedef unsigned __int128 u128;
 

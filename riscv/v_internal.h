@@ -10,6 +10,10 @@
 typedef uint16_t __attribute__((aligned(1), may_alias)) v_u16;
 typedef uint32_t __attribute__((aligned(1), may_alias)) v_u32;
 typedef uint64_t __attribute__((aligned(1), may_alias)) v_u64;
+typedef int8_t __attribute__((may_alias)) v_s8;
+typedef int16_t __attribute__((aligned(1), may_alias)) v_s16;
+typedef int32_t __attribute__((aligned(1), may_alias)) v_s32;
+typedef int64_t __attribute__((aligned(1), may_alias)) v_s64;
 typedef unsigned char __attribute__((vector_size(16), aligned(1), may_alias)) v_u128;
 
 /* BODY(type), where the type is that of unsigned elements as wide as SEW. */

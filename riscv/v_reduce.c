@@ -18,10 +18,6 @@
         return (uint64_t)sum;                                                                      \
     }
 
-typedef int16_t __attribute__((aligned(1), may_alias)) v_s16;
-typedef int32_t __attribute__((aligned(1), may_alias)) v_s32;
-typedef int64_t __attribute__((aligned(1), may_alias)) v_s64;
-
 #define REDUCTION(name, T8, T16, T32, T64, first, step)                                            \
     static uint64_t name(const uint8_t *from, uint64_t n, const uint8_t *on, uint64_t total,       \
                          unsigned sew)                                                             \

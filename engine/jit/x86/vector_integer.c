@@ -212,6 +212,43 @@ static bool lower_average(struct vector *v)
     return true;
 }
 
+#define DIVISIONS_MOST 16u
+#define DIVISION_CODE  90u
+
+/* One by one, of 32 and 64 bits; by 0, and by -1 where there are signs, is C's. */
+static bool lower_divide(struct vector *v)
+{
+    struct x86_code *c = &v->l->c;
+    const enum source source = vec_source_of(v);
+    const unsigned kind = v->raw >> 26 & 3; /* divu, div, remu, rem */
+    const bool sign = (kind & 1) != 0, wide = v->sew == 3;
+
+    if (v->sew < 2 || v->elements > DIVISIONS_MOST || !vec_are_aligned(v, source) ||
+        !vec_has_share(v, v->elements * DIVISION_CODE))
+        return false;
+    vec_guard(v, true, WHOLE);
+    for (unsigned i = 0; i < v->elements; i++) {
+        if (source == FROM_V)
+            vec_load_low(c, v->sew, RCX, vec_group_at(v, v->vs1, i << v->sew));
+        else
+            x86_get(v->l, RCX, v->ir->a);
+        x_test(c, wide, RCX, RCX);
+        vec_to_c(v, x_jcc(c, CC_E), i);
+        if (sign) {
+            x_alu_const(c, wide, ALU_CMP, RCX, -1);
+            vec_to_c(v, x_jcc(c, CC_E), i);
+        }
+        vec_load_low(c, v->sew, RAX, vec_group_at(v, v->vs2, i << v->sew));
+        if (sign)
+            x_cqo(c, wide);
+        else
+            x_const(c, RDX, 0);
+        x_group3(c, wide, sign ? G3_IDIV : G3_DIV, RCX);
+        vec_store_low(c, v->sew, vec_group_at(v, v->vd, i << v->sew), kind < 2 ? RAX : RDX);
+    }
+    return true;
+}
+
 /* ---- with masks ---- */
 
 /* vmerge: its mask is an operand. */
@@ -462,6 +499,14 @@ bool vec_lower_integer(struct vector *v)
     if (v->masked)
         return false;
     switch (v->op) {
+    case OP_vdivu_vv:
+    case OP_vdivu_vx:
+    case OP_vdiv_vv:
+    case OP_vdiv_vx:
+    case OP_vremu_vv:
+    case OP_vremu_vx:
+    case OP_vrem_vv:
+    case OP_vrem_vx: return lower_divide(v);
     case OP_vzext_vf8:
     case OP_vsext_vf8:
     case OP_vzext_vf4:
