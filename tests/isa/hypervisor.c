@@ -218,6 +218,37 @@ static void access(void)
     probe(VS, CSRR(STIMECMP), 0, 0);
     CHECK_OK("stimecmp in VS");
 
+    /* CBO.*: menvcfg decides before henvcfg, and that before senvcfg (CMOs, 3.3). Twice: what was
+     * found once may be remembered. */
+    const uint64_t menvcfg = csr_read(MENVCFG), senvcfg = csr_read(SENVCFG);
+    static uint64_t block[16] __attribute__((aligned(64)));
+    for (unsigned i = 0; i < 3; i++) {
+        static const struct {
+            uint32_t match;
+            uint64_t field;
+        } cbo[] = {{MATCH_cbo_zero, 0x80}, {MATCH_cbo_clean, 0x40}, {MATCH_cbo_inval, 0x30}};
+        const uint32_t word = cbo[i].match | 10 << 15;
+        const uint64_t field = cbo[i].field;
+
+        for (unsigned allowed = 0; allowed < 16; allowed++) {
+            csr_write(MENVCFG, (allowed & 4) != 0 ? menvcfg | field : menvcfg & ~field);
+            csr_write(HENVCFG, MENVCFG_STCE | ((allowed & 2) != 0 ? field : 0));
+            csr_write(SENVCFG, (allowed & 1) != 0 ? field : 0);
+            for (unsigned user = 0; user < 2; user++) {
+                probe(user ? VU : VS, word, FN(block), 0);
+                if ((allowed & 4) == 0)
+                    CHECK_ILLEGAL("cbo, menvcfg", word);
+                else if ((allowed & 2) == 0 || (user && (allowed & 1) == 0))
+                    CHECK_VIRTUAL("cbo, henvcfg, senvcfg", word);
+                else
+                    CHECK_OK("cbo");
+            }
+        }
+    }
+    csr_write(MENVCFG, menvcfg);
+    csr_write(SENVCFG, senvcfg);
+    csr_write(HENVCFG, MENVCFG_STCE);
+
     csr_set(HSTATUS, HSTATUS_VTVM);
     probe(VS, CSRR(SATP), 0, 0);
     CHECK_VIRTUAL("satp, VTVM", CSRR(SATP));

@@ -80,7 +80,8 @@ static void image_begin(struct image *image, const struct options *options, uint
     image->batch = (struct batch *)(void *)(image->bytes + (BATCH_BASE - HARNESS_BASE));
     image->batch->flags =
         flags | (options->machine.reference == REFERENCE_QEMU10 ? BATCH_SSTC | BATCH_STATEEN : 0) |
-        (options->machine.vlen != 0 ? BATCH_VECTOR : 0);
+        (options->machine.vlen != 0 ? BATCH_VECTOR : 0) |
+        (options->machine.hyper ? BATCH_HYPER : 0);
     image->size = BATCH_BASE - HARNESS_BASE + CODE_SLOT;
     data_words(image->batch->data, &options->machine);
 }
@@ -245,7 +246,10 @@ static void word_name(size_t index, char *text, size_t capacity)
         "medeleg", "mideleg",    "sepc",       "scause",     "stval",   "stvec",
         "satp",    "mcounteren", "scounteren", "menvcfg",    "senvcfg", "pmpcfg0"};
     static const char *const vector[] = {"vl", "vtype", "vstart", "vcsr"};
-    static const char *const trap[] = {"cause", "epc", "tval", "status", "V's state"};
+    static const char *const trap[] = {"cause", "epc", "tval", "status", "V's state", "H's state"};
+    static const char *const h[H_WORDS] = {"hstatus",    "hedeleg", "hideleg",   "hie",  "hvip",
+                                           "hcounteren", "henvcfg", "vsstatus",  "vsie", "vsepc",
+                                           "vscause",    "vstval",  "vsscratch", "vsatp"};
     size_t count = sizeof csrs / sizeof csrs[0];
 
 #define AT(member) (offsetof(struct record, member) / 8)
@@ -263,7 +267,9 @@ static void word_name(size_t index, char *text, size_t capacity)
         snprintf(text, capacity, "memory at %#zx", DATA_BASE + DATA_CHUNK * (index - AT(data)));
     else if (index < AT(v))
         snprintf(text, capacity, "%s", vector[index - AT(vl)]);
-    else if (index < AT(traps))
+    else if (index >= AT(h) && index < AT(traps))
+        snprintf(text, capacity, "%s", h[index - AT(h)]);
+    else if (index < AT(h))
         snprintf(text, capacity, "v, word %zu", index - AT(v));
     else if (index == AT(traps))
         snprintf(text, capacity, "traps");
@@ -344,6 +350,16 @@ static void print_state(const struct options *options, const struct program *pro
     print_word("mtimecmp", d->mtimecmp);
     print_word("stimecmp", d->stimecmp);
     print_word("fcsr", d->fcsr);
+    if (options->machine.hyper) {
+        print_word("hstatus", d->hstatus);
+        print_word("hedeleg", d->hedeleg);
+        print_word("hideleg", d->hideleg);
+        print_word("hvip", d->hvip);
+        print_word("hcounteren", d->hcounteren);
+        print_word("henvcfg", d->henvcfg);
+        print_word("vsstatus", d->vsstatus);
+        print_word("vsatp", d->vsatp);
+    }
     printf("\n");
     run_all(options, &image, output);
     for (int side = 0; side < SIDES; side++)
@@ -374,9 +390,11 @@ static void print_state(const struct options *options, const struct program *pro
     if (options->machine.vlen != 0 && output[SUBJECT].count > v + V_WORDS)
         print_vectors(options, before + v, output[SUBJECT].words + v, output[ORACLE].words + v);
     for (unsigned i = 0; i < WINDOW_PAGES; i++)
-        if (d->satp != 0)
+        if (d->satp != 0 || d->vsatp != 0)
             printf("pte %u %016llx\n", i, (unsigned long long)d->leaf[i]);
-    if (d->satp != 0)
+    for (unsigned i = 0; options->machine.hyper && i < WINDOW_PAGES; i++)
+        printf("g-stage pte %u %016llx\n", i, (unsigned long long)d->g_leaf[i]);
+    if (d->satp != 0 || d->vsatp != 0)
         printf("mega %016llx\n", (unsigned long long)d->mega);
     if (d->pmpcfg0 != 0)
         for (unsigned i = 0; i < 8; i++)
@@ -484,6 +502,8 @@ static void parse(struct options *options, int argc, char **argv)
             options->machine.reference = number(value) == 7 ? REFERENCE_QEMU7 : REFERENCE_QEMU10;
         else if (strcmp(name, "--vlen") == 0)
             options->machine.vlen = (unsigned)number(value);
+        else if (strcmp(name, "--hyper") == 0)
+            options->machine.hyper = number(value) != 0;
         else if (strcmp(name, "--seed") == 0)
             options->seed = number(value);
         else if (strcmp(name, "--programs") == 0)
@@ -578,8 +598,8 @@ int main(int argc, char **argv)
     if (good)
         good = check_coverage(&options, covered);
     for (int side = 0; side < SIDES; side++) {
-        if (options.command[side] == NULL || options.machine.reference != REFERENCE_QEMU10 ||
-            options.programs <= STORM_RUN)
+        if (options.command[side] == NULL || options.machine.hyper ||
+            options.machine.reference != REFERENCE_QEMU10 || options.programs <= STORM_RUN)
             continue;
         printf("%s: %llu interrupts from hart 1\n", side_name[side],
                (unsigned long long)storms[side]);

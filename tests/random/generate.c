@@ -59,6 +59,19 @@
  * do, or in parts (3.7.1); QEMU checks its first byte.
  * 24. mstatus.VS Initial and Clean count as Dirty (run.c), and are cleared with SD where mstatus or
  * sstatus is read: they may become Dirty at any time (Unprivileged, "V", 3.2.1). vector.c has more.
+ * 25. Programs of H (operands.c, make_hyper_state): guests begin by SRET, and MPV and GVA are
+ * cleared where mstatus is read: QEMU 10.0 loses what M-mode writes to them, and leaves GVA as it
+ * was by a trap before. Guests have TVM, TW and TSR clear and all of S's interrupts delegated to
+ * HS: QEMU has TVM and TSR act in VS-mode (18.6.1: they do not), gives a WFI of VU-mode the other
+ * exception, and masks a guest's sie and sip by mideleg (18.4.3: by hideleg alone). hstatus.GVA is
+ * compared at traps into HS-mode: those into VS-mode clear it in QEMU. hvip has VSSIP and VSEIP
+ * alone. henvcfg has menvcfg's PBMTE and ADUE where HLV and HSV go through the VS stage: QEMU takes
+ * menvcfg's then. HLVX reads what may be executed: its faults are those of fetches in QEMU, for PMP
+ * too (18.3.4: of loads). mstatus.GVA of what M-mode gets from HLV and HSV is not compared, nor do
+ * they have two pages of which one has no memory: which fault they give is open (18.3.4, 3.1.16).
+ * Of mtinst, htinst, mtval2 and htval those of guest-page faults are compared, what else writes 0
+ * there is free (18.6.3); Zcb's loads and stores are left out of guests: QEMU transforms them
+ * wrongly. M-mode's tables are never found by way of what the G stage refuses (tests/isa).
  */
 #include "maker.h"
 
@@ -77,15 +90,19 @@ const char *row_name(unsigned row)
     return row < OP_COUNT ? insn_table[row].mnemonic : insn_ctable[row - OP_COUNT].mnemonic;
 }
 
+static unsigned row_extension(unsigned row)
+{
+    return row < OP_COUNT ? insn_table[row].extension : insn_ctable[row - OP_COUNT].extension;
+}
+
 /* The machine may execute it in random programs. */
 static bool row_exists(unsigned row, const struct machine *machine)
 {
-    unsigned extension =
-        row < OP_COUNT ? insn_table[row].extension : insn_ctable[row - OP_COUNT].extension;
+    const unsigned extension = row_extension(row);
 
     if (row == OP_ILLEGAL || (is_vector_row(row) && machine->vlen == 0))
         return false;
-    /* With V there is H too, whose loads and stores nothing keeps from where the harness is. */
+    /* With V there is H too: in programs of its own. */
     if (machine->vlen != 0 && extension == EXT_H)
         return false;
     if (machine->reference == REFERENCE_QEMU10)
@@ -113,6 +130,8 @@ static bool row_exists(unsigned row, const struct machine *machine)
 
 bool row_covered(unsigned row, const struct machine *machine)
 {
+    if (machine->hyper)
+        return row_extension(row) == EXT_H;
     return row_exists(row, machine) && is_vector_row(row) == (machine->vlen != 0);
 }
 
@@ -245,7 +264,8 @@ static bool make_wfi(struct maker *m)
 
     if (!m->still)
         return false;
-    if (m->mode == MODE_U || (m->mode == MODE_S && d->mstatus & MSTATUS_TW)) {
+    if (m->mode == MODE_U || (m->mode == MODE_S && d->mstatus & MSTATUS_TW) ||
+        (m->guest && d->hstatus & HSTATUS_VTW)) {
         emit_row(m, OP_wfi, insn_table[OP_wfi].match);
         return true;
     }
@@ -260,8 +280,9 @@ static bool make_wfi(struct maker *m)
 
 static bool make_csr(struct maker *m, unsigned op)
 {
-    unsigned pick = below(m, csr_rule_count);
-    const struct csr_rule *rule = &csr_rules[pick];
+    const bool hyper = m->machine->hyper;
+    const unsigned count = hyper ? csr_rule_count_h : csr_rule_count;
+    const struct csr_rule *rule = &csr_rules[below(m, count)];
     bool immediate = insn_table[op].format == FMT_CSRI;
     bool replace = op == OP_csrrw || op == OP_csrrwi;
     unsigned rd = free_reg(m), source = immediate ? below(m, 32) : any_reg(m), reg = 0;
@@ -272,7 +293,7 @@ static bool make_csr(struct maker *m, unsigned op)
         one_in(m, 2)) { /* more of what this program holds values for */
         unsigned i = below(m, 3);
 
-        for (const struct csr_rule *r = csr_rules; r < csr_rules + csr_rule_count; r++)
+        for (const struct csr_rule *r = csr_rules; r < csr_rules + count; r++)
             if (m->csr_reg[i] != 0 && r->csr == m->csr[i])
                 rule = r;
     }
@@ -299,12 +320,19 @@ static bool make_csr(struct maker *m, unsigned op)
     default: break;
     }
     emit_row(m, op, i_type((enum riscv_op)op, rd, source, rule->csr));
-    if (rule->csr == 0x144)
+    if (rule->csr == 0x600)
+        emit(m, i_type(OP_andi, rd, rd, ~(1 << 6)));
+    if (rule->csr == 0x645)
+        emit(m, i_type(OP_andi, rd, rd, 0x404));
+    if (rule->csr == 0x144 || (hyper && (rule->csr == 0x244 || rule->csr == 0x344)))
         emit(m, i_type(OP_andi, rd, rd, ~(1 << 5)));
-    if ((rule->csr == 0x300 || rule->csr == 0x100) && m->machine->vlen != 0)
-        for (unsigned i = 0; i < 3; i++)
-            emit(m, i_type(OP_bclri, rd, rd,
-                           (int)(insn_table[OP_bclri].match >> 20) | (i == 2 ? 63 : 9 + (int)i)));
+    if ((rule->csr == 0x300 || rule->csr == 0x100 || rule->csr == 0x200) &&
+        (m->machine->vlen != 0 || hyper)) {
+        static const uint8_t bits[] = {9, 10, 63, 38, 39}; /* VS, SD; mstatus.GVA, MPV */
+
+        for (unsigned i = 0; i < (hyper && rule->csr == 0x300 ? 5 : 3); i++)
+            emit(m, i_type(OP_bclri, rd, rd, (int)(insn_table[OP_bclri].match >> 20) | bits[i]));
+    }
     if (rule->csr == 0x303) /* see take_record in run.c */
         emit(m, i_type(OP_bclri, rd, rd, (int)(insn_table[OP_bclri].match >> 20) | 12));
     if (rule->kind == CSR_VOLATILE)
@@ -404,6 +432,8 @@ static bool make_compressed(struct maker *m, unsigned row)
             continue;
         if (insn_table[in.op].flags & INSN_MEM && !is_pointer(m, in.rs1))
             continue;
+        if (m->guest && c->extension == EXT_ZCB && insn_table[in.op].flags & INSN_MEM)
+            return false;
         if (c->format == CFMT_CJ || c->format == CFMT_CB) {
             m->item->fix = c->format == CFMT_CJ ? FIX_CJ : FIX_CB;
             m->item->target = (uint8_t)(m->program->item_count + 1 + below(m, 3));
@@ -478,7 +508,8 @@ static bool make_row(struct maker *m, unsigned row)
             (!m->still || m->mode == MODE_U))
             return false;
         if (row == OP_wrs_nto &&
-            !(m->still && (m->mode == MODE_M || !(m->program->descriptor.mstatus & MSTATUS_TW))))
+            !(m->still && !m->guest &&
+              (m->mode == MODE_M || !(m->program->descriptor.mstatus & MSTATUS_TW))))
             return false;
         if (row == OP_mret || row == OP_sret)
             return make_xret(m, row);
@@ -509,6 +540,16 @@ static bool make_row(struct maker *m, unsigned row)
         word = field(field(word, 7, 5, imm), 25, 7, imm >> 5);
         break;
     }
+    case FMT_HLV: {
+        const bool executes = row == OP_hlvx_hu || row == OP_hlvx_wu;
+
+        if (executes && !m->guest && (m->program->descriptor.vsatp != 0 || m->pmp))
+            return false;
+        word = set_rs1(word, m->pointer[executes || m->vacant ? 0 : below(m, 3)]);
+        word = set_rd(word, free_reg(m));
+        break;
+    }
+    case FMT_HSV: word = set_rs1(word, m->pointer[m->vacant ? 0 : below(m, 3)]); break;
     case FMT_LR:
     case FMT_AMO: return make_amo(m, row);
     case FMT_CBO: return make_cbo(m, row);
@@ -662,7 +703,7 @@ static void make_state(struct maker *m)
     for (unsigned i = 1; i < WINDOW_PAGES; i++)
         if (is_vacant(d->leaf[i]) && !is_vacant(d->leaf[i - 1]))
             d->leaf[i - 1] &= ~PTE_W;
-    m->amo_anywhere = m->machine->reference == REFERENCE_QEMU10 &&
+    m->amo_anywhere = m->machine->reference == REFERENCE_QEMU10 && !m->machine->hyper &&
                       (m->vm == 0 || (d->pmpcfg0 == 0 && one_in(m, 2)));
     for (unsigned i = 0; m->amo_anywhere && i < WINDOW_PAGES; i++)
         if ((d->leaf[i] & PTE_W) == 0)
@@ -692,12 +733,19 @@ static void make_state(struct maker *m)
     m->pmp = d->pmpcfg0 != 0;
     if (m->machine->reference == REFERENCE_QEMU10 && one_in(m, 2)) {
         for (unsigned i = 0; i < 3; i++) {
-            const struct csr_rule *rule = &csr_rules[below(m, csr_rule_count)];
+            const struct csr_rule *rule =
+                &csr_rules[below(m, m->machine->hyper ? csr_rule_count_h : csr_rule_count)];
 
             if (rule->kind != CSR_VALUE && rule->kind != CSR_REPLACE)
                 continue;
             if (rule->csr == 0x14d &&
                 (m->machine->reference == REFERENCE_QEMU7 || d->menvcfg >> 63 == 0))
+                continue;
+            if (m->machine->hyper && !m->guest && rule->csr == 0x60a)
+                continue;
+            if (m->machine->hyper &&
+                (rule->csr == 0x14d || rule->csr == 0x180 || rule->csr == 0x300 ||
+                 rule->csr == 0x30a || rule->csr == 0x344))
                 continue;
             if (rule->csr == 0x30a)
                 envcfg_written = true;
@@ -712,7 +760,7 @@ static void make_state(struct maker *m)
             m->still = m->still && rule->csr != 0x300 && rule->csr != 0x100 && rule->csr != 0x180;
         }
     }
-    if (one_in(m, m->machine->reference == REFERENCE_QEMU7 ? 64 : 4)) {
+    if (!m->machine->hyper && one_in(m, m->machine->reference == REFERENCE_QEMU7 ? 64 : 4)) {
         m->clear = reserve(m);
         d->x[m->clear] = MSTATUS_MPP | MSTATUS_SPP;
         m->supervisor = reserve(m);
@@ -738,8 +786,14 @@ void program_make(struct program *program, uint64_t seed, uint64_t index,
     m.state ^= rnd(&m);
     m.mode = scalar_m || below(&m, 5) < 2 ? MODE_M : one_in(&m, 2) ? MODE_S : MODE_U;
     m.vm = scalar_m ? 0 : random_vm(&m);
-    program->descriptor.storm = index / STORM_RUN % 2 != 0 && m.mode != MODE_M;
+    if (machine->hyper) {
+        m.mode = one_in(&m, 6) ? MODE_M : one_in(&m, 2) ? MODE_S : MODE_U;
+        m.guest = m.mode != MODE_M && !one_in(&m, 4);
+    }
+    program->descriptor.storm = !machine->hyper && index / STORM_RUN % 2 != 0 && m.mode != MODE_M;
     make_state(&m);
+    if (machine->hyper)
+        make_hyper_state(&m);
     if (machine->vlen != 0)
         make_vector_state(&m);
     items = 10 + below(&m, machine->vlen != 0 ? 36 : 46);
@@ -791,8 +845,9 @@ size_t program_place(const struct program *program, unsigned items, uint64_t pc,
                      struct descriptor *descriptor)
 {
     size_t at[ITEMS_MAX + 1], length = 0;
-    bool user =
-        (program->descriptor.mstatus & MSTATUS_MPP) == 0 && program->descriptor.satp >> 60 != 0;
+    const struct descriptor *d = &program->descriptor;
+    bool user = (d->mstatus & MSTATUS_MPP) == 0 &&
+                (d->mstatus & MSTATUS_MPV ? d->vsatp : d->satp) >> 60 != 0;
 
     for (unsigned i = 0; i < items; i++) {
         const struct item *item = &program->items[i];

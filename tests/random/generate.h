@@ -34,6 +34,7 @@ struct item {
 struct machine {
     enum reference reference;
     unsigned vlen; /* bits of a vector register: programs with vector instructions; 0: without V */
+    bool hyper; /* programs with the hypervisor extension, with that length there, but not used */
 };
 
 /*

@@ -85,7 +85,8 @@ _start:
 
     .text
 /*
- * void program_run(const struct descriptor *, uint64_t mstatus): mret into the program; returns when it has
+ * void program_run(const struct descriptor *, uint64_t mstatus, uint64_t by_sret): mret into the program, or sret,
+ * into a guest where by_sret is hstatus.SPV: QEMU 10.0 loses what is written to MPV; returns when it has
  * ended, with its registers in mframe and, by save_f, in the record.
  */
     .global program_run
@@ -113,9 +114,16 @@ program_run:
     csrw    mstatus, a1
     ld      t1, 0(t0)
     csrw    mepc, t1
+    bnez    a2, 1f
     each_x  ld, t0
     ld      t0, 40(t0)
     mret
+1:  csrw    sepc, t1
+    andi    a2, a2, 0x80
+    csrs    0x600, a2 /* hstatus.SPV */
+    each_x  ld, t0
+    ld      t0, 40(t0)
+    sret
     .global program_leave
 program_leave:
     lla     t0, run_sp
@@ -155,29 +163,32 @@ mtrap_entry:
     ld      t0, 40(t0)
     mret
 
-/* sscratch belongs to this handler. */
+/* sscratch belongs to these handlers, or vsscratch. */
+    .macro lower_handler name, c_handler
     .balign 4
-    .global strap_entry
-strap_entry:
+    .global \name\()_entry
+\name\()_entry:
     csrw    sscratch, t0
     lla     t0, sframe
     each_x  sd, t0
     csrr    t1, sscratch
     sd      t1, 40(t0)
     lla     sp, strap_stack_top
-    call    trap_s
-    bnez    a0, strap_leave
+    call    \c_handler
+    bnez    a0, 1f
     lla     t0, sframe
     each_x  ld, t0
     ld      t0, 40(t0)
     sret
-strap_leave:
-    lla     t0, sframe /* M-mode is to see the program's registers */
+1:  lla     t0, sframe /* M-mode is to see the program's registers */
     each_x  ld, t0
     ld      t0, 40(t0)
-    .global strap_ecall
-strap_ecall:
+    .global \name\()_ecall
+\name\()_ecall:
     ecall
+    .endm
+    lower_handler strap, trap_s
+    lower_handler vstrap, trap_vs
 
 /* void save_f(struct record *) */
     .global save_f

@@ -17,6 +17,9 @@
 #define DATA_SIZE    0x4000
 #define DATA_CHUNK   0x100 /* bytes covered by one checksum of the record */
 #define BATCH_BASE   0x80200000
+/* Tables of the G stage: g_root (16 KiB), g_mega, g_leaf. They map RAM to itself and WINDOW's
+ * pages, as guest-physical ones, by the program's own entries. */
+#define G_TABLES 0x80048000
 #define CODE_MASK                                                                                  \
     0x3fffffff /* of a pc: its offset in the 1 GiB page, the same in every mapping of RAM */
 
@@ -33,7 +36,7 @@
 #define STORM_RUN 500 /* so many programs in a row without storms, then as many with */
 
 #define TRAP_MAX   40
-#define TRAP_WORDS 5
+#define TRAP_WORDS 6
 
 #define V_WORDS 256 /* all vector registers, of at most 512 bits */
 
@@ -44,6 +47,10 @@
 
 #ifndef __ASSEMBLER__
 #include <stdint.h>
+
+/* hstatus, hedeleg, hideleg, hie, hvip, hcounteren, henvcfg, vsstatus, vsie, vsepc, vscause,
+ * vstval, vsscratch, vsatp */
+#define H_WORDS 14
 
 struct descriptor {
     uint64_t x[32]; /* [0]: pc */
@@ -63,15 +70,20 @@ struct descriptor {
     uint64_t storm;
     uint64_t mark; /* number of the register that tells which items were executed */
     uint64_t vl, vtype, vstart, vcsr; /* with BATCH_VECTOR */
+    /* With BATCH_HYPER; mstatus.MPV tells whether it starts in a guest. */
+    uint64_t hstatus, hedeleg, hideleg, hvip, hcounteren, henvcfg, vsstatus, vsatp, hgatp;
+    uint64_t g_leaf[WINDOW_PAGES];
 };
 
-/* BATCH_STORM: a program in the batch has `storm`. BATCH_VECTOR: the machine has V. */
+/* BATCH_STORM: a program in the batch has `storm`. BATCH_VECTOR: the machine has V.
+ * BATCH_HYPER: programs of H. */
 enum {
     BATCH_VERBOSE = 1,
     BATCH_SSTC = 2,
     BATCH_STATEEN = 4,
     BATCH_STORM = 8,
     BATCH_VECTOR = 16,
+    BATCH_HYPER = 32,
 };
 
 struct batch {
@@ -94,8 +106,10 @@ struct record {
     uint64_t leaf[WINDOW_PAGES], mega;
     uint64_t data[DATA_SIZE / DATA_CHUNK];
     uint64_t vl, vtype, vstart, vcsr, v[V_WORDS]; /* 0 without V */
+    uint64_t h[H_WORDS];                          /* 0 without H */
     uint64_t traps;
-    /* cause (bit 62: handled in S-mode), epc, tval, status, a hash of the state of V */
+    /* cause (bit 62: handled in HS-mode, 61: in VS-mode), epc, tval, status, a hash of the state of
+     * V, and what H adds to it */
     uint64_t trap[TRAP_MAX][TRAP_WORDS];
 };
 #endif

@@ -34,6 +34,15 @@
 #define MEDELEG      0xb1f6ULL
 #define INTERRUPTS_S 0x222ULL
 #define INTERRUPTS_M 0xaaaULL
+#define MSTATUS_MPV  (1ULL << 39)
+/* Of H: */
+#define HEDELEG       0xb1f6ULL
+#define MEDELEG_H     (MEDELEG | 0xf00400ULL)
+#define INTERRUPTS_VS 0x444ULL
+#define HSTATUS_SPVP  (1ULL << 8)
+#define HSTATUS_HU    (1ULL << 9)
+#define HSTATUS_VTW   (1ULL << 21)
+#define HSTATUS_H     (HSTATUS_SPVP | HSTATUS_HU | 1ULL << 20 | HSTATUS_VTW | 1ULL << 22)
 
 enum csr_kind {
     CSR_FREE,     /* any value */
@@ -51,13 +60,14 @@ struct csr_rule {
 
 /* Every CSR that programs access. */
 extern const struct csr_rule csr_rules[];
-extern const unsigned csr_rule_count;
+extern const unsigned csr_rule_count, csr_rule_count_h; /* with those of H behind them */
 
 struct maker {
     struct program *program;
     uint64_t state; /* of the random numbers */
     const struct machine *machine;
-    unsigned mode, vm; /* initial mode; satp.MODE */
+    unsigned mode, vm; /* initial mode; satp.MODE, or vsatp.MODE */
+    bool guest;        /* in a guest (V=1) */
     uint32_t reserved; /* registers that items must not write */
     unsigned pointer[3];
     unsigned counter;            /* of loops; only ever decremented */
@@ -153,6 +163,8 @@ uint64_t fp_register(struct maker *m);
 /* What a register that addresses memory starts with. */
 uint64_t pointer_value(struct maker *m);
 uint64_t leaf_entry(struct maker *m, unsigned index);
+/* What H adds to a program's state. */
+void make_hyper_state(struct maker *m);
 /* A leaf made to lead where no memory is. */
 bool is_vacant(uint64_t pte);
 uint64_t mega_entry(struct maker *m);

@@ -67,8 +67,36 @@ const struct csr_rule csr_rules[] = {
     {0xcff, CSR_READ, 0},
     {0xdff, CSR_READ, 0},
     {0xfff, CSR_READ, 0},
+    /* Of H, where it is there. */
+    {0x200, CSR_VALUE, STATUS_S},
+    {0x204, CSR_VALUE, INTERRUPTS_S},
+    {0x205, CSR_READ, 0},
+    {0x240, CSR_FREE, 0},
+    {0x241, CSR_VALUE, ~1ULL},
+    {0x242, CSR_REPLACE, 0},
+    {0x243, CSR_FREE, 0},
+    {0x244, CSR_READ, 0},
+    {0x280, CSR_READ, 0},
+    {0x600, CSR_VALUE, HSTATUS_H},
+    {0x602, CSR_VALUE, HEDELEG},
+    {0x603, CSR_VALUE, INTERRUPTS_VS},
+    {0x604, CSR_VALUE, INTERRUPTS_VS},
+    {0x605, CSR_READ, 0},
+    {0x606, CSR_VALUE, 7},
+    {0x607, CSR_READ, 0},
+    {0x60a, CSR_REPLACE, 7ULL << 61 | 0xf1},
+    {0x643, CSR_VOLATILE, 0},
+    {0x644, CSR_READ, 0},
+    {0x645, CSR_VALUE, 0x404},
+    {0x64a, CSR_VOLATILE, 0},
+    {0x680, CSR_READ, 0},
+    {0xe12, CSR_READ, 0},
+    {0x34a, CSR_VOLATILE, 0},
+    {0x34b, CSR_VOLATILE, 0},
 };
-const unsigned csr_rule_count = sizeof csr_rules / sizeof csr_rules[0];
+#define H_RULES 25
+const unsigned csr_rule_count_h = sizeof csr_rules / sizeof csr_rules[0];
+const unsigned csr_rule_count = sizeof csr_rules / sizeof csr_rules[0] - H_RULES;
 
 uint64_t interesting(struct maker *m)
 {
@@ -299,7 +327,11 @@ uint64_t csr_value(struct maker *m, const struct csr_rule *rule)
     case 0x30a: /* STCE stays */
         return (envcfg_value(m, rule->mask) & ~(1ULL << 63)) |
                (m->program->descriptor.menvcfg & 1ULL << 63);
+    case 0x60a:
+        return (envcfg_value(m, rule->mask) & ~(1ULL << 63)) |
+               (m->program->descriptor.henvcfg & 1ULL << 63);
     case 0x142:
+    case 0x242:
     case 0x342:
         return one_in(m, 2) ? 1ULL << 63 | (1 + 4 * below(m, 3))
                             : exceptions[below(m, sizeof exceptions)];
@@ -317,7 +349,69 @@ uint64_t csr_value(struct maker *m, const struct csr_rule *rule)
     case 0x3b2:
     case 0x3b3:
     case 0x3b4: return pmpaddr_value(m);
+    case 0x200:
     case 0x100: return (rnd(m) & rule->mask & ~MSTATUS_FS) | (one_in(m, 2) ? MSTATUS_FS : 0);
     default: return rnd(m) & rule->mask;
     }
+}
+
+/* ---- H ---- */
+
+/* What the G stage does with a page of WINDOW: data, or a fault. */
+static uint64_t g_leaf_entry(struct maker *m)
+{
+    const uint64_t pte = ppn(DATA_BASE + 0x1000 * below(m, DATA_SIZE / 0x1000)) | PTE_ALL | PTE_U;
+
+    switch (below(m, 12)) {
+    case 0:
+    case 1:
+    case 2: return pte & ~(1ULL << below(m, 8));
+    case 3: return pte & ~(rnd(m) & 0xff);
+    case 4: return pte | 1ULL << (54 + below(m, 7)); /* reserved */
+    case 5: return pte & ~0xc0ULL;                   /* A, D */
+    default: return pte;
+    }
+}
+
+void make_hyper_state(struct maker *m)
+{
+    static const uint64_t roots[] = {
+        [8] = TABLES_BASE + 0x2000, [9] = TABLES_BASE + 0x1000, [10] = TABLES_BASE};
+    struct descriptor *d = &m->program->descriptor;
+    const unsigned vm = m->guest ? m->vm : random_vm(m);
+
+    d->hstatus = HSTATUS_HU | (rnd(m) & HSTATUS_SPVP);
+    if (one_in(m, 4))
+        d->hstatus = rnd(m) & HSTATUS_H;
+    if (m->mode == MODE_S)
+        d->mstatus |= MSTATUS_SPP;
+    d->hedeleg = one_in(m, 3) ? 0 : rnd(m) & HEDELEG;
+    d->hideleg = rnd(m) & INTERRUPTS_VS;
+    if (one_in(m, 4)) {
+        d->hvip = rnd(m) & 0x404;
+        d->mie |= rnd(m) & INTERRUPTS_VS;
+    }
+    d->hcounteren = one_in(m, 2) ? 7 : rnd(m) & 7;
+    d->henvcfg = envcfg_value(m, 7ULL << 61 | 0xf1);
+    if (!m->guest)
+        d->henvcfg = (d->henvcfg & ~(3ULL << 61)) | (d->menvcfg & 3ULL << 61);
+    d->vsstatus = (rnd(m) & (MSTATUS_SUM | MSTATUS_MXR | MSTATUS_SIE | MSTATUS_SPIE)) |
+                  (one_in(m, 16) ? 0 : MSTATUS_FS);
+    d->vsatp = vm == 0 ? 0 : (uint64_t)vm << 60 | roots[vm] >> 12;
+    d->hgatp = 8ULL << 60 | G_TABLES >> 12;
+    if (one_in(m, 2))
+        d->medeleg = rnd(m) & MEDELEG_H;
+    for (unsigned i = 0; i < WINDOW_PAGES; i++)
+        d->g_leaf[i] = g_leaf_entry(m);
+    d->g_leaf[8] = ppn(DATA_BASE + 0x1000) | PTE_ALL | PTE_U;
+    if (!m->guest)
+        return;
+    d->mstatus |= MSTATUS_MPV;
+    d->mstatus &= ~(MSTATUS_TVM | MSTATUS_TW | MSTATUS_TSR);
+    d->mideleg = INTERRUPTS_S;
+    d->satp = 0;
+    /* Pages of the VS stage are guest-physical ones that the G stage may refuse. */
+    for (unsigned i = 0; i < WINDOW_PAGES; i++)
+        if (!is_vacant(d->leaf[i]) && one_in(m, 2))
+            d->leaf[i] = (d->leaf[i] & ~0x3ffffffffffc00ULL) | ppn(WINDOW + 0x1000 * i);
 }

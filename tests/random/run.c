@@ -22,24 +22,37 @@
 #define MIP_MSIP         8ULL
 #define IRQ              (1ULL << 63)
 #define IRQ_MSI          (IRQ | 3)
+#define HSTATUS_TRAP     0x1c0ULL /* GVA, SPV, SPVP */
+#define INTERRUPTS_VS    0x444ULL
+#define MSTATUS_GVA      (1ULL << 38)
+#define MSTATUS_MPV      (1ULL << 39)
+#define HSTATUS_SPV      0x80ULL
+#define HSTATUS_GVA      0x40ULL
+#define HANDLED_HS       (1ULL << 62)
+#define HANDLED_VS       (1ULL << 61)
 enum {
     FETCH_MISALIGNED = 0,
     FETCH_ACCESS = 1,
     ILLEGAL = 2,
     BREAKPOINT = 3,
     ECALL_S = 9,
-    FETCH_PAGE = 12
+    ECALL_VS = 10,
+    FETCH_PAGE = 12,
+    FETCH_GUEST_PAGE = 20,
+    LOAD_GUEST_PAGE = 21,
+    STORE_GUEST_PAGE = 23,
 };
 
 extern uint64_t mframe[32], sframe[32];
-extern const char strap_entry[], strap_ecall[];
-void program_run(const struct descriptor *descriptor, uint64_t mstatus);
+extern const char strap_entry[], strap_ecall[], vstrap_entry[], vstrap_ecall[];
+void program_run(const struct descriptor *descriptor, uint64_t mstatus, uint64_t by_sret);
 void save_f(struct record *record);
 void save_v(uint64_t *words);
 void load_v(const uint64_t *words);
 void set_vl(uint64_t vl, uint64_t vtype);
 uint64_t trap_m(void);
 uint64_t trap_s(void);
+uint64_t trap_vs(void);
 void harness_main(void);
 void storm_main(void);
 
@@ -102,6 +115,8 @@ static void storm_end(void)
 
 static uint64_t (*const tables)[512] = (void *)TABLES_BASE;
 enum { ROOT57, ROOT48, GIGA, MEGA, LEAF };
+static uint64_t *const g_root = (void *)G_TABLES, *const g_mega = g_root + 2048,
+                       *const g_leaf = g_mega + 512;
 
 static void put(char c)
 {
@@ -196,7 +211,7 @@ static uint64_t seen_status(uint64_t status)
 
 /* Returns where to go on, or 0 to end the program. */
 static uint64_t log_trap(uint64_t level, uint64_t cause, uint64_t epc, uint64_t tval,
-                         uint64_t status, uint64_t vector)
+                         uint64_t status, uint64_t vector, uint64_t h)
 {
     uint64_t pa = HARNESS_BASE + (epc & CODE_MASK);
     uint64_t *entry = record.trap[record.traps];
@@ -212,14 +227,28 @@ static uint64_t log_trap(uint64_t level, uint64_t cause, uint64_t epc, uint64_t 
     entry[2] = tval;
     entry[3] = status;
     entry[4] = vector;
+    entry[5] = h;
     if (cause & IRQ)
         return epc;
     if (cause == FETCH_MISALIGNED || cause == FETCH_ACCESS || cause == FETCH_PAGE ||
-        pa < program_start || pa >= program_end)
+        cause == FETCH_GUEST_PAGE || pa < program_start || pa >= program_end)
         return 0;
     if (cause == ILLEGAL)
         illegal_items |= 1ULL << item_of(pa);
     return epc + ((*(const uint16_t *)pa & 3) == 3 ? 4 : 2);
+}
+
+/* What H has a trap leave: of guest-page faults, all else may be 0 (Privileged
+ * ISA, 18.4.11, 18.6.3); QEMU transforms no CBO.*. */
+static uint64_t hyper_trap(uint64_t cause, uint64_t epc, uint64_t tval2, uint64_t tinst)
+{
+    const uint64_t pa = HARNESS_BASE + (epc & CODE_MASK);
+
+    if (pa < program_start || pa >= program_end || (*(const uint16_t *)pa & 0x7f) == 0x0f)
+        tinst = 0;
+    return cause == FETCH_GUEST_PAGE || cause == LOAD_GUEST_PAGE || cause == STORE_GUEST_PAGE
+               ? tval2 | tinst << 32
+               : 0;
 }
 
 static bool at_its_end(uint64_t cause, uint64_t epc)
@@ -231,7 +260,7 @@ static bool at_its_end(uint64_t cause, uint64_t epc)
 uint64_t trap_m(void)
 {
     uint64_t cause = csr_read(mcause), epc = csr_read(mepc), status = csr_read(mstatus);
-    uint64_t vector = 0, next;
+    uint64_t vector = 0, h = 0, next;
 
     if (storm_on && cause == IRQ_MSI) {
         msip[0] = 0;
@@ -242,16 +271,22 @@ uint64_t trap_m(void)
     record.end_cause = cause;
     record.end_epc = epc;
     record.end_status = seen_status(status);
+    if (batch->flags & BATCH_HYPER) {
+        h = hyper_trap(cause, epc, csr_read(0x34b), csr_read(0x34a));
+        if (h == 0 || (status & MSTATUS_MPV) == 0) /* QEMU leaves it as it was */
+            record.end_status &= ~MSTATUS_GVA;
+    }
     if (batch->flags & BATCH_VECTOR) {
         csr_write(mstatus, status | MSTATUS_VS);
         vector_pause();
         vector = vector_hash();
     }
-    if (cause == ECALL_S && epc == (uint64_t)strap_ecall)
+    if ((cause == ECALL_S && epc == (uint64_t)strap_ecall) ||
+        (cause == ECALL_VS && epc == (uint64_t)vstrap_ecall))
         return 1;
     if (at_its_end(cause, epc))
         return 1;
-    next = log_trap(0, cause, epc, csr_read(mtval), record.end_status, vector);
+    next = log_trap(0, cause, epc, csr_read(mtval), record.end_status, vector, h);
     if (next == 0)
         return 1;
     if (cause & IRQ) /* lest it come again at once */
@@ -264,9 +299,9 @@ uint64_t trap_m(void)
     return 0;
 }
 
-uint64_t trap_s(void)
+static uint64_t trap_below(uint64_t level)
 {
-    uint64_t cause = csr_read(scause), status = csr_read(sstatus), vector = 0, next;
+    uint64_t cause = csr_read(scause), status = csr_read(sstatus), vector = 0, h = 0, next;
 
     if (batch->flags & BATCH_VECTOR) {
         csr_write(sstatus, status | MSTATUS_VS);
@@ -275,18 +310,89 @@ uint64_t trap_s(void)
         vector_resume();
         csr_write(sstatus, status);
     }
-    next =
-        log_trap(1ULL << 62, cause, csr_read(sepc), csr_read(stval), seen_status(status), vector);
+    if (batch->flags & BATCH_HYPER && level == HANDLED_HS)
+        h = hyper_trap(cause, csr_read(sepc), csr_read(0x643), csr_read(0x64a)) |
+            (csr_read(0x600) & HSTATUS_TRAP) << 55;
+    if (batch->flags & BATCH_HYPER) /* vsstatus.SD is 0 in QEMU */
+        status &= ~MSTATUS_SD;
+    next = log_trap(level, cause, csr_read(sepc), csr_read(stval), seen_status(status), vector, h);
 
     if (next == 0)
         return 1;
-    if (cause & IRQ)
+    if (cause & IRQ && level == HANDLED_HS && 1ULL << (cause & 63) & INTERRUPTS_VS)
+        csr_clear(0x604, 1ULL << (cause & 63));
+    else if (cause & IRQ)
         csr_clear(sie, 1ULL << (cause & 63));
     csr_write(sepc, next);
     return 0;
 }
 
+uint64_t trap_s(void)
+{
+    return trap_below(HANDLED_HS);
+}
+
+uint64_t trap_vs(void)
+{
+    return trap_below(HANDLED_VS);
+}
+
 #define FOR_PMPADDR(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+
+/* The rest of what a program starts with, where there is H. */
+static void hyper_begin(const struct descriptor *d)
+{
+    for (size_t i = 0; i < WINDOW_PAGES; i++)
+        g_leaf[i] = d->g_leaf[i];
+    csr_write(0x60c, ~0ULL); /* hstateen0 */
+    csr_write(0x600, d->hstatus);
+    csr_write(0x602, d->hedeleg);
+    csr_write(0x603, d->hideleg);
+    csr_write(0x645, d->hvip);
+    csr_write(0x605, 0); /* htimedelta */
+    csr_write(0x606, d->hcounteren);
+    csr_write(0x607, 0); /* hgeie */
+    csr_write(0x60a, d->henvcfg);
+    csr_write(0x643, 0); /* htval */
+    csr_write(0x64a, 0); /* htinst */
+    csr_write(0x34b, 0); /* mtval2 */
+    csr_write(0x34a, 0); /* mtinst */
+    csr_write(0x200, d->vsstatus);
+    csr_write(0x205, vstrap_entry);
+    csr_write(0x240, 0); /* vsscratch */
+    csr_write(0x241, 0); /* vsepc */
+    csr_write(0x242, 0); /* vscause */
+    csr_write(0x243, 0); /* vstval */
+    csr_write(0x24d, ~0ULL);
+    csr_write(0x280, d->vsatp);
+    csr_write(0x680, d->hgatp);
+    __asm__ volatile(".4byte 0x62000073" : : : "memory"); /* hfence.gvma */
+    __asm__ volatile(".4byte 0x22000073" : : : "memory"); /* hfence.vvma */
+}
+
+static void take_hyper_record(void)
+{
+    const uint64_t words[H_WORDS] = {
+        csr_read(0x600) & ~HSTATUS_GVA,
+        csr_read(0x602),
+        csr_read(0x603),
+        csr_read(0x604),
+        csr_read(0x645) & 0x404,
+        csr_read(0x606),
+        csr_read(0x60a),
+        csr_read(0x200),
+        csr_read(0x204),
+        csr_read(0x241),
+        csr_read(0x242),
+        csr_read(0x243),
+        csr_read(0x240),
+        csr_read(0x280),
+    };
+
+    for (size_t i = 0; i < H_WORDS; i++)
+        record.h[i] = words[i];
+    record.h[7] = seen_status(words[7] & ~MSTATUS_SD);
+}
 
 static void set_up(const struct descriptor *d)
 {
@@ -321,6 +427,8 @@ static void set_up(const struct descriptor *d)
         csr_write(0x10c, ~0ULL);
     }
     csr_write(mip, d->mip);
+    if (batch->flags & BATCH_HYPER)
+        hyper_begin(d);
     csr_write(stvec, strap_entry);
     csr_write(sepc, 0);
     csr_write(scause, 0);
@@ -379,6 +487,8 @@ static void take_record(const struct descriptor *d)
     record.scounteren = csr_read(scounteren);
     record.menvcfg = csr_read(0x30a);
     record.senvcfg = csr_read(0x10a);
+    if (batch->flags & BATCH_HYPER)
+        take_hyper_record();
     record.pmpcfg0 = csr_read(pmpcfg0);
     csr_write(pmpcfg0, 0); /* an access that an entry matches in part fails in M-mode too
                               (Privileged ISA, 3.7.1) */
@@ -417,6 +527,13 @@ static void report(const struct descriptor *d)
     put_hex(illegal_items);
 }
 
+static uint64_t by_sret(const struct descriptor *d)
+{
+    if ((batch->flags & BATCH_HYPER) == 0 || (d->mstatus >> 11 & 3) == 3)
+        return 0;
+    return (d->mstatus & MSTATUS_MPV) != 0 ? HSTATUS_SPV : 1;
+}
+
 void harness_main(void)
 {
     enum { V = 1, ALL = 0xcf, USER = 0x10 };
@@ -429,6 +546,11 @@ void harness_main(void)
     tables[GIGA][HARNESS_BASE >> 30] = (uint64_t)HARNESS_BASE >> 2 | ALL;
     tables[GIGA][(USER_ALIAS + HARNESS_BASE) >> 30] = (uint64_t)HARNESS_BASE >> 2 | ALL | USER;
     tables[MEGA][0] = (uint64_t)tables[LEAF] >> 2 | V;
+    for (size_t i = 0; i < 2048 + 2 * 512; i++)
+        g_root[i] = 0;
+    g_root[HARNESS_BASE >> 30] = (uint64_t)HARNESS_BASE >> 2 | ALL | USER;
+    g_root[WINDOW >> 30] = (uint64_t)g_mega >> 2 | V;
+    g_mega[0] = (uint64_t)g_leaf >> 2 | V;
     if (batch->flags & BATCH_STORM)
         msip[1] = 1;
     for (uint64_t i = 0; i < batch->count; i++) {
@@ -436,7 +558,8 @@ void harness_main(void)
         set_up(&batch->descriptors[i]);
         if (batch->flags & BATCH_VECTOR)
             vector_begin(&batch->descriptors[i]);
-        program_run(&batch->descriptors[i], batch->descriptors[i].mstatus);
+        program_run(&batch->descriptors[i], batch->descriptors[i].mstatus,
+                    by_sret(&batch->descriptors[i]));
         take_record(&batch->descriptors[i]);
         report(&batch->descriptors[i]);
     }

@@ -59,13 +59,14 @@ ours() {
     printf '%s' "$TRIVISOR run --cpu $model --engine $1 $(hot "$1") --firmware %s --cpus 2 --memory 64M"
 }
 
-# compare NAME REFERENCE COMMAND PROGRAMS COVERAGE [VLEN]
+# compare NAME REFERENCE COMMAND PROGRAMS COVERAGE [VLEN [HYPER]]
 compare() {
-    local vlen=${6:-0}
+    local vlen=${6:-0} hyper=${7:-0} used=${6:-0}
+    [ "$hyper" = 0 ] || used=0
     local second=()
     [ -n "${TRIVISOR_ENGINE:-}" ] || second=(--second "$(ours interp "$vlen")")
-    echo "== $4 programs against $1, seed $seed${6:+, VLEN $6}"
-    if "$work/random" --harness "$work/harness.bin" --work "$work" --seed "$seed" --oracle-is "$2" --vlen "$vlen" \
+    echo "== $4 programs against $1, seed $seed$([ "$hyper" = 1 ] && echo ', of H' || echo "${6:+, VLEN $6}")"
+    if "$work/random" --harness "$work/harness.bin" --work "$work" --seed "$seed" --oracle-is "$2" --vlen "$used" --hyper "$hyper" \
         --subject "$(ours "${TRIVISOR_ENGINE:-jit}" "$vlen")" "${second[@]}" --oracle "$3" --programs "$4" --coverage "$5"; then
         passed=$((passed + 1))
     else
@@ -81,6 +82,11 @@ vectors() {
         cpu=${cpu10/h=false,v=false/h=true,v=true},vlen=$vlen,zvbb=true,zvbc=true,zvkg=true,zvkned=true,zvknhb=true,zvfhmin=true
         compare "QEMU 10" 10 "$qemu10 -cpu $cpu $machine" "$1" "$2" "$vlen"
     done
+}
+
+# hypervisor PROGRAMS COVERAGE: with H.
+hypervisor() {
+    compare "QEMU 10" 10 "$qemu10 -cpu ${cpu10/h=false,v=false/h=true,v=true},vlen=128 $machine" "$1" "$2" 128 1
 }
 
 # litmus COUNT: on each engine.
@@ -116,6 +122,7 @@ if [ "$length" = --long ]; then
     if [ -n "$qemu10" ]; then
         compare "QEMU 10" 10 "$qemu10 -cpu $cpu10 $machine" "${PROGRAMS:-100000}" 100
         vectors $((${PROGRAMS:-100000} / 10)) 10
+        hypervisor $((${PROGRAMS:-100000} / 10)) 10
     else
         echo "QEMU 10 could not be fetched (scripts/qemu10.sh)"
         failed=$((failed + 1))
@@ -124,6 +131,7 @@ if [ "$length" = --long ]; then
 elif [ -n "$qemu10" ]; then
     compare "QEMU 10" 10 "$qemu10 -cpu $cpu10 $machine" 2000 1
     vectors 700 1
+    hypervisor 1000 1
 else
     echo "QEMU 10 could not be fetched: QEMU 7.2 and what it implements instead"
     compare "QEMU 7.2" 7 "qemu-system-riscv64 -cpu $cpu7 $machine" 2000 1

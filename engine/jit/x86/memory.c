@@ -641,8 +641,14 @@ x86_hole x86_lower_zero(struct lowering *l, const struct ir *ir)
 {
     struct x86_code *c = &l->c;
 
-    /* Allowed by menvcfg, and in U-mode by senvcfg too; M-mode, which needs neither, is rare. */
+    /* Allowed by menvcfg, in a guest by henvcfg and in U-mode by senvcfg too; M-mode, which needs
+     * none, is rare. */
     x_mem(c, false, 0x8b, RAX, mem_at(R_VCPU, VCPU(menvcfg)));
+    x_mem(c, false, 0x80, ALU_CMP, mem_at(R_VCPU, VCPU(virt)));
+    put8(c, 0);
+    x86_hole host = x_jcc(c, CC_E);
+    x_alu_mem(c, false, ALU_AND, RAX, mem_at(R_VCPU, VCPU(henvcfg)));
+    x_here(c, host);
     x_mem(c, false, 0x80, ALU_CMP, mem_at(R_VCPU, VCPU(priv)));
     put8(c, PRIV_U);
     x86_hole supervisor = x_jcc(c, CC_NE);
