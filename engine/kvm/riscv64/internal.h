@@ -11,6 +11,8 @@
 /* What the guest waits for an answer to; it is given when KVM_RUN is called again. */
 enum kvm_pending { PENDING_NONE, PENDING_READ, PENDING_WRITE, PENDING_SBI };
 
+enum kvm_wire { WIRE_LOW, WIRE_HIGH, WIRE_UNKNOWN };
+
 struct kvm_vm {
     int fd;
     size_t run_size; /* bytes of a VCPU's shared page */
@@ -26,12 +28,13 @@ struct kvm_vcpu {
     struct kvm_run *run;
     _Atomic pid_t thread; /* which may be in KVM_RUN, to be signalled; 0: none */
     enum kvm_pending pending;
-    struct exit *exit;  /* where its answer is */
-    bool external;      /* what KVM was told last of the external interrupt */
-    uint32_t mp_state;  /* what it is in KVM, when the state was got or put */
-    bool sstc, stateen; /* the guest has these */
-    bool sta;           /* KVM offers steal time */
-    char message[64];   /* EXIT_HALTED */
+    struct exit *exit;        /* where its answer is */
+    enum kvm_wire external;   /* what KVM was told last of the external interrupt */
+    struct clock_timer nudge; /* kicks it once */
+    uint32_t mp_state;        /* what it is in KVM, when the state was got or put */
+    bool sstc, stateen;       /* the guest has these */
+    bool sta;                 /* KVM offers steal time */
+    char message[64];         /* EXIT_HALTED */
 };
 
 static inline struct kvm_vcpu *kvm_of(struct vcpu *vcpu)

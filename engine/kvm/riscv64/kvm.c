@@ -121,6 +121,7 @@ static void vcpu_destroy(struct vcpu *vcpu)
 
     if (kv == NULL)
         return;
+    clock_timer_fini(&kv->nudge);
     if (kv->run != NULL)
         munmap(kv->run, kvm->run_size);
     if (kv->fd >= 0)
@@ -147,6 +148,11 @@ static int open_vcpu(const struct kvm_vm *kvm, struct kvm_vcpu *kv, unsigned id)
     return error != 0 ? error : kvm_agree_isa(kv);
 }
 
+static void nudged(void *arg)
+{
+    vcpu_kick(arg);
+}
+
 static int vcpu_init_kvm(struct vcpu *vcpu)
 {
     struct kvm_vm *kvm = vcpu->vm->engine_data;
@@ -156,6 +162,8 @@ static int vcpu_init_kvm(struct vcpu *vcpu)
         return -E_NOMEM;
     kv->hart = riscv_of(vcpu);
     kv->fd = -1;
+    kv->external = WIRE_UNKNOWN;
+    clock_timer_init(&kv->nudge, &vcpu->vm->clock, nudged, vcpu);
     vcpu->engine_data = kv;
     int error = open_vcpu(kvm, kv, vcpu->id);
     const uint64_t hz = error == 0 ? kvm_get64(kv, KVM_ID_TIMER(frequency)) : 0;
@@ -298,8 +306,9 @@ static void sync_external(struct kvm_vcpu *kv)
     struct kvm_interrupt interrupt = {level ? (__u32)KVM_INTERRUPT_SET
                                             : (__u32)KVM_INTERRUPT_UNSET};
 
-    if (level != kv->external && ioctl(kv->fd, KVM_INTERRUPT, &interrupt) == 0)
-        kv->external = level;
+    const enum kvm_wire wire = level ? WIRE_HIGH : WIRE_LOW;
+    if (wire != kv->external && ioctl(kv->fd, KVM_INTERRUPT, &interrupt) == 0)
+        kv->external = wire;
 }
 
 /* Threads of this program have all signals blocked but for this one. */

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
+#define NUDGE_TICKS (CLOCK_HZ / 100)
+
 #define FP(index) KVM_ID(KVM_REG_RISCV_FP_D, index) /* f0 to f31 */
 /* fcsr, behind them, has 32 bits. */
 #define FCSR (KVM_REG_RISCV | KVM_REG_SIZE_U32 | KVM_REG_RISCV_FP_D | KVM_REG_RISCV_FP_D_REG(fcsr))
@@ -172,6 +174,10 @@ void kvm_state_get(struct kvm_vcpu *kv)
     const uint64_t status = riscv_sstatus_mask(hart);
     struct kvm_mp_state mp = {.mp_state = kv->mp_state};
 
+    /* KVM may have started it, and then it has nothing yet of what M-mode would have set. */
+    if (!hart->sbi)
+        riscv_vcpu_start_supervisor(hart, 0, 0);
+
     for (unsigned i = 1; i < 32; i++)
         hart->x[i] = kvm_get64(kv, KVM_ID_X(i));
     hart->pc = kvm_get64(kv, KVM_ID_PC);
@@ -202,7 +208,7 @@ void kvm_state_put(struct kvm_vcpu *kv)
 {
     struct riscv_vcpu *hart = kv->hart;
     const uint64_t mip = atomic_load(&hart->mip);
-    const uint64_t soft = 1ULL << IRQ_SSI | 1ULL << IRQ_LCOFI | 1ULL << IRQ_SEI;
+    const uint64_t soft = 1ULL << IRQ_SSI | 1ULL << IRQ_LCOFI;
     struct kvm_mp_state mp = {.mp_state = atomic_load(&hart->vcpu.run_state) == VCPU_STOPPED
                                               ? KVM_MP_STATE_STOPPED
                                               : KVM_MP_STATE_RUNNABLE};
@@ -219,7 +225,11 @@ void kvm_state_put(struct kvm_vcpu *kv)
     if (kv->stateen)
         kvm_set64(kv, KVM_ID_STATEEN, hart->sstateen[0]);
     kvm_set64(kv, KVM_ID_CSR(sip), mip & soft);
-    kv->external = (mip >> IRQ_SEI & 1) != 0;
+    kv->external = WIRE_UNKNOWN;
+    /* By this register KVM gets an interrupt into the hart, but not into what it looks at while the
+     * hart waits for one: it is to look around once more. */
+    if ((mip & soft) != 0)
+        clock_timer_arm(&kv->nudge, clock_now(&hart->vcpu.vm->clock) + NUDGE_TICKS);
     put_timer(kv);
     put_float(kv);
     put_vector(kv);
