@@ -285,6 +285,13 @@ static int machine_build_engine(struct machine *machine, struct problem *problem
     if (error < 0)
         return problem_set(problem, error, "%s: the engine '%s' cannot start: %s",
                            machine->spec->name, machine->vm.engine->name, strerror(-error));
+    /* The host's harts have what they have. */
+    const unsigned vlen = machine->harts[0].isa.vlen;
+    if (machine->spec->vlen != 0 && machine->spec->vlen != vlen)
+        return problem_set(problem, -E_NOTSUP,
+                           "%s: vlen: by the engine '%s' it is %u on this host, not %u; leave it out",
+                           machine->spec->name, machine->vm.engine->name, vlen,
+                           machine->spec->vlen);
     return 0;
 }
 
@@ -535,16 +542,28 @@ static bool machine_panic_reboots(const struct machine *machine)
     return panic != NULL && panic[strlen("panic=")] != '0';
 }
 
+/* Nanoseconds that the VCPU's thread has run. */
+static uint64_t machine_vcpu_time(const struct machine *machine, unsigned index)
+{
+    struct timespec time = {0};
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(machine->threads[index], &clock) == 0)
+        clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
 /*
  * A Linux that panicked spins in its panic loop for good. The words on the console alone prove
  * nothing (a guest may print an old log), so it is believed only if after them no more is printed
- * and some hart spins without a pause: an idle guest waits in WFI.
+ * and some hart spins without a pause: an idle guest waits in WFI. An engine whose harts wait
+ * without telling is judged by the time of its threads, of which an idle one takes next to none.
  */
 static void machine_watch_panic(struct machine *machine)
 {
     struct vm *vm = &machine->vm;
     uint64_t bytes = UINT64_MAX, since = 0;
-    uint64_t wfi[VM_VCPUS_MAX];
+    uint64_t wfi[VM_VCPUS_MAX], ran[VM_VCPUS_MAX];
     bool spins[VM_VCPUS_MAX];
     char text[sizeof(machine->watch.panic)];
 
@@ -562,13 +581,16 @@ static void machine_watch_panic(struct machine *machine)
             since = now;
             for (unsigned i = 0; i < vm->vcpu_count; i++) {
                 wfi[i] = machine->stats[i].exits[EXIT_WFI];
+                ran[i] = machine_vcpu_time(machine, i);
                 spins[i] = true;
             }
         }
         bool any = false;
         for (unsigned i = 0; i < vm->vcpu_count; i++) {
             spins[i] = spins[i] && machine->stats[i].exits[EXIT_WFI] == wfi[i] &&
-                       atomic_load(&vm->vcpus[i]->run_state) == VCPU_RUNNING;
+                       (vm->engine->own_harts
+                            ? machine_vcpu_time(machine, i) - ran[i] >= (now - since) / 4
+                            : atomic_load(&vm->vcpus[i]->run_state) == VCPU_RUNNING);
             any |= spins[i];
         }
         if (!any) { /* it lives: the words were only words */
