@@ -73,7 +73,10 @@ int kvm_agree_sbi(struct kvm_vcpu *kv);
 /* All state of one VCPU that is not in KVM_RUN, out of KVM and into it. */
 void kvm_state_get(struct kvm_vcpu *kv);
 void kvm_state_put(struct kvm_vcpu *kv);
-/* The guest takes an access fault for the access at which it stopped. */
-void kvm_access_fault(struct kvm_vcpu *kv, bool store);
+/* The cause of the fault that the instruction takes which KVM does not execute for the guest: an
+ * access to something that is not RAM, of a kind or an alignment that no device has. */
+unsigned kvm_refused_access(struct kvm_vcpu *kv);
+/* The guest takes the exception at the instruction at which it stopped. */
+void kvm_access_fault(struct kvm_vcpu *kv, unsigned cause);
 
 #endif

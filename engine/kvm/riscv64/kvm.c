@@ -208,7 +208,7 @@ static void refuse(struct kvm_vcpu *kv, bool store)
     run_nothing(kv);
     for (unsigned i = 0; i < 32; i++)
         kvm_set64(kv, KVM_ID_X(i), x[i]);
-    kvm_access_fault(kv, store);
+    kvm_access_fault(kv, store ? CAUSE_STORE_ACCESS : CAUSE_LOAD_ACCESS);
 }
 
 /* Hands over the answer that the guest waits for; KVM takes it at the next KVM_RUN. */
@@ -345,6 +345,10 @@ static enum exit_reason run_kvm(struct vcpu *vcpu, struct exit *exit)
     atomic_store(&kv->thread, 0);
     if (error == EINTR || error == EAGAIN)
         return EXIT_KICKED;
+    if (error == EIO || error == EOPNOTSUPP) {
+        kvm_access_fault(kv, kvm_refused_access(kv));
+        return EXIT_KICKED;
+    }
     if (error != 0)
         return halted(kv, exit, "KVM_RUN: error %lu", (uint64_t)error);
     return leave(kv, exit);

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "riscv/csr.h"
+#include "riscv/mmu.h"
 
 #include <errno.h>
 #include <sys/ioctl.h>
@@ -168,15 +169,20 @@ static void put_steal(const struct kvm_vcpu *kv)
     kvm_set64(kv, KVM_ID_STA(shmem_hi), at != 0 ? 0 : UINT64_MAX);
 }
 
+/* KVM may have started the hart, and then it has nothing yet of what M-mode would have set. */
+static void take_charge(struct riscv_vcpu *hart)
+{
+    if (!hart->sbi)
+        riscv_vcpu_start_supervisor(hart, 0, 0);
+}
+
 void kvm_state_get(struct kvm_vcpu *kv)
 {
     struct riscv_vcpu *hart = kv->hart;
     const uint64_t status = riscv_sstatus_mask(hart);
     struct kvm_mp_state mp = {.mp_state = kv->mp_state};
 
-    /* KVM may have started it, and then it has nothing yet of what M-mode would have set. */
-    if (!hart->sbi)
-        riscv_vcpu_start_supervisor(hart, 0, 0);
+    take_charge(hart);
 
     for (unsigned i = 1; i < 32; i++)
         hart->x[i] = kvm_get64(kv, KVM_ID_X(i));
@@ -238,7 +244,40 @@ void kvm_state_put(struct kvm_vcpu *kv)
         kv->mp_state = mp.mp_state;
 }
 
-void kvm_access_fault(struct kvm_vcpu *kv, bool store)
+static bool fetch(struct riscv_vcpu *hart, uint64_t va, uint16_t *parcel)
+{
+    struct riscv_page page;
+    return riscv_translate(hart, va, sizeof *parcel, ACCESS_FETCH, hart->priv, &page) == 0 &&
+           mem_read(&hart->vcpu.vm->mem, page.pa, parcel, sizeof *parcel) == 0;
+}
+
+unsigned kvm_refused_access(struct kvm_vcpu *kv)
+{
+    enum { STORE_OPCODES = 0x27 }; /* of floating point and vectors */
+    struct riscv_vcpu *hart = kv->hart;
+    uint16_t low, high = 0;
+    struct insn insn;
+
+    take_charge(hart);
+    hart->pc = kvm_get64(kv, KVM_ID_PC);
+    hart->priv = kvm_get64(kv, KVM_ID_MODE) == KVM_RISCV_MODE_S ? PRIV_S : PRIV_U;
+    hart->satp = kvm_get64(kv, KVM_ID_CSR(satp));
+    if (!fetch(hart, hart->pc, &low) ||
+        (insn_length(low) == 4 && !fetch(hart, hart->pc + 2, &high)))
+        return CAUSE_FETCH_ACCESS;
+    insn_decode((uint32_t)high << 16 | low, &insn);
+    switch (insn_table[insn.op].format) {
+    case FMT_STORE:
+    case FMT_FSTORE:
+    case FMT_AMO:
+    case FMT_CBO: return CAUSE_STORE_ACCESS;
+    default:
+        return insn.length == 4 && (low & 0x7f) == STORE_OPCODES ? CAUSE_STORE_ACCESS
+                                                                 : CAUSE_LOAD_ACCESS;
+    }
+}
+
+void kvm_access_fault(struct kvm_vcpu *kv, unsigned cause)
 {
     uint64_t status = kvm_get64(kv, KVM_ID_CSR(sstatus));
     const bool supervisor = kvm_get64(kv, KVM_ID_MODE) == KVM_RISCV_MODE_S;
@@ -246,7 +285,7 @@ void kvm_access_fault(struct kvm_vcpu *kv, bool store)
     /* Privileged ISA, 4.1.1: into S-mode with interrupts off. The virtual address is not known
      * here, and stval may be 0 (4.1.9). */
     kvm_set64(kv, KVM_ID_CSR(sepc), kvm_get64(kv, KVM_ID_PC));
-    kvm_set64(kv, KVM_ID_CSR(scause), store ? CAUSE_STORE_ACCESS : CAUSE_LOAD_ACCESS);
+    kvm_set64(kv, KVM_ID_CSR(scause), cause);
     kvm_set64(kv, KVM_ID_CSR(stval), 0);
     kvm_set64(kv, KVM_ID_PC, kvm_get64(kv, KVM_ID_CSR(stvec)) & ~3ULL);
     kvm_set64(kv, KVM_ID_MODE, KVM_RISCV_MODE_S);
