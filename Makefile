@@ -189,7 +189,7 @@ TESTED := $(TRIVISOR) $(TYPE1) $(TYPE0) $(UNIT_BIN) $(FUZZ_BIN) $(FREE_OBJ)
 check: $(TESTED)
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh
 
-check-long: $(TESTED)
+check-long: $(TESTED) riscv64
 	@BUILD=$(BUILD) FUZZ="$(FUZZ_BIN)" tests/check.sh --long $(if $(AFTER_CHECK),--after-check)
 
 soak: $(TRIVISOR) $(TYPE1) $(TYPE0)

@@ -288,10 +288,10 @@ static int machine_build_engine(struct machine *machine, struct problem *problem
     /* The host's harts have what they have. */
     const unsigned vlen = machine->harts[0].isa.vlen;
     if (machine->spec->vlen != 0 && machine->spec->vlen != vlen)
-        return problem_set(problem, -E_NOTSUP,
-                           "%s: vlen: by the engine '%s' it is %u on this host, not %u; leave it out",
-                           machine->spec->name, machine->vm.engine->name, vlen,
-                           machine->spec->vlen);
+        return problem_set(
+            problem, -E_NOTSUP,
+            "%s: vlen: by the engine '%s' it is %u on this host, not %u; leave it out",
+            machine->spec->name, machine->vm.engine->name, vlen, machine->spec->vlen);
     return 0;
 }
 
@@ -587,10 +587,10 @@ static void machine_watch_panic(struct machine *machine)
         }
         bool any = false;
         for (unsigned i = 0; i < vm->vcpu_count; i++) {
-            spins[i] = spins[i] && machine->stats[i].exits[EXIT_WFI] == wfi[i] &&
-                       (vm->engine->own_harts
-                            ? machine_vcpu_time(machine, i) - ran[i] >= (now - since) / 4
-                            : atomic_load(&vm->vcpus[i]->run_state) == VCPU_RUNNING);
+            spins[i] =
+                spins[i] && machine->stats[i].exits[EXIT_WFI] == wfi[i] &&
+                (vm->engine->own_harts ? machine_vcpu_time(machine, i) - ran[i] >= (now - since) / 4
+                                       : atomic_load(&vm->vcpus[i]->run_state) == VCPU_RUNNING);
             any |= spins[i];
         }
         if (!any) { /* it lives: the words were only words */

@@ -13,7 +13,7 @@ import subprocess
 import time
 import urllib.request
 
-from harness import BARE, DEBIAN, INITRD, MIB, OPENSBI, ROOT_DISK, UBOOT, VMLINUX, Failed, check, test
+from harness import BARE, DEBIAN, INITRD, MIB, OPENSBI, ROOT, ROOT_DISK, UBOOT, VMLINUX, Failed, check, test
 from short import NETWORK, boots, saved_in_mid_boot
 
 def repeated(line, size):
@@ -330,6 +330,94 @@ def kvm_inside_a_guest_runs_a_guest_of_its_own(t):
 def kvm_inside_a_guest_finds_guest_interrupt_files(t):
     said = kvm_runs(t, "--irq", "aia", aia=random.randrange(1, 64))
     check("AIA available with 7 guest external interrupts" in " ".join(said), f"KVM said {said}")
+
+
+# ---- this hypervisor inside, on harts of its own ----
+
+
+def host(t, script, *options, files=(), limit=300, **how):
+    """A Debian guest that is a host: our riscv64 build is there as `trivisor`, /dev/kvm, and `files`."""
+    program = os.path.join(ROOT, "build-riscv64", "trivisor")
+    check(os.path.exists(program), "no build-riscv64/trivisor: run `make riscv64`")
+    with open(os.path.join(DEBIAN, "extra", "deps"), encoding="ascii") as deps:
+        modules = re.search(r"^kvm: (.*)", deps.read(), re.M)[1].split()
+    pairs = [f"{name}.ko={DEBIAN}/extra/{name}.ko" for name in modules]
+    for guest in ("tiny", "storm"):
+        subprocess.run([f"{ROOT}/guests/{guest}/build.sh", t.path(guest)], check=True)
+        pairs.append(f"{guest}={t.path(guest)}")
+    more, initrd = t.path("more.cpio"), t.path("initrd")
+    subprocess.run([f"{ROOT}/scripts/riscv64-root.sh", more, program, *pairs, *files], check=True)
+    subprocess.run(f"cat {INITRD} {more} >{initrd}", shell=True, check=True)
+    begin = "dmesg -n 1\nmkdir -m 700 /tmp/run\nexport XDG_RUNTIME_DIR=/tmp/run\n"
+    begin += "".join(f"insmod /{name}.ko\n" for name in modules)
+    begin += "until [ -c /dev/kvm ]; do sleep 0.1; done\n"
+    vm = t.script(begin + script, "--cpu", "rva23", "--initrd", initrd, *options, cpus=2, memory="1G", **how)
+    vm.ends(0, limit)
+    healthy(vm)
+    return vm.text()
+
+
+@test(long=True)
+def debian_boots_by_kvm_in_a_guest(t):
+    token = secrets.token_hex(16)
+    task = f"trivisor.task=shell trivisor.command=dmesg;nproc;echo+{token}|sha256sum"
+    inner = "--cpus 2 --memory 256M --kernel /vmlinux --initrd /initrd.img"
+    script = f'trivisor run --engine kvm --stats {inner} --cmdline "console=ttyS0 quiet {task}"; echo status $?\n'
+    said = host(t, script, files=(f"vmlinux={VMLINUX}", f"initrd.img={INITRD}"))
+    check(said.count("guest: init is running") == 2, "no two inits ran")
+    check(re.search(r"SBI implementation ID=0x3 ", said), "it is not KVM that answers")
+    check("\n2\r" in said or "\n2\n" in said, "it has not two harts")
+    check(hashlib.sha256(f"{token}\n".encode()).hexdigest() in said, "it did not compute what it was asked")
+    check("status 0" in said and "powered off" in said, "it did not power off")
+
+
+@test(long=True)
+def machines_by_kvm_are_saved_and_go_on(t):
+    """The tiny kernel, which computes the same again and again, and Debian, of which all harts compute."""
+    sums = ";".join(f"yes+{hart}|head+-c+9000000|sha256sum+>/tmp/{hart}+&+" for hart in (1, 2, 3)).replace("+&+;", "+&+")
+    script = f"""
+tiny="--name tiny --cpus 2 --memory 64M --kernel /tiny"
+trivisor run --engine kvm $tiny --cmdline "seed={secrets.token_hex(4)} hold again" >/tmp/before 2>&1 &
+until grep -q again /tmp/before; do sleep 0.1; done
+trivisor pause tiny; sleep 1; trivisor resume tiny; sleep 1
+trivisor save tiny /tmp/tiny.save; wait
+(sleep 2; echo word) | trivisor restore /tmp/tiny.save >/tmp/after 2>&1; echo restore $?
+grep -c 'report: again' /tmp/after; cat /tmp/before /tmp/after | sed -n 's/.*again /sum: /p' | sort -u
+debian="--name debian --cpus 3 --memory 256M --kernel /vmlinux --initrd /initrd.img"
+words="trivisor.task=shell trivisor.command={sums}wait;cat+/tmp/1+/tmp/2+/tmp/3|sha256sum"
+trivisor run --engine kvm $debian --cmdline "console=ttyS0 quiet $words" >/tmp/out 2>&1 &
+until grep -q "task shell" /tmp/out; do sleep 0.1; done
+for time in 1 2 3 4; do
+    sleep 0.3; trivisor save debian /tmp/debian.save && wait && echo saved; trivisor restore /tmp/debian.save >/tmp/out 2>&1 &
+done
+wait; cat /tmp/out
+"""
+    said = host(t, script, files=(f"vmlinux={VMLINUX}", f"initrd.img={INITRD}"))
+    check("restore 0" in said, "tiny was not restored")
+    check(len(set(re.findall(r"sum: ([0-9a-f]{64})", said))) == 1, "tiny computed something else after it was saved")
+    check("saved" in said, "Debian was never saved")
+    parts = "".join(f"yes {hart} | head -c 9000000 | sha256sum;" for hart in (1, 2, 3))
+    want = subprocess.run(["sh", "-c", f"({parts}) | sha256sum"], capture_output=True, text=True, check=True).stdout.strip()
+    check(want in said, f"Debian did not compute {want}")
+
+
+@test(long=True)
+def guests_by_kvm_are_held_and_refusals_are_one_line(t):
+    """guests/storm on one hart and on four; what KVM's guests cannot have; and the interpreter there."""
+    script = ""
+    for harts in (1, 4):
+        script += "dd if=/dev/zero of=/tmp/disk bs=1048576 count=4 2>/dev/null\n"
+        script += f'trivisor run --engine kvm --cpus {harts} --memory 64M --kernel /storm --disk /tmp/disk --net user '
+        script += f'--virtio-console --cmdline "storm.seed={random.randrange(1 << 30)} storm.seconds=2" '
+        script += "</dev/null >/tmp/out 2>&1; echo storm $? $(grep -c '^storm: done' /tmp/out)\n"
+    for words in ("--firmware /tiny", "--kernel /tiny --vlen 512"):
+        script += f"trivisor run --engine kvm --memory 64M {words} 2>/tmp/err; echo refused $? $(wc -l </tmp/err) $(cat /tmp/err)\n"
+    script += "trivisor run --engine interp --memory 64M --cpus 2 --kernel /tiny; echo interp $?\n"
+    said = host(t, script)
+    check(said.count("storm 0 1") == 2, "a storm did not come to its end")
+    check(re.search(r"refused 2 1 .*M-mode", said), "firmware is not refused")
+    check(re.search(r"refused 2 1 .*vlen", said), "registers of another length are not refused")
+    check("report: done" in said and "interp 0" in said, "the interpreter does not work there")
 
 
 # Of hwprobe's key 4 (Linux's Documentation/arch/riscv/hwprobe.rst): what RVA23U64 wants, and our options, by bit.
