@@ -402,6 +402,26 @@ static void ticks_of_another_frequency_are_never_early_and_settle(void **state)
     assert_int_equal(clock_of_guest(&clock, UINT64_MAX - 1), UINT64_MAX);
 }
 
+/* 50 ms ahead, running and stopped; what has been reached already changes nothing. */
+static void time_can_be_said_to_have_come_but_never_to_go_back(void **state)
+{
+    (void)state;
+    struct clock clock;
+    clock_init(&clock);
+    clock_reaches(&clock, 500000);
+    assert_int_equal(clock_now(&clock), 500000);
+    clock_reaches(&clock, 400000);
+    clock_reaches(&clock, UINT64_MAX);
+    assert_int_equal(clock_now(&clock), 500000);
+    clock_start(&clock);
+    const uint64_t now = clock_now(&clock);
+    clock_reaches(&clock, now + 500000000);
+    assert_true(clock_now(&clock) >= now + 500000000);
+    assert_true(clock_now(&clock) < now + 900000000);
+    clock_stop(&clock);
+    assert_true(clock_now(&clock) >= now + 500000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +438,7 @@ int main(void)
         cmocka_unit_test_setup(saved_time_goes_on_after_loading, setup),
         cmocka_unit_test_setup(time_never_runs_backwards_across_stop_and_start, setup),
         cmocka_unit_test_setup(ticks_of_another_frequency_are_never_early_and_settle, setup),
+        cmocka_unit_test(time_can_be_said_to_have_come_but_never_to_go_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -196,7 +196,7 @@ void kvm_state_get(struct kvm_vcpu *kv)
     if (kv->stateen)
         hart->sstateen[0] = kvm_get64(kv, KVM_ID_STATEEN);
     /* The wire of the external interrupt is the board's; the timer's follows the timer. */
-    const uint64_t soft = (1ULL << IRQ_SSI | 1ULL << IRQ_LCOFI) & hart->mideleg;
+    const uint64_t soft = 1ULL << IRQ_SSI;
     const uint64_t sip = kvm_get64(kv, KVM_ID_CSR(sip)) & soft;
     atomic_fetch_and(&hart->mip, ~soft | sip);
     atomic_fetch_or(&hart->mip, sip);
@@ -214,7 +214,7 @@ void kvm_state_put(struct kvm_vcpu *kv)
 {
     struct riscv_vcpu *hart = kv->hart;
     const uint64_t mip = atomic_load(&hart->mip);
-    const uint64_t soft = 1ULL << IRQ_SSI | 1ULL << IRQ_LCOFI;
+    const uint64_t soft = 1ULL << IRQ_SSI;
     struct kvm_mp_state mp = {.mp_state = atomic_load(&hart->vcpu.run_state) == VCPU_STOPPED
                                               ? KVM_MP_STATE_STOPPED
                                               : KVM_MP_STATE_RUNNABLE};
