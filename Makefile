@@ -174,6 +174,7 @@ $(LIB_SRC:%.c=$(PLAIN)/%.o) $(LIB_SRC:%.c=$(SANITIZED)/%.o) $(FREE_OBJ): | setup
 $(PLAIN)/type2/main.o $(SANITIZED)/type2/main.o: | setup
 $(UNIT:%=$(PLAIN)/tests/unit/%.o) $(UNIT:%=$(SANITIZED)/tests/unit/%.o) $(FUZZ:%=$(SANITIZED)/tests/fuzz/%.o): | setup
 $(SANITIZED)/tests/fuzz/driver.o: | setup
+$(RV)/sysroot $(RV)/type2/start_riscv64.o: | setup
 endif
 
 demo: $(TRIVISOR)
