@@ -1,15 +1,20 @@
 /* What the counts of counts.py are taken of: one kind of work each, the same in each run. */
 #include "tests/isa/isa.h"
 
+#ifdef STEADY
+#define COUNT 40 /* of each turn of many */
+#else
 #define COUNT 20000
+#endif
 
-static volatile uint64_t sink;
+static volatile uint64_t sink, one = 1; /* a compiler does not know it */
 static uint64_t table[8 * 512]; /* 8 pages */
+#define WORDS (COUNT < 100 ? 128u : 8 * 512u)
 
 #if defined(INTEGERS)
 static void work(void)
 {
-    uint64_t h = 1;
+    uint64_t h = one;
     uint32_t w = 7;
     for (uint64_t i = 0; i < COUNT; i++) {
         h = (h ^ i) * 0x100000001b3;
@@ -26,15 +31,15 @@ __attribute__((noinline)) static uint64_t fib(uint64_t n)
 }
 static void work(void)
 {
-    sink = fib(18);
+    sink = fib((COUNT < 100 ? 7 : 17) + one);
 }
 #elif defined(MEMORY)
 static void work(void)
 {
-    for (unsigned n = 0; n < 8; n++) {
-        for (unsigned i = 0; i < 8 * 512; i++)
+    for (unsigned n = 0; n < (COUNT < 100 ? 1 : 8); n++) {
+        for (unsigned i = 0; i < WORDS; i++)
             table[i] += i ^ n;
-        for (unsigned i = 0; i + 1 < 8 * 512; i++)
+        for (unsigned i = 0; i + 1 < WORDS; i++)
             table[i] = table[i + 1] + (uint64_t)((volatile uint8_t *)table)[i];
     }
     sink = table[77];
@@ -51,7 +56,7 @@ FUNCTION(0) FUNCTION(1) FUNCTION(2) FUNCTION(3) FUNCTION(4) FUNCTION(5) FUNCTION
     static uint64_t (*volatile const functions[8])(uint64_t) = {f0, f1, f2, f3, f4, f5, f6, f7};
 static void work(void)
 {
-    uint64_t x = 1;
+    uint64_t x = one;
     for (unsigned i = 0; i < COUNT; i++)
         x = functions[(x >> 7 ^ i) & 7](x) + 3;
     sink = x;
@@ -94,10 +99,37 @@ static void work(void)
     }
     sink = sum;
 }
+#elif defined(VECTORS)
+static uint8_t from[1000], to[1000];
+static void work(void)
+{
+    __asm__ volatile("csrs mstatus, %0" : : "r"(3 << 9)); /* VS */
+    for (unsigned i = 0; i < COUNT / 20; i++) {
+        uint8_t *s = from, *d = to;
+        uint64_t n = sizeof from, vl;
+        __asm__ volatile("1: vsetvli %0, %3, e8, m8, ta, ma\n\t"
+                         "vle8.v v0, (%1)\n\t"
+                         "vle8.v v8, (%2)\n\t"
+                         "vadd.vv v8, v8, v0\n\t"
+                         "vse8.v v8, (%2)\n\t"
+                         "add %1, %1, %0\n\t"
+                         "add %2, %2, %0\n\t"
+                         "sub %3, %3, %0\n\t"
+                         "bnez %3, 1b"
+                         : "=&r"(vl), "+r"(s), "+r"(d), "+r"(n)
+                         :
+                         : "memory");
+    }
+    sink = to[77];
+}
 #endif
 
 void test_main(void)
 {
     work();
+#ifdef STEADY
+    for (;;)
+        work();
+#endif
     CHECK_EQ("work was done", sink != 1, 1);
 }
