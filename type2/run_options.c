@@ -84,6 +84,7 @@ int run_options_take(struct run_options *run, int option, char *value, struct pr
     case RUN_PERF_MAP: run->jit.perf_map = true; break;
     case RUN_SYMBOLS: run->jit.symbols = value; return symbols_check(value, problem);
     case RUN_AUDIT: run->jit.audit = true; break;
+    case RUN_PLAIN_HOST: run->jit.plain_host = true; break;
     case RUN_HOT: return hot_parse(value, &run->jit.hot, problem);
     case RUN_GRACE: return run_grace_parse(value, &run->grace_ms, problem);
     default: break;

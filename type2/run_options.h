@@ -17,6 +17,7 @@ enum {
     RUN_SYMBOLS,
     RUN_AUDIT,
     RUN_HOT,
+    RUN_PLAIN_HOST,
 };
 
 /* For an option table. */
@@ -28,6 +29,7 @@ enum {
         {"perf-map", no_argument, NULL, RUN_PERF_MAP},                                             \
         {"symbols", required_argument, NULL, RUN_SYMBOLS},                                         \
         {"audit", no_argument, NULL, RUN_AUDIT}, {"hot", required_argument, NULL, RUN_HOT},        \
+        {"plain-host", no_argument, NULL, RUN_PLAIN_HOST},                                         \
     {                                                                                              \
         "grace", required_argument, NULL, RUN_GRACE                                                \
     }
@@ -43,7 +45,8 @@ enum {
     "  --perf-map           write /tmp/perf-PID.map, so that perf names guest code (engine jit)\n" \
     "  --symbols FILE       an ELF file or System.map with names for both\n"                       \
     "  --audit              compare each translated block with the interpreter (engine jit)\n"     \
-    "  --hot N              translate a loop as a whole after N turns (1 to 255; engine jit)\n"
+    "  --hot N              translate a loop as a whole after N turns (1 to 255; engine jit)\n"    \
+    "  --plain-host         use no instruction of the host beyond x86-64-v2 (engine jit)\n"
 
 #define RUN_GRACE_MS 10000 /* default */
 

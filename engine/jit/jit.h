@@ -28,6 +28,7 @@ struct jit_options {
     void (*audit_line)(void *arg, const char *text); /* where a difference is told; NULL: stderr */
     void *audit_arg;
     unsigned rest_bytes; /* of code that a guest at rest may keep; 0: 8 MiB (tests) */
+    bool plain_host;     /* the back end does as on the least host that it supports */
     unsigned hot;        /* after so many turns a loop becomes a region; 0: as many as is good */
     const struct jit_backend *backend; /* another one than this host's (tests), or NULL */
 };

@@ -3,7 +3,7 @@
 #
 #     tests/isa/run.sh [TRIVISOR | --qemu10] [TEST...]
 #
-# Ends with "N passed, N failed"; status 0 if none failed.
+# TRIVISOR_OPTIONS: more of our own, --plain-host say. Ends with "N passed, N failed"; status 0 if none failed.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 
@@ -55,7 +55,7 @@ run() {
         timeout "${LIMIT:-120}" "$(scripts/qemu10.sh)" -M "virt${aia:+,aia=aplic-imsic,aia-guests=7}" -m 64M -display none -monitor none -serial stdio -bios "$1" -smp "$2" -cpu \
             "$cpu" \
             2>/dev/null </dev/null ;;
-    *) timeout "${LIMIT:-120}" "$machine" run ${TRIVISOR_ENGINE:+--engine $TRIVISOR_ENGINE} ${3:+--cpu "$3"} ${aia:+--irq aia} --firmware "$1" --cpus "$2" --memory 64M </dev/null ;;
+    *) timeout "${LIMIT:-120}" "$machine" run ${TRIVISOR_ENGINE:+--engine $TRIVISOR_ENGINE} ${TRIVISOR_OPTIONS:-} ${3:+--cpu "$3"} ${aia:+--irq aia} --firmware "$1" --cpus "$2" --memory 64M </dev/null ;;
     esac
 }
 

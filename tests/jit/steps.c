@@ -14,7 +14,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-#define STEPS 20000u /* a turn has to fit three times */
+#define STEPS   20000u /* a turn has to fit three times */
 #define NOT_LET 77
 
 static void fail(const char *what)

@@ -8,7 +8,7 @@
 #endif
 
 static volatile uint64_t sink, one = 1; /* a compiler does not know it */
-static uint64_t table[8 * 512]; /* 8 pages */
+static uint64_t table[8 * 512];         /* 8 pages */
 #define WORDS (COUNT < 100 ? 128u : 8 * 512u)
 
 #if defined(INTEGERS)

@@ -7,7 +7,7 @@
 # 100 times, and 10,000 against QEMU 7.2. On the model with V, 700 programs for each length of its registers, or a tenth as
 # many as against QEMU 10. Then 100 or 300 litmus tests of two harts, whose outcomes must be among what the memory model
 # permits (litmus.py). TRIVISOR_ENGINE: one engine instead of jit and interp in the same run. TRIVISOR_HOT: after so many
-# turns the translator takes a loop as a whole. SEED: 1 unless told.
+# turns the translator takes a loop as a whole. TRIVISOR_OPTIONS: more of its options, --plain-host say. SEED: 1 unless told.
 # Ends with "N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -49,7 +49,7 @@ cpu10+=",zicbom=true,zicboz=true,zicbop=true,svade=true,svadu=true,smaia=true,ss
 cpu10+=",zkn=true,zihintntl=true,zihintpause=true,pmu-mask=0"
 
 hot() {
-    [ "$1" != jit ] || printf '%s' "${TRIVISOR_HOT:+--hot $TRIVISOR_HOT}"
+    [ "$1" != jit ] || printf '%s' "${TRIVISOR_HOT:+--hot $TRIVISOR_HOT} ${TRIVISOR_OPTIONS:-}"
 }
 
 # ours ENGINE VLEN

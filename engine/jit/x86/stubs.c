@@ -1,5 +1,6 @@
 /* The back end's fixed code: into translated code, out of it, and to the slow paths in C. */
 #include "core/error.h"
+#include "engine/jit/jit.h"
 #include "engine/jit/x86/regs.h"
 #include "riscv/integer.h"
 #include "riscv/vector.h"
@@ -746,6 +747,8 @@ long x86_init(struct jit_room *room)
     x86_features.aes = __builtin_cpu_supports("aes") != 0;
     x86_features.fma = __builtin_cpu_supports("fma") != 0;
     x86_features.pclmul = __builtin_cpu_supports("pclmul") != 0;
+    if (jit_options()->plain_host)
+        x86_features = (struct x86_features){.sse41 = x86_features.sse41};
 
     /* Addresses are of the writable mapping here: jumps among the fixed code are relative. */
     x86_stubs.flags = c.at;
