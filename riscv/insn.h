@@ -180,6 +180,7 @@ enum riscv_extension {
     EXT_ZVKNED,
     EXT_ZVKNHB,
     EXT_ZVKT,
+    EXT_ZKT,
     EXT_SMAIA,
     EXT_SMMPM,
     EXT_SMNPM,

@@ -57,6 +57,7 @@ const char *const riscv_extension_names[EXT_COUNT] = {
     [EXT_ZVKNED] = "zvkned",
     [EXT_ZVKNHB] = "zvknhb",
     [EXT_ZVKT] = "zvkt",
+    [EXT_ZKT] = "zkt",
     [EXT_SMAIA] = "smaia",
     [EXT_SMMPM] = "smmpm",
     [EXT_SMNPM] = "smnpm",
@@ -122,7 +123,7 @@ static const uint8_t rv64gc[] = {
 static const uint8_t rva22[] = {
     EXT_B,           EXT_ZIC64B, EXT_ZICBOM, EXT_ZICBOP, EXT_ZICBOZ, EXT_ZICOND, EXT_ZIHINTNTL,
     EXT_ZIHINTPAUSE, EXT_ZIMOP,  EXT_ZACAS,  EXT_ZAWRS,  EXT_ZFA,    EXT_ZFH,    EXT_ZFHMIN,
-    EXT_ZCB,         EXT_ZCMOP,  EXT_ZBA,    EXT_ZBB,    EXT_ZBC,    EXT_ZBS,
+    EXT_ZCB,         EXT_ZCMOP,  EXT_ZBA,    EXT_ZBB,    EXT_ZBC,    EXT_ZBS,    EXT_ZKT,
 };
 static const uint8_t rva23[] = {
     EXT_H,      EXT_V,    EXT_ZVBB,     EXT_ZVBC,  EXT_ZVFHMIN, EXT_ZVKG,  EXT_ZVKNED,
@@ -166,6 +167,8 @@ static bool add_options(struct riscv_isa *isa, const char *text)
                     !riscv_isa_has(isa, options[i].more[0]) && riscv_isa_has(isa, EXT_ZBC);
             if (found) {
                 add(isa, options[i].more, options[i].count);
+                if (options[i].more == zkn) /* AES goes by tables (riscv/crypto.c) */
+                    isa->has[EXT_ZKT / 64] &= ~(1ULL << EXT_ZKT % 64);
                 text += len;
             }
         }

@@ -415,7 +415,7 @@ def refusals_by_kvm_are_one_line_and_the_interpreter_is_there(t):
 
 # Of hwprobe's key 4 (Linux's Documentation/arch/riscv/hwprobe.rst): what RVA23U64 wants, and our options, by bit.
 HWPROBE = {
-    "fd": 0, "c": 1, "v": 2, "zba": 3, "zbb": 4, "zbs": 5, "zicboz": 6, "zbc": 7, "zvbb": 17, "zvbc": 18, "zvkb": 19,
+    "fd": 0, "c": 1, "v": 2, "zba": 3, "zbb": 4, "zbs": 5, "zicboz": 6, "zbc": 7, "zkt": 16, "zvbb": 17, "zvbc": 18, "zvkb": 19,
     "zvkg": 20, "zvkned": 21, "zvknhb": 23, "zvkt": 26, "zfh": 27, "zfhmin": 28, "zihintntl": 29, "zvfhmin": 31,
     "zfa": 32, "zacas": 34, "zicond": 35, "zihintpause": 36, "zve32x": 37, "zve32f": 38, "zve64x": 39, "zve64f": 40,
     "zve64d": 41, "zimop": 42, "zca": 43, "zcb": 44, "zcd": 45, "zcmop": 47, "zawrs": 48,

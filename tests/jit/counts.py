@@ -9,6 +9,7 @@ makes something worse has to explain. Ends with "N passed, N failed".
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -31,9 +32,9 @@ FLAGS = """--target=riscv64-unknown-elf -march=rv64gc -mabi=lp64d -mcmodel=medan
 def build(program, *more):
     """The program's ELF file; `more` are options of the compiler."""
     elf = os.path.join(WORK, program.lower() + "".join(more) + ".elf")
-    vectors = ["-march=rv64gcv"] if program == "VECTORS" else []
+    march = {"VECTORS": ["-march=rv64gcv"], "ZKT": ["-march=rv64gc_zba_zbb_zbc"]}.get(program, [])
     subprocess.run(
-        [os.environ.get("CLANG", "clang"), *FLAGS, *vectors, f"-D{program}", *more, "tests/jit/work.c", "tests/isa/start.S",
+        [os.environ.get("CLANG", "clang"), *FLAGS, *march, f"-D{program}", *more, "tests/jit/work.c", "tests/isa/start.S",
          "tests/isa/rt.c", "-o", elf], check=True)
     return elf
 
@@ -54,7 +55,12 @@ def host_instructions(program):
     """Executed for 1,000 of the guest's, where the program goes round and round (steps.c); None: not to be had here."""
     if not has_v3():
         return None
-    elf = build(program, "-DSTEADY")
+    host, guest = turn_of(build(program, "-DSTEADY"))
+    return None if host is None else 1000 * host // guest
+
+
+def turn_of(elf):
+    """Instructions of the host and of the guest in one turn of the program, or (None, None)."""
     with subprocess.Popen([TRIVISOR, "run", "--engine", "jit", "--firmware", elf, "--memory", "64M"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:
@@ -64,11 +70,22 @@ def host_instructions(program):
         finally:
             process.kill()
     if run.returncode == 77:
-        return None
+        return None, None
     if run.returncode != 0:
-        sys.exit(f"counts.py: {program}: {run.stderr.strip()}")
+        sys.exit(f"counts.py: {elf}: {run.stderr.strip()}")
     host, guest = map(int, run.stdout.split())
-    return 1000 * host // guest
+    return host, guest
+
+
+def data_independent():
+    """Zkt: as many instructions of the host whatever the operands. True where that is not to be had."""
+    if not has_v3():
+        return True
+    operands = [(0, 0), ((1 << 64) - 1,) * 2, (1 << 63, 1), (random.getrandbits(64), random.getrandbits(64))]
+    turns = [turn_of(build("ZKT", f"-DA={a}ULL", f"-DB={b}ULL", "-DSTEADY")) for a, b in operands]
+    if len(set(turns)) != 1:
+        print(f"not ok - Zkt: operands {operands} take {turns} instructions of host and guest")
+    return len(set(turns)) == 1
 
 
 def measure(program):
@@ -109,6 +126,8 @@ def main():
     if not any("host_instructions" in name for name in now):
         print("skipped - host instructions executed: no x86-64-v3, or a process may not be traced here")
         before = {name: value for name, value in before.items() if "host_instructions" not in name}
+    if not data_independent():
+        failed += 1
     for name in sorted(set(now) | set(before)):
         was, is_now = before.get(name), now.get(name)
         if was is None or is_now is None or is_now > max(was * 1.03, was + SLACK):
@@ -116,7 +135,7 @@ def main():
             print(f"not ok - {name}: {was} in {FILE}, {is_now} now")
         elif is_now < was * 0.97 - SLACK:
             print(f"better - {name}: {was} in {FILE}, {is_now} now; --renew keeps it")
-    print(f"{len(now) - failed} passed, {failed} failed")
+    print(f"{len(now) + 1 - failed} passed, {failed} failed")
     sys.exit(failed > 0)
 
 

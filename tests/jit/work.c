@@ -99,6 +99,33 @@ static void work(void)
     }
     sink = sum;
 }
+#elif defined(ZKT)
+/* Each instruction of Zkt's list (Cryptography Extensions, 4.1) that a hart without Zkn has, on two
+ * operands: -DA=, -DB=. */
+static volatile uint64_t operands[2] = {A, B};
+#define OF_TWO(op)                                                                                 \
+    __asm__ volatile(op " %0, %1, %2" : "=r"(c) : "r"(a), "r"(b));                                 \
+    sum ^= c;
+#define OF_ONE(op)                                                                                 \
+    __asm__ volatile(op " %0, %1" : "=r"(c) : "r"(a));                                             \
+    sum ^= c;
+#define OF_IMM(op)                                                                                 \
+    __asm__ volatile(op " %0, %1, 13" : "=r"(c) : "r"(a));                                         \
+    sum ^= c;
+static void work(void)
+{
+    uint64_t a = operands[0], b = operands[1], c, sum = 0;
+    /* clang-format off */
+    OF_IMM("addi") OF_IMM("slti") OF_IMM("sltiu") OF_IMM("xori") OF_IMM("ori") OF_IMM("andi") OF_IMM("slli")
+    OF_IMM("srli") OF_IMM("srai") OF_TWO("add") OF_TWO("sub") OF_TWO("sll") OF_TWO("slt") OF_TWO("sltu")
+    OF_TWO("xor") OF_TWO("srl") OF_TWO("sra") OF_TWO("or") OF_TWO("and") OF_IMM("addiw") OF_IMM("slliw")
+    OF_IMM("srliw") OF_IMM("sraiw") OF_TWO("addw") OF_TWO("subw") OF_TWO("sllw") OF_TWO("srlw") OF_TWO("sraw")
+    OF_TWO("mul") OF_TWO("mulh") OF_TWO("mulhu") OF_TWO("mulhsu") OF_TWO("mulw") OF_TWO("clmul") OF_TWO("clmulh")
+    OF_TWO("rol") OF_TWO("ror") OF_IMM("rori") OF_TWO("rolw") OF_TWO("rorw") OF_IMM("roriw") OF_TWO("andn")
+    OF_TWO("orn") OF_TWO("xnor") OF_ONE("rev8") OF_TWO(".insn r 0x33, 5, 7,") OF_TWO(".insn r 0x33, 7, 7,")
+        /* clang-format on */
+        sink = sum;
+}
 #elif defined(VECTORS)
 static uint8_t from[1000], to[1000];
 static void work(void)
