@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 os.chdir(ROOT)
@@ -82,7 +83,9 @@ def data_independent():
     if not has_v3():
         return True
     operands = [(0, 0), ((1 << 64) - 1,) * 2, (1 << 63, 1), (random.getrandbits(64), random.getrandbits(64))]
-    turns = [turn_of(build("ZKT", f"-DA={a}ULL", f"-DB={b}ULL", "-DSTEADY")) for a, b in operands]
+    elfs = [build("ZKT", f"-DA={a}ULL", f"-DB={b}ULL", "-DSTEADY") for a, b in operands]
+    with ThreadPoolExecutor(2) as pool:
+        turns = list(pool.map(turn_of, elfs))
     if len(set(turns)) != 1:
         print(f"not ok - Zkt: operands {operands} take {turns} instructions of host and guest")
     return len(set(turns)) == 1
@@ -112,8 +115,9 @@ def main():
     os.makedirs(WORK, exist_ok=True)
     subprocess.run([os.environ.get("CC", "gcc"), "-O2", "-Wall", "-Wextra", "tests/jit/steps.c", "-o",
                     os.path.join(WORK, "steps")], check=True)
-    now = {f"{program.lower()} {name}": value
-           for program in PROGRAMS for name, value in measure(program).items()}
+    with ThreadPoolExecutor(2) as pool:
+        counts = zip(PROGRAMS, pool.map(measure, PROGRAMS))
+        now = {f"{program.lower()} {name}": value for program, each in counts for name, value in each.items()}
     if sys.argv[1:] == ["--renew"]:
         with open(FILE, "w") as file:
             file.write("# Held by tests/jit/counts.py; renewed on purpose by its --renew.\n")
